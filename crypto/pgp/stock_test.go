@@ -1,0 +1,78 @@
+package pgp
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stockTool returns the path of a tool, or skips the test; in CI it fails.
+func stockTool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed, and CI must not skip this test", name)
+	}
+	t.Skipf("SKIPPED: %s is not installed; nothing here shows that it verifies our signatures (Debian: apt-get install %s)", name, name)
+	return ""
+}
+
+// What this package signs, a person verifies with gpgv or sqv and nothing of ours.
+func TestStockToolsVerify(t *testing.T) {
+	for _, tool := range []string{"gpgv", "sqv"} {
+		t.Run(tool, func(t *testing.T) {
+			path := stockTool(t, tool)
+			eachAlgorithm(t, func(t *testing.T, g *Generated) {
+				dir := t.TempDir()
+				write := func(name string, b []byte) string {
+					file := filepath.Join(dir, name)
+					if err := os.WriteFile(file, b, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					return file
+				}
+				ring := write("certificate.pgp", g.Certificate.Bytes())
+				doc, altered := write("document.json", request), write("altered.json", append([]byte(" "), request...))
+				for i, s := range append([]*Secret{g.Primary}, g.Subkeys...) {
+					asc := write("document.json.asc", mustSign(t, s, request, noon))
+					out, err := runStock(t, dir, path, ring, asc, doc)
+					if err != nil {
+						t.Errorf("key %d: %s refuses the signature: %v\n%s", i, tool, err, out)
+					}
+					// gpgv names the signing key, sqv its certificate.
+					want := g.Certificate.Keys()[0].Fingerprint
+					if tool == "gpgv" {
+						want = "VALIDSIG " + g.Certificate.Keys()[i].Fingerprint
+					}
+					if !strings.Contains(out, want) {
+						t.Errorf("key %d: %s does not say %q but\n%s", i, tool, want, out)
+					}
+					if out, err := runStock(t, dir, path, ring, asc, altered); err == nil {
+						t.Errorf("key %d: %s accepts the signature for another document:\n%s", i, tool, out)
+					}
+				}
+			})
+		})
+	}
+}
+
+func runStock(t *testing.T, home, tool, ring, asc, doc string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	args := []string{"--keyring", ring, asc, doc}
+	if filepath.Base(tool) == "gpgv" {
+		args = append([]string{"--status-fd", "1"}, args...)
+	}
+	cmd := exec.CommandContext(ctx, tool, args...)
+	cmd.Env = append(os.Environ(), "GNUPGHOME="+home)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
