@@ -1,0 +1,81 @@
+package evidence
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// words are what an event says to people, and what it leaves open.
+type words struct{ says, leavesOpen string }
+
+var sentences = map[Event]words{
+	SubmissionAcceptance: {
+		"the sending node took the sealed parcel, stored it safely and queued it for delivery",
+		"that it has left, or that anyone received it",
+	},
+	SubmissionRejection: {
+		"the sending node refused to take the parcel; it was not sent",
+		"anything about the recipient, who was not asked",
+	},
+	RelayAcceptance: {
+		"the receiving node has all sealed bytes, with the stated digest, and stored them safely",
+		"that anyone could open them, or has seen them",
+	},
+	RelayRejection: {
+		"the receiving node refused the parcel for good; sending it again will not help",
+		"anything about what the parcel holds, which no node can read",
+	},
+	RelayFailure: {
+		"the sending node held no acceptance by the receiving node when it wrote this",
+		"that the receiving side does not have the parcel: an acceptance from before the end may still surface and then prevails",
+	},
+	ContentConsignment: {
+		"the receiving node handed the sealed bytes to the recipient's office, known by the stated key",
+		"that the office opened them",
+	},
+	ContentHandover: {
+		"the recipient's office opened the parcel and found every signature and every byte in order",
+		"that a person has looked at it",
+	},
+	ContentHandoverFailure: {
+		"the recipient's office could not open the parcel, or found that its inside does not agree with its signatures",
+		"who is at fault",
+	},
+	ContentAccessTracking: {
+		"someone in an authorised role at the recipient's office opened a document of the parcel for the first time",
+		"who it was, or what they made of it",
+	},
+	ConsignmentAcceptance: {
+		"an officer of the recipient formally acknowledged receipt",
+		"that the recipient agrees with what the parcel asks, or will do it",
+	},
+	ConsignmentRejection: {
+		"an officer of the recipient formally rejected the parcel",
+		"anything about a new parcel with the same matter",
+	},
+}
+
+// Says returns what the event proves, in plain words, as a clause without a
+// capital and a full stop. It is empty for what is not an event.
+func (e Event) Says() string { return sentences[e].says }
+
+// DoesNotSay returns what people might read into the event although it does not
+// prove it: a clause that goes on after "it does not say".
+func (e Event) DoesNotSay() string { return sentences[e].leavesOpen }
+
+// Sentence tells people what the evidence says, by whom and when, and what it
+// does not say. It states what was signed; whether the signature holds is told
+// by who verified it. The reason's text is foreign and therefore quoted.
+func (e *Evidence) Sentence() string {
+	var b strings.Builder
+	if e.Test {
+		b.WriteString("Test without effect. ")
+	}
+	fmt.Fprintf(&b, "%s, %s, signed by %s (%s): %s.", e.Event, e.Time, strconv.QuoteToGraphic(e.Issuer.Name), e.Issuer.Role, e.Event.Says())
+	if e.Reason != nil {
+		fmt.Fprintf(&b, " Reason %s: %s.", e.Reason.Code, strconv.QuoteToGraphic(e.Reason.Text))
+	}
+	fmt.Fprintf(&b, " It does not say %s.", e.Event.DoesNotSay())
+	return b.String()
+}

@@ -1,0 +1,117 @@
+// Package exchange decides what to do next. It holds the state machines of a
+// transmission, as pure functions of (state, event, now), and the words in
+// which an office and a gateway speak to each other. It does nothing itself:
+// no I/O, clock, log or goroutine (SPEC.md, "Exchange").
+//
+// Power may go at any moment: every state here is stored by the caller in the
+// same transaction as the evidence it follows from, and every action may be
+// repeated, because the other side answers a repeat with the same evidence.
+package exchange
+
+import (
+	"io"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/statement"
+)
+
+// Submission is what an office hands to its gateway: a sealed parcel and all
+// that the gateway, which cannot look inside, must state about it.
+type Submission struct {
+	Parcel   protocol.ParcelID
+	From     protocol.AuthorityID
+	To       []Addressee
+	Priority protocol.Priority
+	Test     bool
+	Sealed   envelope.Sealed
+	Manifest statement.Ref
+	Created  protocol.Time
+	Expires  protocol.Time
+}
+
+// Addressee is one recipient and the age recipient that the office sealed to.
+type Addressee struct {
+	To  protocol.AuthorityID
+	Key protocol.Digest
+}
+
+// Receipt answers a submission, one per addressee: the envelope as it will
+// travel and the SubmissionAcceptance with its proof. It exists only after
+// both are durable.
+type Receipt struct {
+	Key      protocol.Key
+	Envelope statement.Signed
+	Evidence statement.Packet
+}
+
+// Consignment is one parcel that waits for an office.
+type Consignment struct {
+	Key      protocol.Key
+	Envelope statement.Signed
+	Parsed   *envelope.Envelope
+	// Events are those already signed for it on this side, so that an office
+	// that was interrupted knows where it stopped.
+	Events []evidence.Event
+}
+
+// Has reports whether ev was already signed for the parcel.
+func (c *Consignment) Has(ev evidence.Event) bool {
+	for _, e := range c.Events {
+		if e == ev {
+			return true
+		}
+	}
+	return false
+}
+
+// Attested is one evidence with its parsed form, as lists show it.
+type Attested struct {
+	statement.Packet
+	Parsed *evidence.Evidence
+}
+
+// Status is where a transmission stands, in the words that officers see. It
+// is derived from signed evidence alone and never set.
+type Status string
+
+// The statuses.
+const (
+	StatusQueued       Status = "queued"       // durable at the sender's node
+	StatusTransmitted  Status = "transmitted"  // durable at the recipient's node
+	StatusDelivered    Status = "delivered"    // handed to the recipient's office
+	StatusAcknowledged Status = "acknowledged" // formally accepted by an officer
+	StatusDeclined     Status = "declined"     // formally rejected by an officer
+	StatusRefused      Status = "refused"      // refused by the recipient's node or office
+	StatusFailed       Status = "failed"       // not accepted in time
+)
+
+// StatusOf derives the status from the events for which evidence exists, in
+// any order. A RelayAcceptance supersedes a RelayFailure (R-EVID-10).
+func StatusOf(events []evidence.Event) Status {
+	state := Queued
+	for _, e := range events {
+		if s, ok := stateAfter[e]; ok && s.rank() > state.rank() {
+			state = s
+		}
+	}
+	return state.Status()
+}
+
+// Spool takes the sealed bytes of one parcel. It holds small ones in memory
+// and puts larger ones on disk; nothing is kept before Submit.
+type Spool interface {
+	io.Writer
+	Size() int64
+	Digest() protocol.Digest
+	// Discard gives up what was written; after a successful Submit it does nothing.
+	Discard()
+}
+
+// Sealed reads sealed bytes at any offset. Close it.
+type Sealed interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}

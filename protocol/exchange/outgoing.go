@@ -1,0 +1,162 @@
+package exchange
+
+import (
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/evidence"
+)
+
+// Outgoing is one parcel on its way to one recipient, as the sending node
+// stores it.
+type Outgoing struct {
+	State   State
+	Expires time.Time
+	// Offered is set, durably, before the envelope first leaves the node: from
+	// then on only the peer can say what became of it.
+	Offered  bool
+	Attempts int
+	Next     time.Time // not before this, unless the peer shows up
+}
+
+// Event is something that happened to an outgoing transmission.
+type Event interface{ event() }
+
+type (
+	// Due says that Next has come, or that the peer has just shown up.
+	Due struct{}
+	// Unreachable says that an attempt ended without an answer.
+	Unreachable struct{}
+	// Busy says that the peer answered with a transient trouble (429, 503) and,
+	// perhaps, when to come back.
+	Busy struct{ After time.Duration }
+	// StatusNone says that the peer, asked for evidence, holds none.
+	StatusNone struct{}
+	// Learned says that verified evidence arrived.
+	Learned struct {
+		Event evidence.Event
+		Time  time.Time
+	}
+)
+
+func (Due) event()         {}
+func (Unreachable) event() {}
+func (Busy) event()        {}
+func (StatusNone) event()  {}
+func (Learned) event()     {}
+
+// Action is what the node does next.
+type Action interface{ action() }
+
+type (
+	// Deliver offers the envelope and sends the sealed bytes. The returned
+	// state must be durable before the first byte leaves.
+	Deliver struct{}
+	// AskStatus asks the peer for the evidence that it holds (R-EVID-9).
+	AskStatus struct{}
+	// Fail issues the RelayFailure.
+	Fail struct {
+		Code protocol.Code
+		Text string
+	}
+)
+
+func (Deliver) action()   {}
+func (AskStatus) action() {}
+func (Fail) action()      {}
+
+// Retry times. The first retry comes within seconds, later ones within an
+// hour; a peer that shows up ends the wait (R-XCH-1, R-XCH-2).
+const (
+	RetryBase = 2 * time.Second
+	RetryCap  = time.Hour
+	// FailGrace is how long after expiry, beyond the allowed skew, the node goes
+	// on asking an unreachable peer before it says RelayFailure.
+	FailGrace = 10 * time.Minute
+)
+
+// Step returns what o becomes and what to do. random is uniform in [0,1) and
+// spreads the retries of many parcels.
+func (o Outgoing) Step(e Event, now time.Time, random float64) (Outgoing, []Action) {
+	if l, ok := e.(Learned); ok {
+		return o.learn(l), nil
+	}
+	if o.State.Settled() {
+		return o, nil
+	}
+	over := now.After(o.Expires.Add(protocol.MaxSkew))
+	switch e := e.(type) {
+	case Due:
+		switch {
+		case !over && now.Before(o.Expires):
+			o.Offered = true
+			return o, []Action{Deliver{}}
+		case !over:
+			// Between expiry and expiry + skew the peer's clock may still say
+			// yes to nothing new, but evidence may be on its way: wait.
+			o.Next = o.Expires.Add(protocol.MaxSkew + time.Second)
+			return o, nil
+		case !o.Offered:
+			return o, []Action{o.fail(protocol.PeerUnreachable)}
+		default:
+			return o, []Action{AskStatus{}}
+		}
+	case Unreachable:
+		if over && now.After(o.Expires.Add(protocol.MaxSkew+FailGrace)) {
+			return o, []Action{o.fail(protocol.PeerUnreachable)}
+		}
+		return o.retry(now, 0, random), nil
+	case Busy:
+		if over && now.After(o.Expires.Add(protocol.MaxSkew+FailGrace)) {
+			return o, []Action{o.fail(protocol.NotAccepted)}
+		}
+		return o.retry(now, e.After, random), nil
+	case StatusNone:
+		if over {
+			return o, []Action{o.fail(protocol.NotAccepted)}
+		}
+		return o.retry(now, 0, random), nil
+	}
+	return o, nil
+}
+
+// learn moves to the state that the evidence proves. A RelayAcceptance dated
+// after the envelope expired proves a fault of the peer, not a delivery in
+// time: it does not lift a RelayFailure (R-EVID-10).
+func (o Outgoing) learn(l Learned) Outgoing {
+	late := l.Event == evidence.RelayAcceptance && l.Time.After(o.Expires.Add(protocol.MaxSkew))
+	if late && o.State == Failed {
+		return o
+	}
+	o.State = o.State.After(l.Event)
+	return o
+}
+
+func (o Outgoing) fail(code protocol.Code) Fail {
+	text := "the peer could not be reached until the parcel expired"
+	if code == protocol.NotAccepted {
+		text = "the peer was asked and holds no acceptance of this parcel"
+	}
+	return Fail{Code: code, Text: text}
+}
+
+func (o Outgoing) retry(now time.Time, atLeast time.Duration, random float64) Outgoing {
+	wait := max(Backoff(o.Attempts, RetryBase, RetryCap, random), min(atLeast, RetryCap))
+	o.Attempts++
+	o.Next = now.Add(wait)
+	// Never sleep past the moment when something must be decided.
+	if end := o.Expires.Add(protocol.MaxSkew + time.Second); now.Before(end) && o.Next.After(end) {
+		o.Next = end
+	}
+	return o
+}
+
+// Backoff returns how long to wait before attempt+1: uniform between zero and
+// base·2^attempt, never above limit ("full jitter").
+func Backoff(attempt int, base, limit time.Duration, random float64) time.Duration {
+	ceiling := limit
+	if attempt < 30 && base<<attempt < limit {
+		ceiling = base << attempt
+	}
+	return time.Duration(random * float64(ceiling))
+}

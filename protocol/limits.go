@@ -1,0 +1,120 @@
+package protocol
+
+import "time"
+
+// Limits on what a peer or a document may ask of us (I9). Each has a name, a
+// value and a reason; SPEC.md lists them. A limit that a peer must know stands
+// in its record as well.
+const (
+	// MaxDepth is the deepest nesting of any document: the record needs 6.
+	MaxDepth = 12
+	// MaxString is the longest single JSON string, in bytes, outside embedded
+	// documents: enough for a long title in any script.
+	MaxString = 4 << 10
+	// MaxAuthorityName keeps authority names usable in file names and paths.
+	MaxAuthorityName = 64
+	// MaxQuote is how much foreign text an error message shows.
+	MaxQuote = 80
+
+	// MaxManifest is the largest manifest: 9,999 files with long names fit.
+	MaxManifest = 16 << 20
+	// MaxEnvelope is the largest envelope: it carries a checkpoint of the
+	// recipient's log, and its own members need less than 3 KiB.
+	MaxEnvelope = MaxCheckpoint + 16<<10
+	// MaxEvidence is the largest evidence.
+	MaxEvidence = 16 << 10
+	// MaxApproval is the largest approval; MaxWithdrawal likewise.
+	MaxApproval   = 16 << 10
+	MaxWithdrawal = 16 << 10
+	// MaxSignature is the largest armored signature; ours are about 320 bytes.
+	MaxSignature = 2 << 10
+	// MaxCertificate is the largest OpenPGP certificate in a record.
+	MaxCertificate = 16 << 10
+	// MaxCheckpoint is the largest checkpoint note: the log's two signatures
+	// and cosignatures of sixteen witnesses of both kinds.
+	MaxCheckpoint = 80 << 10
+	// MaxProof is the largest proof: a checkpoint, 63 hashes and 80 bytes.
+	MaxProof = MaxCheckpoint + 4<<10
+	// MaxAuthorityEntry is the largest authority entry of a record.
+	MaxAuthorityEntry = 64 << 10
+	// MaxRecord is the largest record: 64 authorities of ordinary size.
+	MaxRecord = 4 << 20
+	// MaxPacket is the largest unsigned carrier of one envelope or evidence:
+	// inside it, quotation marks and line ends take two bytes.
+	MaxPacket = 2*(MaxEnvelope+MaxSignature+MaxProof) + 4<<10
+	// MaxIntroduction is the largest introduction: a record, escaped, and its signature.
+	MaxIntroduction = 2*(MaxRecord+MaxSignature) + 1<<10
+
+	// MaxHello is the largest hello: a record, escaped, and a checkpoint.
+	MaxHello = MaxIntroduction + 2*MaxCheckpoint
+
+	// MaxFiles is how many files a parcel may hold: "files/0001" has four digits.
+	MaxFiles = 9999
+	// MaxApprovals is how many further persons may approve one manifest.
+	MaxApprovals = 16
+	// MaxRecipients is how many authorities one sealed body may go to: each
+	// costs 1.6 kB of header and 200 µs.
+	MaxRecipients = 64
+	// MaxFollows is how many earlier messages one message may name.
+	MaxFollows = 64
+	// MaxFileName is the longest real file name, in bytes of UTF-8: what
+	// ordinary file systems can store.
+	MaxFileName = 255
+	// MaxFileSize is the largest single file: 1 TiB.
+	MaxFileSize = 1 << 40
+	// MaxPages is how many pages one file may claim; it is only shown and added up.
+	MaxPages = 10_000_000
+	// MaxSealed is the largest sealed parcel that the format can name: 2 TiB.
+	// A node publishes its own, smaller limit.
+	MaxSealed = 2 << 40
+	// MaxSealedHeader is the largest age header: MaxRecipients stanzas.
+	MaxSealedHeader = 4<<10 + MaxRecipients*1700
+
+	// MaxAuthorities is how many authorities one record may list.
+	MaxAuthorities = 64
+	// MaxKeys is how many keys one entry may list, past ones included.
+	MaxKeys = 64
+	// MaxName is the longest name of a state or an authority in one language,
+	// in bytes of UTF-8: two lines of print in any script.
+	MaxName = 512
+	// MaxValidity is the longest span for which a record may call itself, a key
+	// or a recipient valid: 50 years, or it is a typing error.
+	MaxValidity = 50 * 366 * 24 * time.Hour
+	// MaxNames is how many languages a name may be given in.
+	MaxNames = 16
+	// MaxEndpoints is how many addresses a node may list.
+	MaxEndpoints = 8
+	// MaxVersions is how many protocol versions a record may list.
+	MaxVersions = 8
+	// MaxReasonText is the longest text beside a reason code, in bytes.
+	MaxReasonText = 1 << 10
+
+	// MaxSkew is how far two honest clocks may differ. A document dated
+	// further in the future is refused.
+	MaxSkew = 5 * time.Minute
+	// MaxLifetime is the longest time that an envelope may ask for.
+	MaxLifetime = 180 * 24 * time.Hour
+	// DefaultLifetime is how long a sender keeps trying unless told otherwise.
+	DefaultLifetime = 30 * 24 * time.Hour
+)
+
+// Limits of the wire.
+const (
+	// MaxInline is the largest sealed body kept as a column of its row instead
+	// of a file: a small parcel is then one commit and no file.
+	MaxInline = 64 << 10
+	// MaxFeedPage is how many evidences one answer of the feed carries.
+	MaxFeedPage = 64
+	// MaxFeedWait is the longest long poll of the evidence feed.
+	MaxFeedWait = 50 * time.Second
+	// MaxHeaderBytes bounds HTTP request headers.
+	MaxHeaderBytes = 16 << 10
+	// MaxStreams is how many requests one peer may have open at once.
+	MaxStreams = 256
+	// MaxOvertake is how long bytes that arrive before their envelope wait for it.
+	MaxOvertake = 5 * time.Second
+	// MaxIdleBody is the longest pause in a body before the request is cut.
+	MaxIdleBody = 60 * time.Second
+	// MaxBatch is how many facts one commit of the sequencer joins.
+	MaxBatch = 256
+)

@@ -1,0 +1,112 @@
+package record
+
+import (
+	"comity/protocol"
+	"comity/protocol/evidence"
+)
+
+// follows carries out R-REC-3: what a newer record may change by itself.
+//
+// It may change everything that the state and its authorities can answer for
+// with the keys they had: subkeys, recipients, addresses, the node's
+// certificate and TLS keys, authorities that come or go, and the node's log if
+// the next one has a later era. It may not change
+// the state's primary key, the node's name, or the primary key of an authority
+// that stays; such a record counts only as a new introduction that a person
+// confirms by words. Versions may be missing between the two, since a primary
+// key never changes on the way; only the direct successor proves the chain of
+// digests.
+//
+// An authority that left one record and comes back in a later one is new to
+// follows. Whoever holds the state's key can so replace its keys in two steps,
+// visibly: each version is a leaf in the log of every node that adopted it.
+func (s *State) follows(prev *State) error {
+	r, p := s.record, prev.record
+	c := checks{subject: "record of " + string(r.State)}
+	if r.State != p.State {
+		c.refuse(protocol.WrongRole, "it cannot follow a record of %s", p.State)
+	}
+	if r.Sequence < p.Sequence {
+		c.refuse(protocol.Expired, "number %d is older than number %d, which is known already", r.Sequence, p.Sequence)
+	}
+	if r.Sequence == p.Sequence {
+		c.refuse(protocol.Equivocation, "a second record has the number %d: %s beside %s; compare both with the state by telephone", r.Sequence, s.digest.Short(), prev.digest.Short())
+	}
+	if r.Sequence == p.Sequence+1 && *r.Previous != prev.digest {
+		c.refuse(protocol.Equivocation, "number %d follows %s, and number %d is known here as %s; compare both with the state by telephone", r.Sequence, r.Previous.Short(), p.Sequence, prev.digest.Short())
+	}
+	if s.keys.primary() != prev.keys.primary() {
+		c.refuse(protocol.WrongRole, "number %d is signed by another primary key than number %d; confirm it as a new introduction, by words, if the state has changed its key", r.Sequence, p.Sequence)
+	}
+	c.require(!r.Created.Before(p.Created.Time), "number %d is dated before number %d", r.Sequence, p.Sequence)
+	if r.Node.ID != p.Node.ID {
+		c.refuse(protocol.Policy, "its node is %s now and was %s; confirm it as a new introduction, by words", r.Node.ID, p.Node.ID)
+	}
+	if !r.Node.Log.follows(p.Node.Log) {
+		c.refuse(protocol.Policy, "its log was %s and is %s, with other keys or an earlier era; a log keeps its keys, and another log takes the next era", p.Node.Log.Origin, r.Node.Log.Origin)
+	}
+	if c.err != nil {
+		return c.err
+	}
+	// The record before decides how long its key counts, not the new one.
+	if err := prev.keys.checkWindows(evidence.Primary, s.keys.primary(), r.Created.Time, s.made); err != nil {
+		return err
+	}
+	if err := s.node.keepsRoles(prev.node); err != nil {
+		return err
+	}
+	for _, m := range s.members {
+		if before, stays := prev.byID[m.ID()]; stays {
+			if err := m.follows(before); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follows reports whether a log may stand where before stood: the same one, or
+// one of a later era. One origin with two pairs of keys could hide a fork.
+func (l Log) follows(before Log) bool {
+	_, was, errBefore := protocol.ParseLogOrigin(before.Origin)
+	_, is, err := protocol.ParseLogOrigin(l.Origin)
+	return l == before || err == nil && errBefore == nil && is > was
+}
+
+// follows does for one authority what the other does for the state: the state's
+// key alone cannot put another authority in its place.
+func (m *Member) follows(before *Member) error {
+	if m.digest == before.digest {
+		return nil
+	}
+	a, b := m.authority, before.authority
+	c := checks{subject: "authority " + string(a.ID)}
+	if a.Sequence < b.Sequence {
+		c.refuse(protocol.Expired, "its entry %d is older than its entry %d, which is known already", a.Sequence, b.Sequence)
+	}
+	if a.Sequence == b.Sequence {
+		c.refuse(protocol.Equivocation, "a second entry has the number %d; ask the authority which one is its own", a.Sequence)
+	}
+	if m.keys.primary() != before.keys.primary() {
+		c.refuse(protocol.WrongRole, "its primary key has changed; confirm the record as a new introduction, by words, if the authority says so")
+	}
+	c.require(!a.Created.Before(b.Created.Time), "its entry %d is dated before its entry %d", a.Sequence, b.Sequence)
+	if c.err != nil {
+		return c.err
+	}
+	if err := before.keys.checkWindows(evidence.Primary, m.keys.primary(), a.Created.Time, m.made); err != nil {
+		return err
+	}
+	return m.keys.keepsRoles(before.keys)
+}
+
+// keepsRoles refuses a key that changes its role from one version to the next:
+// an unattended key must not become one that acts (R-REC-7).
+func (k *keyring) keepsRoles(before *keyring) error {
+	for i := range k.keys {
+		if was := before.find(k.keys[i].Digest); was != nil && was.Role != k.keys[i].Role {
+			return protocol.Refuse(protocol.WrongRole, "key %s of %s had the role %s and cannot take the role %s; make a new key", was.Digest.Short(), k.owner, was.Role, k.keys[i].Role)
+		}
+	}
+	return nil
+}

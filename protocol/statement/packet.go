@@ -1,0 +1,62 @@
+package statement
+
+import (
+	"fmt"
+
+	"comity/protocol"
+)
+
+// Packet carries one signed document over the wire or in a file, with the proof
+// that it stands in its issuer's log. The packet itself is not signed and has no
+// meaning of its own: whoever takes one verifies what is in it.
+type Packet struct {
+	Signed
+	// Proof is a C2SP tlog-proof, a text; nil where there is none (yet).
+	Proof []byte `json:"proof" carry:"text,null" long:"86016"`
+}
+
+// packets is the list form.
+type packets struct {
+	Packets []Packet `json:"packets"`
+}
+
+// EncodePacket writes p as one strict JSON object without a type:
+// {"document": "…", "signature": "…", "proof": "…" or null}.
+func EncodePacket(p Packet) ([]byte, error) {
+	data, err := Encode(p)
+	if err != nil {
+		return nil, fmt.Errorf("packing a signed document: %w", err)
+	}
+	return data, nil
+}
+
+// DecodePacket reads what EncodePacket wrote, of at most limit bytes
+// (protocol.MaxPacket for envelopes and evidence). The texts come out as the
+// exact bytes that went in; they are not judged.
+func DecodePacket(data []byte, limit int) (Packet, error) {
+	var p Packet
+	err := Decode(data, "", limit, &p)
+	return p, err
+}
+
+// EncodePackets writes the list form: {"packets": […]}.
+func EncodePackets(list []Packet) ([]byte, error) {
+	data, err := Encode(packets{list})
+	if err != nil {
+		return nil, fmt.Errorf("packing %d signed documents: %w", len(list), err)
+	}
+	return data, nil
+}
+
+// DecodePackets reads what EncodePackets wrote, of at most limit bytes and
+// count packets; more are refused as TooLarge.
+func DecodePackets(data []byte, limit, count int) ([]Packet, error) {
+	var list packets
+	if err := Decode(data, "", limit, &list); err != nil {
+		return nil, err
+	}
+	if len(list.Packets) > count {
+		return nil, protocol.Refuse(protocol.TooLarge, "packets: %d in one list, at most %d allowed", len(list.Packets), count)
+	}
+	return list.Packets, nil
+}
