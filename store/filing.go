@@ -1,0 +1,299 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+)
+
+// storedEvidence is a row of evidence as facts need it.
+type storedEvidence struct {
+	storedPacket
+	taken *int64
+}
+
+func (b *batch) storedEvidence(ctx context.Context, k protocol.Key, e evidence.Event) (*storedEvidence, error) {
+	s := &storedEvidence{storedPacket: storedPacket{leaf: -1}}
+	var leaf *int64
+	err := require(b.find(ctx, []any{&s.signed.Document, &s.signed.Signature, &leaf, &s.proof, &s.taken},
+		`SELECT document, signature, leaf, proof, taken_us FROM evidence
+WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`, k.From, k.Parcel, k.To, e))
+	if leaf != nil {
+		s.leaf, s.proof = *leaf, nil
+	}
+	return s, err
+}
+
+// allEvidence returns those of the given events that are stored under the key.
+func (b *batch) allEvidence(ctx context.Context, k protocol.Key, events ...evidence.Event) (all []storedPacket, err error) {
+	for _, e := range events {
+		s, err := b.storedEvidence(ctx, k, e)
+		switch err {
+		case nil:
+			all = append(all, s.storedPacket)
+		case ErrNotFound:
+		default:
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+const (
+	lastEvidence   = `SELECT coalesce(max(ordinal), 0) FROM evidence`
+	insertEvidence = `INSERT INTO evidence (ordinal, sender, parcel, recipient, event, document, signature, event_us, stored_us, leaf, proof, taken_us, feed_peer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (sender, parcel, recipient, event) DO NOTHING`
+)
+
+// insertEvidence inserts a row and reports whether there was none before.
+func (b *batch) insertEvidence(ctx context.Context, k protocol.Key, e Evidence, leaf, proof, taken, feed any) (bool, error) {
+	if len(e.Document) == 0 || len(e.Signature) == 0 || e.Event == "" || e.Time.IsZero() {
+		return false, factError("evidence without document, signature, event or time")
+	}
+	ordinal, err := b.next(ctx, "evidence", lastEvidence)
+	if err != nil {
+		return false, err
+	}
+	n, err := b.exec(ctx, insertEvidence, ordinal, k.From, k.Parcel, k.To, e.Event, string(e.Document), string(e.Signature),
+		e.Time.UnixMicro(), b.now.UnixMicro(), leaf, proof, taken, feed)
+	if err == nil && n == 0 {
+		b.last["evidence"]--
+	}
+	return n == 1, err
+}
+
+// file stores evidence issued on this side and appends its leaf (I4). The same
+// document again is a repeat; another one of the same event is refused, and the
+// stored one comes with the refusal.
+func (b *batch) file(ctx context.Context, k protocol.Key, e Evidence, feed protocol.NodeID) (p storedPacket, repeat bool, err error) {
+	var peer any
+	if feed != "" {
+		peer = feed
+	}
+	fresh, err := b.insertEvidence(ctx, k, e, b.leaf(), nil, nil, peer)
+	if err != nil {
+		return p, false, err
+	}
+	if fresh {
+		p = storedPacket{signed: e.Signed, leaf: b.leaf()}
+		b.leaves = append(b.leaves, newLeafRow(e.Signed.Ref()))
+		return p, false, nil
+	}
+	s, err := b.storedEvidence(ctx, k, e.Event)
+	if err != nil {
+		return p, false, err
+	}
+	return s.storedPacket, true, b.same(k, e, s)
+}
+
+// take stores evidence issued elsewhere. fresh is false when it was taken
+// before. A node that is both sides of a transmission has filed it itself
+// already: then only the taking is noted.
+func (b *batch) take(ctx context.Context, k protocol.Key, e Evidence) (p storedPacket, fresh bool, err error) {
+	var proof any
+	if e.Proof != nil {
+		proof = string(e.Proof)
+	}
+	fresh, err = b.insertEvidence(ctx, k, e, nil, proof, b.now.UnixMicro(), nil)
+	if err != nil {
+		return p, false, err
+	}
+	if fresh {
+		return storedPacket{signed: e.Signed, leaf: -1, proof: e.Proof}, true, nil
+	}
+	s, err := b.storedEvidence(ctx, k, e.Event)
+	if err != nil {
+		return p, false, err
+	}
+	if err := b.same(k, e, s); err != nil {
+		return s.storedPacket, false, err
+	}
+	if s.taken != nil && (s.proof != nil || s.leaf >= 0 || e.Proof == nil) {
+		return s.storedPacket, false, nil
+	}
+	fresh = s.taken == nil
+	if s.leaf < 0 && s.proof == nil {
+		s.proof = e.Proof
+	}
+	_, err = b.exec(ctx, `UPDATE evidence SET taken_us = coalesce(taken_us, $5), proof = CASE WHEN leaf IS NULL THEN coalesce(proof, $6) END
+WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`, k.From, k.Parcel, k.To, e.Event, b.now.UnixMicro(), proof)
+	return s.storedPacket, fresh, err
+}
+
+func (b *batch) same(k protocol.Key, e Evidence, s *storedEvidence) error {
+	if string(s.signed.Document) == string(e.Document) {
+		return nil
+	}
+	return protocol.Refuse(protocol.Equivocation, "another %s (%s…) of %s is stored already", e.Event, s.signed.Digest().Short(), k)
+}
+
+func (f FileEvidence) apply(ctx context.Context, b *batch) (*answer, error) {
+	p, repeat, err := b.file(ctx, f.Key, f.Evidence, f.Feed)
+	if err != nil {
+		return blocked(p), err
+	}
+	a := &answer{packets: []storedPacket{p}, repeat: repeat}
+	if f.Evidence.Event == evidence.SubmissionRejection {
+		return a, nil
+	}
+	a.state, err = b.move(ctx, f.Evidence.Event.Rule().Sender, f.Key, f.Evidence, "", f.Expect, f.Release, repeat)
+	return a, err
+}
+
+func (f TakeEvidence) apply(ctx context.Context, b *batch) (*answer, error) {
+	p, fresh, err := b.take(ctx, f.Key, f.Evidence)
+	if err != nil {
+		return blocked(p), err
+	}
+	a := &answer{packets: []storedPacket{p}, repeat: !fresh}
+	a.state, err = b.move(ctx, !f.Evidence.Event.Rule().Sender, f.Key, f.Evidence, f.Peer, f.Expect, f.Release, !fresh)
+	return a, err
+}
+
+// blocked is the answer that shows what stands in the way, if anything does.
+func blocked(by ...storedPacket) *answer {
+	a := new(answer)
+	for _, p := range by {
+		if len(p.signed.Document) > 0 {
+			a.packets = append(a.packets, p)
+		}
+	}
+	return a
+}
+
+// move brings the row of one side to the state that follows from evidence, as
+// protocol/exchange decides, and returns that state. A repeat only reads it.
+func (b *batch) move(ctx context.Context, sending bool, k protocol.Key, e Evidence, peer protocol.NodeID, want []exchange.State, release, repeat bool) (exchange.State, error) {
+	table := "inbound"
+	if sending {
+		table = "outbound"
+	}
+	var state exchange.State
+	var host protocol.NodeID
+	var expires int64
+	if err := require(b.find(ctx, []any{&state, &host, &expires}, `SELECT state, peer, expires_us FROM `+table+`
+WHERE sender = $1 AND parcel = $2 AND recipient = $3`, k.From, k.Parcel, k.To)); err != nil {
+		return "", fmt.Errorf("transmission %s: %w", k, err)
+	}
+	if peer != "" && peer != host {
+		return "", protocol.Refuse(protocol.WrongParcel, "%s does not speak for the recipient of %s", peer, k)
+	}
+	if repeat {
+		return state, nil
+	}
+	if err := expect(k, state, want); err != nil {
+		return "", err
+	}
+	if !sending {
+		state = state.After(e.Event)
+		_, err := b.exec(ctx, `UPDATE inbound SET state = $4, keeps = CASE WHEN $5 = 1 THEN 0 ELSE keeps END
+WHERE sender = $1 AND parcel = $2 AND recipient = $3`, k.From, k.Parcel, k.To, state, flag(release))
+		return state, err
+	}
+	o := exchange.Outgoing{State: state, Expires: time.UnixMicro(expires).UTC()}
+	o, _ = o.Step(exchange.Learned{Event: e.Event, Time: e.Time}, b.now, 0)
+	_, err := b.exec(ctx, `UPDATE outbound SET state = $4, next_us = CASE WHEN $5 = 1 THEN NULL ELSE next_us END, keeps = CASE WHEN $6 = 1 THEN 0 ELSE keeps END
+WHERE sender = $1 AND parcel = $2 AND recipient = $3`, k.From, k.Parcel, k.To, o.State, flag(o.State.Settled()), flag(release))
+	return o.State, err
+}
+
+// evidenceColumns are read by scanEvidence.
+const evidenceColumns = `ordinal, event, document, signature, event_us, stored_us, leaf, proof`
+
+type evidenceRow struct {
+	ordinal int64
+	leaf    *int64
+	Evidence
+}
+
+func scanEvidence(scan func(...any) error, before ...any) (r evidenceRow, err error) {
+	var event, stored int64
+	err = scan(append(before, &r.ordinal, &r.Event, &r.Document, &r.Signature, &event, &stored, &r.leaf, &r.Proof)...)
+	r.Time, r.Stored, r.Own = time.UnixMicro(event).UTC(), time.UnixMicro(stored).UTC(), r.leaf != nil
+	return r, err
+}
+
+// prove fills in the proof of own evidence.
+func (r *evidenceRow) prove(ctx context.Context, t *tx) (err error) {
+	if r.leaf != nil {
+		r.Proof, err = proofOf(ctx, t, *r.leaf)
+	}
+	return err
+}
+
+// Evidence returns all evidence about a transmission in the order in which it
+// was stored, own evidence with its proof rebuilt byte for byte.
+func (g *Gateway) Evidence(ctx context.Context, k protocol.Key) ([]Evidence, error) {
+	var all []Evidence
+	err := g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		list, err := collect(ctx, t, func(scan func(...any) error) (evidenceRow, error) { return scanEvidence(scan) },
+			`SELECT `+evidenceColumns+` FROM evidence WHERE sender = $1 AND parcel = $2 AND recipient = $3 ORDER BY ordinal`,
+			k.From, k.Parcel, k.To)
+		for i := range list {
+			if err == nil {
+				err = list[i].prove(ctx, t)
+				all = append(all, list[i].Evidence)
+			}
+		}
+		return err
+	})
+	return all, wrap("reading the evidence of "+k.String(), err)
+}
+
+// FeedEntry is one place in a peer's feed.
+type FeedEntry struct {
+	Position int64
+	Key      protocol.Key
+	Evidence Evidence
+}
+
+// Feed returns what the peer has not read yet: entries after the position, in
+// order. Positions grow but are not consecutive.
+func (g *Gateway) Feed(ctx context.Context, peer protocol.NodeID, after int64, limit int) ([]FeedEntry, error) {
+	if limit <= 0 || limit > protocol.MaxFeedPage {
+		limit = protocol.MaxFeedPage
+	}
+	var all []FeedEntry
+	err := g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		type entry struct {
+			evidenceRow
+			key protocol.Key
+		}
+		list, err := collect(ctx, t, func(scan func(...any) error) (e entry, err error) {
+			e.evidenceRow, err = scanEvidence(scan, &e.key.From, &e.key.Parcel, &e.key.To)
+			return e, err
+		}, `SELECT sender, parcel, recipient, `+evidenceColumns+` FROM evidence WHERE feed_peer = $1 AND ordinal > $2 ORDER BY ordinal LIMIT $3`,
+			peer, after, limit)
+		for i := range list {
+			if err == nil {
+				err = list[i].prove(ctx, t)
+				all = append(all, FeedEntry{Position: list[i].ordinal, Key: list[i].key, Evidence: list[i].Evidence})
+			}
+		}
+		return err
+	})
+	return all, wrap("reading the feed of "+string(peer), err)
+}
+
+// collect reads all rows of a query that has its own limit.
+func collect[T any](ctx context.Context, t *tx, scan func(func(...any) error) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := t.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"comity/crypto/merkle"
+	"comity/protocol"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// R-LOG-4: every checkpoint extends the one before, whatever the sizes of the
+// commits, and the hashes kept in memory are those of the table.
+func TestCheckpointsExtendEachOther(t *testing.T) {
+	n := newNode(t)
+	var sizes []int64
+	number := 0
+	for round, k := range []int{1, 2, 3, 1, 33, 64, 7, 100, 1, 1, 128, 5} {
+		var facts []Fact
+		for range k {
+			number++
+			facts = append(facts, n.accept(number))
+		}
+		n.commit(facts...)
+		if round%4 == 3 {
+			n.reopen() // the edge is read from the table
+		}
+		size, _ := n.Size(t.Context())
+		sizes = append(sizes, size)
+	}
+	var old merkle.Checkpoint
+	for _, size := range sizes {
+		note, err := n.CheckpointAt(t.Context(), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := n.logV.Checkpoint(note)
+		if err != nil || c.Size != size {
+			t.Fatalf("checkpoint over %d: %+v, %v", size, c, err)
+		}
+		if old.Size > 0 {
+			proof, err := merkle.ProveConsistency(c.Size, old.Size, n)
+			if err == nil {
+				err = merkle.CheckConsistency(proof, c.Size, c.Root, old.Size, old.Root)
+			}
+			if err != nil {
+				t.Errorf("size %d does not extend %d: %v", c.Size, old.Size, err)
+			}
+		}
+		old = c
+	}
+	if _, err := n.CheckpointAt(t.Context(), 2); !errors.Is(err, ErrNotFound) {
+		t.Errorf("checkpoint over 2 leaves: %v, want none", err)
+	}
+	r, err := n.CheckLog(t.Context(), n.logV.Checkpoint)
+	if err != nil || r.Leaves != int64(number) || r.Checkpoints != int64(len(sizes)) || r.Evidence != r.Leaves || r.Foreign != r.Leaves {
+		t.Errorf("report %+v, %v", r, err)
+	}
+}
+
+func TestEmptyLog(t *testing.T) {
+	n := newNode(t)
+	note, err := n.Checkpoint(t.Context())
+	if note != nil || err != nil {
+		t.Errorf("checkpoint of an empty log: %q, %v", note, err)
+	}
+	if r, err := n.CheckLog(t.Context(), n.logV.Checkpoint); err != nil || !cmp.Equal(r, LogReport{}) {
+		t.Errorf("empty log: %+v, %v", r, err)
+	}
+	if _, err := n.ReadHashes([]int64{0}); !errors.Is(err, ErrIntegrity) {
+		t.Errorf("hash of an empty log: %v", err)
+	}
+}
+
+// Whatever is changed behind the store's back, CheckLog finds it.
+func TestCheckLogFindsChanges(t *testing.T) {
+	for _, change := range []string{
+		`UPDATE evidence SET document = document || ' ' WHERE ordinal = 4`,
+		`UPDATE evidence SET signature = 'x' WHERE ordinal = 4`,
+		`UPDATE evidence SET leaf = NULL, taken_us = 1 WHERE ordinal = 4`,
+		`DELETE FROM evidence WHERE ordinal = 4`,
+		`UPDATE record SET document = 'x'`,
+		`UPDATE log_leaf SET salt = zeroblob(16) WHERE leaf = 3`,
+		`UPDATE log_leaf SET document_digest = zeroblob(32) WHERE leaf = 3`,
+		`UPDATE log_leaf SET checkpoint_size = 8 WHERE leaf = 3`,
+		`DELETE FROM log_leaf WHERE leaf = 3`,
+		`DELETE FROM log_leaf WHERE leaf >= 6`,
+		`UPDATE log_hash SET hash = zeroblob(32) WHERE position = 2`,
+		`DELETE FROM log_hash WHERE position = 4`,
+		`INSERT INTO log_hash (position, hash) VALUES (1000, zeroblob(32))`,
+		`UPDATE checkpoint SET root = zeroblob(32) WHERE size = 4`,
+		`UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 8) WHERE size = 4`,
+		`DELETE FROM checkpoint WHERE size = 4`,
+		`DELETE FROM checkpoint WHERE size = 8`,
+		`INSERT INTO checkpoint (size, root, note, signed_us) VALUES (9, zeroblob(32), 'x', 1)`,
+		`INSERT INTO outbound SELECT 1, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest, zeroblob(32), 1, priority,
+		 priority_rank, test, created_us, expires_us, stored_us, state, 0, 0, NULL, '', NULL, 0 FROM inbound LIMIT 1`,
+	} {
+		t.Run(strings.Fields(change)[0]+" "+fmt.Sprintf("%.40s", change), func(t *testing.T) {
+			n := newNode(t)
+			n.commit(n.accept(1), n.accept(2), n.accept(3), AdoptRecord{Record{State: "xa", Node: nodeA, Sequence: 1, Signed: document("record")}})
+			n.commit(n.accept(5), n.accept(6), n.accept(7), n.accept(8))
+			n.v.discard()
+			tamper := func(query string) error {
+				if _, err := n.v.writer.Exec("PRAGMA foreign_keys = 0"); err != nil {
+					t.Fatal(err)
+				}
+				_, err := n.v.writer.Exec(query)
+				return err
+			}
+			if err := tamper("VACUUM INTO '" + n.dir + "/before.db'"); err != nil {
+				t.Fatal(err)
+			}
+			if err := tamper(change); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.CheckLog(t.Context(), n.logV.Checkpoint); !errors.Is(err, ErrIntegrity) {
+				t.Errorf("found nothing: %v", err)
+			}
+			// Restore, so that the check after every test holds.
+			for _, q := range []string{
+				"ATTACH '" + n.dir + "/before.db' AS before",
+				"DELETE FROM evidence", "INSERT INTO evidence SELECT * FROM before.evidence",
+				"DELETE FROM record", "INSERT INTO record SELECT * FROM before.record",
+				"DELETE FROM log_leaf", "INSERT INTO log_leaf SELECT * FROM before.log_leaf",
+				"DELETE FROM log_hash", "INSERT INTO log_hash SELECT * FROM before.log_hash",
+				"DELETE FROM checkpoint", "INSERT INTO checkpoint SELECT * FROM before.checkpoint",
+				"DELETE FROM outbound",
+			} {
+				if err := tamper(q); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// Many callers commit, read, spool and sweep at once.
+func TestConcurrentUse(t *testing.T) {
+	n := newNode(t)
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 12 {
+				number := 1000*(w+1) + i
+				large := bytes.Repeat([]byte{byte(w), byte(i)}, protocol.MaxInline)
+				f := n.acceptBody(number, large)
+				shared := n.accept(i) // the same keys from every side
+				out, err := n.Commit(context.Background(), []Fact{f, shared, n.submit(5000+number, court)}, n.sign)
+				if err != nil || out[0].Err != nil || out[1].Err != nil || out[2].Err != nil {
+					t.Errorf("commit: %v, %+v", err, out)
+					return
+				}
+				f.Spool.Discard()
+				n.provable(out[1].Packets[0])
+			}
+		})
+	}
+	for range 3 {
+		wg.Go(func() {
+			for i := range 40 {
+				ctx := context.Background()
+				if _, err := n.Waiting(ctx, prosecution, 10); err != nil {
+					t.Error(err)
+				}
+				if _, err := n.Due(ctx, nodeB, n.clock.now(), 10); err != nil {
+					t.Error(err)
+				}
+				if list, err := n.Evidence(ctx, key(i%12, prosecution)); err != nil {
+					t.Error(err)
+				} else {
+					for _, e := range list {
+						n.provable(e.Packet)
+					}
+				}
+				if _, err := n.Sweep(ctx, 10); err != nil {
+					t.Error(err)
+				}
+				if _, err := n.CheckLog(ctx, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if size, _ := n.Size(t.Context()); size != 4*12*2+12 {
+		t.Errorf("log has %d leaves, want %d", size, 4*12*2+12)
+	}
+}

@@ -1,0 +1,174 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/protocol"
+)
+
+func TestCreateAndOpenRefuse(t *testing.T) {
+	ctx := t.Context()
+	empty := Config{Dir: t.TempDir()}
+	if _, err := OpenGateway(ctx, empty); !errors.Is(err, ErrMissing) {
+		t.Errorf("opening nothing: %v, want ErrMissing", err)
+	}
+	if _, err := os.Stat(filepath.Join(empty.Dir, "gateway.db")); !os.IsNotExist(err) {
+		t.Errorf("opening nothing made a database")
+	}
+	n := newNode(t)
+	if err := CreateGateway(ctx, n.config()); !errors.Is(err, ErrExists) {
+		t.Errorf("creating twice: %v, want ErrExists", err)
+	}
+
+	office := Config{Dir: t.TempDir()}
+	if err := CreateOffice(ctx, office, prosecution); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenOffice(ctx, office, court); !errors.Is(err, ErrForeign) {
+		t.Errorf("opening another authority's office: %v, want ErrForeign", err)
+	}
+	if err := os.Rename(filepath.Join(office.Dir, "office.db"), filepath.Join(office.Dir, "gateway.db")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenGateway(ctx, office); !errors.Is(err, ErrForeign) {
+		t.Errorf("opening an office as a gateway: %v, want ErrForeign", err)
+	}
+}
+
+func TestNewerDatabaseIsRefused(t *testing.T) {
+	n := newNode(t)
+	n.commit(n.accept(1))
+	n.v.discard()
+	if _, err := n.v.writer.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenGateway(t.Context(), n.config())
+	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "9999") {
+		t.Errorf("newer database: %v, want ErrNewer with its version", err)
+	}
+}
+
+// A connection that does not do what durability rests on is refused.
+func TestSettingsAreReadBack(t *testing.T) {
+	n := newNode(t)
+	for _, spoil := range [][2]string{
+		{"synchronous%28FULL%29", "synchronous%28NORMAL%29"},
+		{"foreign_keys%281%29", "foreign_keys%280%29"},
+		{"trusted_schema%280%29", "trusted_schema%281%29"},
+		{"query_only%281%29", "query_only%280%29"},
+		{"busy_timeout%285000%29", "busy_timeout%280%29"},
+	} {
+		c := n.config()
+		c.Connect = (&disk{change: func(dsn string) string { return strings.ReplaceAll(dsn, spoil[0], spoil[1]) }}).connect
+		if _, err := OpenGateway(t.Context(), c); !errors.Is(err, ErrPragma) {
+			t.Errorf("%s: %v, want ErrPragma", spoil[1], err)
+		}
+	}
+}
+
+// The clock may be corrected a little; never far behind what was signed.
+func TestClockBehind(t *testing.T) {
+	n := newNode(t)
+	n.commit(n.accept(1))
+	n.clock.advance(-protocol.MaxSkew)
+	n.commit(n.accept(2))
+	n.clock.advance(protocol.MaxSkew)
+	n.commit(n.accept(3))
+	n.clock.advance(-protocol.MaxSkew - time.Second)
+	if _, err := n.Commit(t.Context(), []Fact{n.accept(4)}, n.sign); !errors.Is(err, ErrClock) {
+		t.Errorf("commit with the clock behind: %v, want ErrClock", err)
+	}
+	if _, err := OpenGateway(t.Context(), n.config()); !errors.Is(err, ErrClock) {
+		t.Errorf("open with the clock behind: %v, want ErrClock", err)
+	}
+	n.clock.advance(time.Hour)
+}
+
+// A folder's name is a name, not part of a connection string.
+func TestFolderWithAnyName(t *testing.T) {
+	c := Config{Dir: filepath.Join(t.TempDir(), "a b?mode=memory&x=%41#c;é عربي")}
+	if err := CreateGateway(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	g, err := OpenGateway(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	info, err := os.Stat(filepath.Join(c.Dir, "gateway.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("mode %o, want 600", mode)
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir, "gateway.db.new")); !os.IsNotExist(err) {
+		t.Errorf("the working name is left behind: %v", err)
+	}
+}
+
+// An interrupted create leaves no half database, and the next one starts afresh.
+func TestInterruptedCreate(t *testing.T) {
+	c := Config{Dir: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(c.Dir, "gateway.db.new"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenGateway(t.Context(), c); !errors.Is(err, ErrMissing) {
+		t.Errorf("half a database: %v, want ErrMissing", err)
+	}
+	if err := CreateGateway(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReadersCannotWrite(t *testing.T) {
+	n := newNode(t)
+	if _, err := n.v.reader.Exec(`DELETE FROM checkpoint`); err == nil {
+		t.Errorf("a reading connection wrote")
+	}
+	var version string
+	if err := n.v.reader.QueryRow(`SELECT sqlite_version()`).Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every table is STRICT, so that no column ever holds another type. The
+// migration tool's own table is the exception.
+func TestTablesAreStrict(t *testing.T) {
+	n := newNode(t)
+	rows, err := n.v.reader.Query(`SELECT name FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		t.Errorf("table %s is not STRICT", name)
+	}
+}
+
+func TestUseAfterClose(t *testing.T) {
+	c := Config{Dir: t.TempDir()}
+	if err := CreateGateway(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	g, err := OpenGateway(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Close()
+	if _, err := g.Size(t.Context()); err == nil {
+		t.Errorf("reading a closed store succeeded")
+	}
+	if err := g.SetFeedCursor(t.Context(), nodeA, 1); err == nil {
+		t.Errorf("writing a closed store succeeded")
+	}
+}

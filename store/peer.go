@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"comity/crypto/merkle"
+	"comity/protocol"
+	"comity/protocol/statement"
+)
+
+// Record is one version of a state's record.
+type Record struct {
+	State    protocol.StateID
+	Node     protocol.NodeID
+	Sequence int64
+	Signed   statement.Signed
+	Own      bool      // this node's own state
+	Pinned   bool      // a person confirmed it by words
+	Adopted  time.Time // filled when read
+}
+
+func (f AdoptRecord) apply(ctx context.Context, b *batch) (*answer, error) {
+	if len(f.Signed.Document) == 0 || len(f.Signed.Signature) == 0 || f.State == "" || f.Node == "" || f.Sequence < 1 {
+		return nil, factError("record without document, signature, state, node or sequence")
+	}
+	var newest int64
+	if _, err := b.find(ctx, []any{&newest}, `SELECT coalesce(max(sequence), 0) FROM record WHERE state = $1`, f.State); err != nil {
+		return nil, err
+	}
+	if f.Sequence <= newest {
+		return f.known(ctx, b, newest)
+	}
+	d := f.Signed.Digest()
+	p := storedPacket{signed: f.Signed, leaf: b.leaf()}
+	if _, err := b.exec(ctx, `INSERT INTO record (state, sequence, node, digest, document, signature, own, pinned, adopted_us, leaf)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, f.State, f.Sequence, f.Node, d[:], string(f.Signed.Document), string(f.Signed.Signature),
+		flag(f.Own), flag(f.Pinned), b.now.UnixMicro(), p.leaf); err != nil {
+		return nil, err
+	}
+	b.leaves = append(b.leaves, newLeafRow(f.Signed.Ref()))
+	if !f.Own {
+		if _, err := b.exec(ctx, `INSERT INTO peer (node, feed_cursor) VALUES ($1, 0) ON CONFLICT (node) DO NOTHING`, f.Node); err != nil {
+			return nil, err
+		}
+	}
+	return &answer{packets: []storedPacket{p}}, nil
+}
+
+// known answers for a record whose sequence is not new.
+func (f AdoptRecord) known(ctx context.Context, b *batch, newest int64) (*answer, error) {
+	var p storedPacket
+	var pinned bool
+	found, err := b.find(ctx, []any{&p.signed.Document, &p.signed.Signature, &p.leaf, &pinned},
+		`SELECT document, signature, leaf, pinned FROM record WHERE state = $1 AND sequence = $2`, f.State, f.Sequence)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, protocol.Refuse(protocol.Expired, "record %d of %s: record %d is known", f.Sequence, f.State, newest)
+	case string(p.signed.Document) != string(f.Signed.Document):
+		return blocked(p), protocol.Refuse(protocol.Equivocation, "another record %d of %s (%s…) is known", f.Sequence, f.State, p.signed.Digest().Short())
+	}
+	if f.Pinned && !pinned {
+		_, err = b.exec(ctx, `UPDATE record SET pinned = 1 WHERE state = $1 AND sequence = $2`, f.State, f.Sequence)
+	}
+	return &answer{packets: []storedPacket{p}, repeat: true}, err
+}
+
+const recordColumns = `SELECT state, node, sequence, document, signature, own, pinned, adopted_us FROM record r`
+
+func scanRecord(scan func(...any) error) (r Record, err error) {
+	var adopted int64
+	err = scan(&r.State, &r.Node, &r.Sequence, &r.Signed.Document, &r.Signed.Signature, &r.Own, &r.Pinned, &adopted)
+	r.Adopted = instant(&adopted)
+	return r, err
+}
+
+// Records returns the newest record of each state, own included, by name.
+func (g *Gateway) Records(ctx context.Context) (list []Record, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		list, err = collect(ctx, t, scanRecord, recordColumns+
+			` WHERE r.sequence = (SELECT max(n.sequence) FROM record n WHERE n.state = r.state) ORDER BY r.state`)
+		return err
+	})
+	return list, wrap("reading the records", err)
+}
+
+// RecordByDigest returns the record that evidence or an envelope names. ErrNotFound.
+func (g *Gateway) RecordByDigest(ctx context.Context, digest protocol.Digest) (*Record, error) {
+	return one(ctx, g.v, "record "+digest.Short(), scanRecord, recordColumns+` WHERE r.digest = $1`, digest[:])
+}
+
+// Peer is what is known of another node beside its record.
+type Peer struct {
+	Node       protocol.NodeID
+	State      protocol.StateID
+	Sequence   int64 // of its newest record
+	Pinned     bool  // a person confirmed that one by words
+	FeedCursor int64
+	Checkpoint []byte    // newest verified checkpoint note of its log; nil before the first one
+	Size       int64     // of that log
+	Seen       time.Time // when that checkpoint was stored
+}
+
+// Peers returns all other nodes that have a record here, by name.
+func (g *Gateway) Peers(ctx context.Context) (list []Peer, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		list, err = collect(ctx, t, func(scan func(...any) error) (p Peer, err error) {
+			var seen *int64
+			err = scan(&p.Node, &p.State, &p.Sequence, &p.Pinned, &p.FeedCursor, &p.Checkpoint, &p.Size, &seen)
+			p.Seen = instant(seen)
+			return p, err
+		}, `SELECT r.node, r.state, r.sequence, r.pinned, p.feed_cursor, p.checkpoint, coalesce(p.log_size, 0), p.seen_us
+FROM record r JOIN peer p ON p.node = r.node
+WHERE r.own = 0 AND r.sequence = (SELECT max(n.sequence) FROM record n WHERE n.state = r.state) ORDER BY r.node`)
+		return err
+	})
+	return list, wrap("reading the peers", err)
+}
+
+func (f AdvanceFeed) apply(ctx context.Context, b *batch) (*answer, error) {
+	_, err := b.exec(ctx, `INSERT INTO peer (node, feed_cursor) VALUES ($1, $2)
+ON CONFLICT (node) DO UPDATE SET feed_cursor = excluded.feed_cursor WHERE excluded.feed_cursor > peer.feed_cursor`, f.Peer, f.Cursor)
+	return &answer{}, err
+}
+
+// FeedCursor returns how far this node has read in the peer's feed; 0 at first.
+func (g *Gateway) FeedCursor(ctx context.Context, peer protocol.NodeID) (cursor int64, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.find(ctx, []any{&cursor}, `SELECT feed_cursor FROM peer WHERE node = $1`, peer)
+		return err
+	})
+	return cursor, wrap("reading the feed cursor of "+string(peer), err)
+}
+
+// SetFeedCursor moves it forward; a smaller one is ignored. Better is
+// AdvanceFeed in the commit that stores the page.
+func (g *Gateway) SetFeedCursor(ctx context.Context, peer protocol.NodeID, cursor int64) error {
+	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := AdvanceFeed{peer, cursor}.apply(ctx, &batch{tx: t})
+		return err
+	})
+	return wrap("storing the feed cursor of "+string(peer), err)
+}
+
+// PeerCheckpoint returns the newest checkpoint of a peer's log that this node
+// has verified, and its note; a zero one and nil before the first.
+func (g *Gateway) PeerCheckpoint(ctx context.Context, peer protocol.NodeID) (c merkle.Checkpoint, note []byte, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		c, note, err = peerCheckpoint(ctx, t, peer)
+		return err
+	})
+	return c, note, wrap("reading the checkpoint of "+string(peer), err)
+}
+
+func peerCheckpoint(ctx context.Context, t *tx, peer protocol.NodeID) (c merkle.Checkpoint, note []byte, err error) {
+	var root digest
+	_, err = t.find(ctx, []any{&c.Origin, &c.Size, &root, &note},
+		`SELECT log_origin, log_size, log_root, checkpoint FROM peer WHERE node = $1 AND checkpoint IS NOT NULL`, peer)
+	c.Root = merkle.Hash(root)
+	return c, note, err
+}
+
+// SetPeerCheckpoint stores a verified one. A smaller one of the same origin is
+// ignored; the same size with another root is ErrIntegrity (a fork of the
+// peer's log), and nothing is stored.
+func (g *Gateway) SetPeerCheckpoint(ctx context.Context, peer protocol.NodeID, c merkle.Checkpoint, note []byte) error {
+	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
+		have, _, err := peerCheckpoint(ctx, t, peer)
+		if err != nil {
+			return err
+		}
+		if have.Origin == c.Origin && have.Size == c.Size && have.Root != c.Root {
+			return fmt.Errorf("%w: two roots over %d leaves of %s", ErrIntegrity, c.Size, c.Origin)
+		}
+		if have.Origin == c.Origin && have.Size >= c.Size {
+			return nil
+		}
+		_, err = t.exec(ctx, `INSERT INTO peer (node, feed_cursor, log_origin, log_size, log_root, checkpoint, seen_us) VALUES ($1, 0, $2, $3, $4, $5, $6)
+ON CONFLICT (node) DO UPDATE SET log_origin = excluded.log_origin, log_size = excluded.log_size, log_root = excluded.log_root,
+checkpoint = excluded.checkpoint, seen_us = excluded.seen_us`, peer, c.Origin, c.Size, c.Root[:], string(note), t.now.UnixMicro())
+		return err
+	})
+	return wrap("storing the checkpoint of "+string(peer), err)
+}

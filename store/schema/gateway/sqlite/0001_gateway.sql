@@ -1,0 +1,149 @@
+-- +goose Up
+
+-- Conventions: times are Unix microseconds (_us), sizes are bytes (_bytes),
+-- digests are 32 raw bytes, signed documents and signatures are their exact
+-- text, truth is 0 or 1. Nothing here is ever deleted but the bodies of sealed
+-- parcels. See README.md in the folder above for what each table promises.
+
+-- Sealed bytes, by their digest. Small ones are a column, so that a small
+-- parcel is one commit and no file; larger ones are a file of that name.
+CREATE TABLE sealed (
+  digest      BLOB PRIMARY KEY CHECK (length(digest) = 32),
+  size_bytes  INTEGER NOT NULL CHECK (size_bytes >= 0),
+  inline      INTEGER NOT NULL CHECK (inline IN (0, 1)),
+  body        BLOB CHECK (body IS NULL OR length(body) = size_bytes), -- null: in a file, or released
+  stored_us   INTEGER NOT NULL,
+  released_us INTEGER                                                 -- null: still kept
+) STRICT;
+CREATE INDEX sealed_kept ON sealed (digest) WHERE released_us IS NULL;
+
+-- The sending side: one parcel to one recipient. Its key (sender, parcel,
+-- recipient) is kept for ever (R-XCH-4).
+CREATE TABLE outbound (
+  ordinal         INTEGER PRIMARY KEY,
+  sender          TEXT NOT NULL,
+  parcel          TEXT NOT NULL,
+  recipient       TEXT NOT NULL,
+  peer            TEXT NOT NULL,    -- node that hosts the recipient
+  envelope        TEXT NOT NULL,
+  envelope_signature TEXT NOT NULL,
+  envelope_digest BLOB NOT NULL CHECK (length(envelope_digest) = 32),
+  sealed_digest   BLOB NOT NULL REFERENCES sealed (digest),
+  sealed_recipients INTEGER NOT NULL,
+  priority        TEXT NOT NULL,
+  priority_rank   INTEGER NOT NULL, -- 0 leaves first
+  test            INTEGER NOT NULL CHECK (test IN (0, 1)),
+  created_us      INTEGER NOT NULL,
+  expires_us      INTEGER NOT NULL,
+  stored_us       INTEGER NOT NULL,
+  state           TEXT NOT NULL,    -- protocol/exchange
+  offered         INTEGER NOT NULL CHECK (offered IN (0, 1)), -- the envelope may have left the node
+  attempts        INTEGER NOT NULL,
+  next_us         INTEGER,          -- null: nothing left to send
+  last_error      TEXT NOT NULL,
+  last_error_us   INTEGER,
+  keeps           INTEGER NOT NULL CHECK (keeps IN (0, 1)),   -- needs its sealed bytes
+  UNIQUE (sender, parcel, recipient)
+) STRICT;
+CREATE INDEX outbound_due ON outbound (peer, priority_rank, next_us) WHERE next_us IS NOT NULL;
+CREATE INDEX outbound_keeps ON outbound (sealed_digest) WHERE keeps = 1;
+
+-- The receiving side, likewise. A refused envelope uses up its key as well.
+CREATE TABLE inbound (
+  ordinal         INTEGER PRIMARY KEY,
+  sender          TEXT NOT NULL,
+  parcel          TEXT NOT NULL,
+  recipient       TEXT NOT NULL,
+  peer            TEXT NOT NULL,    -- node that offered it
+  envelope        TEXT NOT NULL,
+  envelope_signature TEXT NOT NULL,
+  envelope_digest BLOB NOT NULL UNIQUE CHECK (length(envelope_digest) = 32), -- also the upload's address (R-WIRE-4)
+  sealed_digest   BLOB NOT NULL,    -- no reference: a refused envelope has no bytes here
+  sealed_bytes    INTEGER NOT NULL,
+  sealed_recipients INTEGER NOT NULL,
+  priority        TEXT NOT NULL,
+  priority_rank   INTEGER NOT NULL,
+  test            INTEGER NOT NULL CHECK (test IN (0, 1)),
+  created_us      INTEGER NOT NULL,
+  expires_us      INTEGER NOT NULL,
+  stored_us       INTEGER NOT NULL,
+  state           TEXT NOT NULL,
+  keeps           INTEGER NOT NULL CHECK (keeps IN (0, 1)),
+  UNIQUE (sender, parcel, recipient)
+) STRICT;
+CREATE INDEX inbound_waiting ON inbound (recipient, state, priority_rank, ordinal) WHERE keeps = 1;
+CREATE INDEX inbound_keeps ON inbound (sealed_digest) WHERE keeps = 1;
+
+-- Every evidence about a transmission, own and others'. One per event: a
+-- second, different one is equivocation (R-EVID-6). Own evidence has a leaf
+-- and its proof is computed; foreign evidence has the proof it came with. Leaves
+-- are appended at the end of the commit, hence the deferred reference. No other
+-- reference may be deferred: while one is open, each insert into its parent
+-- searches the child, and that needs an index on the child's column.
+CREATE TABLE evidence (
+  ordinal   INTEGER PRIMARY KEY,
+  sender    TEXT NOT NULL,
+  parcel    TEXT NOT NULL,
+  recipient TEXT NOT NULL,
+  event     TEXT NOT NULL,
+  document  TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  event_us  INTEGER NOT NULL,   -- as the document says
+  stored_us INTEGER NOT NULL,
+  leaf      INTEGER UNIQUE REFERENCES log_leaf (leaf) DEFERRABLE INITIALLY DEFERRED,
+  proof     TEXT,
+  taken_us  INTEGER,            -- when a peer's copy was taken
+  feed_peer TEXT,               -- peer that reads it in its feed; the ordinal is the position
+  UNIQUE (sender, parcel, recipient, event),
+  CHECK (leaf IS NOT NULL OR taken_us IS NOT NULL)
+) STRICT;
+CREATE INDEX evidence_feed ON evidence (feed_peer, ordinal) WHERE feed_peer IS NOT NULL;
+
+-- The log. Leaf = SHA-256("comity/leaf/v1\n" || salt || document || signature).
+CREATE TABLE log_leaf (
+  leaf             INTEGER PRIMARY KEY CHECK (leaf >= 0),
+  salt             BLOB NOT NULL CHECK (length(salt) = 16),
+  document_digest  BLOB NOT NULL CHECK (length(document_digest) = 32),
+  signature_digest BLOB NOT NULL CHECK (length(signature_digest) = 32),
+  checkpoint_size  INTEGER NOT NULL REFERENCES checkpoint (size) -- of its own commit (R-LOG-3)
+) STRICT;
+
+-- Hashes of complete subtrees, at their stored index.
+CREATE TABLE log_hash (
+  position INTEGER PRIMARY KEY CHECK (position >= 0),
+  hash     BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+-- One checkpoint per commit that appended leaves, signed inside that commit.
+CREATE TABLE checkpoint (
+  size      INTEGER PRIMARY KEY CHECK (size > 0),
+  root      BLOB NOT NULL CHECK (length(root) = 32),
+  note      TEXT NOT NULL,
+  signed_us INTEGER NOT NULL
+) STRICT;
+
+-- Every version of every record ever adopted, own ones too; each is a leaf.
+CREATE TABLE record (
+  state      TEXT NOT NULL,
+  sequence   INTEGER NOT NULL,
+  node       TEXT NOT NULL,
+  digest     BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+  document   TEXT NOT NULL,
+  signature  TEXT NOT NULL,
+  own        INTEGER NOT NULL CHECK (own IN (0, 1)),
+  pinned     INTEGER NOT NULL CHECK (pinned IN (0, 1)), -- a person confirmed it by words
+  adopted_us INTEGER NOT NULL,
+  leaf       INTEGER NOT NULL UNIQUE REFERENCES log_leaf (leaf) DEFERRABLE INITIALLY DEFERRED,
+  PRIMARY KEY (state, sequence)
+) STRICT;
+
+-- What is known of another node beside its record.
+CREATE TABLE peer (
+  node        TEXT PRIMARY KEY,
+  feed_cursor INTEGER NOT NULL,  -- how far this node has read in its feed
+  log_origin  TEXT,              -- its newest verified checkpoint
+  log_size    INTEGER,
+  log_root    BLOB CHECK (log_root IS NULL OR length(log_root) = 32),
+  checkpoint  TEXT,
+  seen_us     INTEGER            -- when that checkpoint was stored
+) STRICT;
