@@ -74,3 +74,33 @@ func testBodies(t *testing.T) *bodies {
 	t.Cleanup(func() { b.root.Close() })
 	return b
 }
+
+// Taking the same bytes twice leaves no third name behind that would hold the
+// space after both stores have dropped theirs.
+func TestAdoptedTwice(t *testing.T) {
+	from, to := testBodies(t), testBodies(t)
+	source := newSpool(from)
+	if _, err := source.Write(make([]byte, 2*protocol.MaxInline)); err != nil {
+		t.Fatal(err)
+	}
+	digest := source.Digest()
+	if err := source.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	_, name := bodyName(digest)
+	f, err := from.root.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for range 2 {
+		kept := &Sealed{body: f, size: 2 * protocol.MaxInline, file: f}
+		if _, err := (&vault{bodies: to}).adopt(t.Context(), kept, digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := os.ReadDir(to.root.Name() + "/" + temporary)
+	if err != nil || len(left) != 0 {
+		t.Errorf("temporary names left: %v, %v", left, err)
+	}
+}

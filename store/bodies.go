@@ -95,6 +95,9 @@ func (b *bodies) keep(f *os.File, temp string, d protocol.Digest) error {
 			// The same digest may be there already: then this replaces the file
 			// by an equal one, and open readers go on with the old one.
 			if err = b.root.Rename(temp, name); err == nil {
+				// Two names of one file (see Adopt): then renaming does nothing,
+				// and the temporary name would hold the space for ever.
+				b.root.Remove(temp)
 				err = b.syncShard(shard)
 			}
 			if err != nil {

@@ -206,7 +206,9 @@ func TestBadFactFailsAlone(t *testing.T) {
 		FileEvidence{Key: key(200, prosecution), Evidence: n.evidence(key(200, prosecution), evidence.ContentConsignment)},
 		FileEvidence{Key: k, Evidence: n.evidence(k, evidence.ContentConsignment), Expect: []exchange.State{exchange.Consigned}},
 		TakeEvidence{Key: k, Peer: "xc", Evidence: n.foreign(k, evidence.RelayFailure)},
-		Attempt{Key: key(200, prosecution)}, Submit{}, AdoptRecord{},
+		Attempt{Key: key(200, prosecution)},
+		Submit{},
+		AdoptRecord{},
 		good(5),
 	}
 	out, err := n.Commit(t.Context(), facts, n.sign)

@@ -246,7 +246,8 @@ func (d *database) migrate(ctx context.Context) error {
 // executed, it succeeds whatever it finds.
 func (d *database) references(ctx context.Context, db interface {
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}) error {
+},
+) error {
 	rows, err := db.QueryContext(ctx, checkReferences)
 	if err != nil {
 		return err

@@ -241,8 +241,10 @@ func TestRecordsAndPeers(t *testing.T) {
 	ctx := t.Context()
 	n := newNode(t)
 	record := func(state protocol.StateID, sequence int64, own, pinned bool) AdoptRecord {
-		return AdoptRecord{Record{State: state, Node: protocol.NodeID(state), Sequence: sequence,
-			Signed: document("record", state, sequence), Own: own, Pinned: pinned}}
+		return AdoptRecord{Record{
+			State: state, Node: protocol.NodeID(state), Sequence: sequence,
+			Signed: document("record", state, sequence), Own: own, Pinned: pinned,
+		}}
 	}
 	n.commit(record("xb", 1, true, false), record("xa", 1, false, true), record("xa", 2, false, false), record("xc", 5, false, false))
 	if o := n.commit(record("xc", 5, false, true))[0]; !o.Repeat || len(o.Packets) != 1 {

@@ -99,7 +99,7 @@ func TestCertificateLayoutsRefused(t *testing.T) {
 	longBits[2+5+12] = 0x08
 	encryption := join([]byte{0xC0 | tagPublicSubkey, 56, 4}, p[3][3:7],
 		[]byte("\x12\x0A\x2B\x06\x01\x04\x01\x97\x55\x01\x05\x01\x01\x07\x40"), p[3][21:53], []byte{3, 1, 8, 7})
-	rsa := appendFrame(nil, tagPublicKey, mustHex("04000000010100088001080103"))
+	rsa := makeFrame(tagPublicKey, mustHex("04000000010100088001080103"))
 	direct := slices.Clone(p[2])
 	direct[3] = byte(packet.SigTypeDirectSignature)
 	revocation := slices.Clone(p[2])
@@ -127,12 +127,12 @@ func TestCertificateLayoutsRefused(t *testing.T) {
 		{"version 6", version6, "version 4"},
 		{"RSA key", join(rsa, join(p[1:]...)), "algorithm 1"},
 		{"another spelling of the point", join(longBits, join(p[1:]...)), "algorithm 22"},
-		{"octet after the key", join(appendFrame(nil, tagPublicKey, append(slices.Clone(p[0][2:]), 0)), join(p[1:]...)), "after the key"},
+		{"octet after the key", join(makeFrame(tagPublicKey, append(slices.Clone(p[0][2:]), 0)), join(p[1:]...)), "after the key"},
 		{"encryption subkey", join(raw, encryption, p[4]), "algorithm 18"},
-		{"secret key in place of the public", join(appendFrame(nil, tagSecretKey, p[0][2:]), join(p[1:]...)), "packet type 5"},
-		{"subkey as primary", join(appendFrame(nil, tagPublicSubkey, p[0][2:]), join(p[1:]...)), "packet type 14"},
+		{"secret key in place of the public", join(makeFrame(tagSecretKey, p[0][2:]), join(p[1:]...)), "packet type 5"},
+		{"subkey as primary", join(makeFrame(tagPublicSubkey, p[0][2:]), join(p[1:]...)), "packet type 14"},
 		{"second user ID", join(p[0], p[1], p[2], p[1], p[2]), "packet type 13"},
-		{"user attribute", join(p[0], appendFrame(nil, 17, []byte{2, 1, 0}), p[2]), "packet type 17"},
+		{"user attribute", join(p[0], makeFrame(17, []byte{2, 1, 0}), p[2]), "packet type 17"},
 		{"direct signature", join(p[0], direct, p[1], p[2]), "packet type 2"},
 		{"direct signature in place of the other", join(p[0], p[1], direct), "signature type 0x1f"},
 		{"revocation", join(p[0], p[1], revocation), "signature type 0x20"},
@@ -143,15 +143,15 @@ func TestCertificateLayoutsRefused(t *testing.T) {
 		{"subkey of another", join(p[0], p[1], p[2], q[3], q[4]), "subkey 1"},
 		{"self-signature of another", join(p[0], p[1], q[2]), "algorithm 19"},
 		{"same subkey twice", join(raw, p[3], p[4]), "repeats"},
-		{"marker packet", join(raw, appendFrame(nil, 10, []byte("PGP"))), "without its binding"},
-		{"trust packets", join(raw, appendFrame(nil, 12, nil), appendFrame(nil, 12, nil)), "packet type 12"},
+		{"marker packet", join(raw, makeFrame(10, []byte("PGP"))), "without its binding"},
+		{"trust packets", join(raw, makeFrame(12, nil), makeFrame(12, nil)), "packet type 12"},
 		{"another name", flipped(len(p[0]) + 3), "hash tag"},
 		{"other creation time", flipped(3 + 3), "subpacket"},
 		{"broken self-signature", flipped(len(p[0]) + len(p[1]) + len(p[2]) - 1), "self-signature"},
 		{"broken binding", flipped(len(raw) - 1), "subkey binding"},
 		{"broken hash octets of the binding", flipped(len(raw) - 2*34 - 1), "subkey binding"},
-		{"name with brackets", join(p[0], appendFrame(nil, tagUserID, []byte("XA <office@xa.example>")), p[2]), "name holds '<'"},
-		{"empty name", join(p[0], appendFrame(nil, tagUserID, nil), p[2]), "name of 0 octets"},
+		{"name with brackets", join(p[0], makeFrame(tagUserID, []byte("XA <office@xa.example>")), p[2]), "name holds '<'"},
+		{"empty name", join(p[0], makeFrame(tagUserID, nil), p[2]), "name of 0 octets"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := ParseCertificate(tt.in, 1<<20)

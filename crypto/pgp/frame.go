@@ -21,9 +21,6 @@ const (
 	tagPublicSubkey = 14
 )
 
-// maxBody is the first body length that needs a five-octet length.
-const maxBody = 8384
-
 // frame is one packet: its type, its body, and both with the header. The
 // slices point into the input.
 type frame struct {
@@ -68,9 +65,10 @@ func onlyFrame(b []byte, tag int) (frame, error) {
 	return f, nil
 }
 
-// appendFrame appends a packet; the body must be shorter than maxBody.
-func appendFrame(dst []byte, tag int, body []byte) []byte {
-	dst = append(dst, 0xC0|byte(tag))
+// makeFrame makes a packet; the body must be shorter than 8384 octets, from where
+// a length takes five.
+func makeFrame(tag int, body []byte) []byte {
+	dst := []byte{0xC0 | byte(tag)}
 	if n := len(body); n < 192 {
 		dst = append(dst, byte(n))
 	} else {

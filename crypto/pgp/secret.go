@@ -125,7 +125,7 @@ func pack(tag int, public, scalar []byte) []byte {
 	body := append(bytes.Clone(public), 0)
 	body = appendMPI(body, scalar)
 	body = append(body, checksum(body[len(public)+1:])...)
-	return appendFrame(nil, tag, body)
+	return makeFrame(tag, body)
 }
 
 // checksum is the sum of all octets modulo 65536 (RFC 9580 §5.5.3).

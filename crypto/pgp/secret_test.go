@@ -115,7 +115,7 @@ func TestSecretsRefused(t *testing.T) {
 		ff, _, _ := nextFrame(foreign)
 		_, _, foreignRest, _ := splitKey(ff.body)
 		scalar := rest[3 : len(rest)-2]
-		join := func(tag int, parts ...[]byte) []byte { return appendFrame(nil, tag, slices.Concat(parts...)) }
+		join := func(tag int, parts ...[]byte) []byte { return makeFrame(tag, slices.Concat(parts...)) }
 		flip := func(i int) []byte {
 			c := slices.Clone(b)
 			c[(len(c)+i)%len(c)] ^= 1

@@ -86,7 +86,7 @@ func TestSignatureFilesRefused(t *testing.T) {
 			{"only the lines", armorBegin + strings.TrimPrefix(armorEnd, "\n")},
 			{"padding changed", loosePadding(good)},
 			{"two packets", string(mustEnarmor(t, slices.Concat(raw, raw)))},
-			{"marker and packet", string(mustEnarmor(t, slices.Concat(appendFrame(nil, 10, []byte("PGP")), raw)))},
+			{"marker and packet", string(mustEnarmor(t, slices.Concat(makeFrame(10, []byte("PGP")), raw)))},
 			{"octet after the packet", string(mustEnarmor(t, append(slices.Clone(raw), 0)))},
 			{"cut short", string(mustEnarmor(t, raw[:len(raw)-1]))},
 			{"old header", string(mustEnarmor(t, slices.Concat([]byte{0x88, raw[1]}, raw[2:])))},
@@ -205,7 +205,7 @@ func TestSignatureIsNotMalleable(t *testing.T) {
 			body := raw[2:]
 			at := 6 + int(body[4])<<8 + int(body[5])
 			issuer := append([]byte{9, subIssuer}, s.key.public.Fingerprint[12:]...)
-			verify(t, appendFrame(nil, tagSignature, slices.Concat(body[:at], []byte{0, 10}, issuer, body[at+2:])))
+			verify(t, makeFrame(tagSignature, slices.Concat(body[:at], []byte{0, 10}, issuer, body[at+2:])))
 		})
 		t.Run("the other s", func(t *testing.T) {
 			if s.key.kind.name != P256 {
@@ -217,7 +217,7 @@ func TestSignatureIsNotMalleable(t *testing.T) {
 			}
 			high := new(big.Int).Sub(elliptic.P256().Params().N, new(big.Int).SetBytes(l.s))
 			head := raw[2 : len(raw)-len(l.s)-2]
-			verify(t, appendFrame(nil, tagSignature, appendMPI(slices.Clone(head), high.Bytes())))
+			verify(t, makeFrame(tagSignature, appendMPI(slices.Clone(head), high.Bytes())))
 		})
 	})
 }

@@ -126,11 +126,24 @@ func TestRolesAndSides(t *testing.T) {
 		role evidence.Role
 	}
 	issuers := []issuer{
-		{"xa", evidence.Node}, {"xb", evidence.Node}, {"xb-north", evidence.Node}, {"xc", evidence.Node},
-		{"xa/central-authority", evidence.Act}, {"xb/prosecution-service", evidence.Act}, {"xb/court", evidence.Act},
-		{"xa/central-authority", evidence.Attest}, {"xb/prosecution-service", evidence.Attest}, {"xc/court", evidence.Attest},
-		{"xb/prosecution-service", evidence.Primary}, {"xb/prosecution-service", evidence.Node}, {"xb", evidence.Act}, {"xb", evidence.Attest},
-		{"xb", evidence.Primary}, {"", evidence.Node}, {"xb", ""}, {"Xb", evidence.Node},
+		{"xa", evidence.Node},
+		{"xb", evidence.Node},
+		{"xb-north", evidence.Node},
+		{"xc", evidence.Node},
+		{"xa/central-authority", evidence.Act},
+		{"xb/prosecution-service", evidence.Act},
+		{"xb/court", evidence.Act},
+		{"xa/central-authority", evidence.Attest},
+		{"xb/prosecution-service", evidence.Attest},
+		{"xc/court", evidence.Attest},
+		{"xb/prosecution-service", evidence.Primary},
+		{"xb/prosecution-service", evidence.Node},
+		{"xb", evidence.Act},
+		{"xb", evidence.Attest},
+		{"xb", evidence.Primary},
+		{"", evidence.Node},
+		{"xb", ""},
+		{"Xb", evidence.Node},
 	}
 	nodeXA, nodesXB := []issuer{{"xa", evidence.Node}}, []issuer{{"xb", evidence.Node}, {"xb-north", evidence.Node}}
 	attest, act := []issuer{{"xb/prosecution-service", evidence.Attest}}, []issuer{{"xb/prosecution-service", evidence.Act}}

@@ -114,7 +114,7 @@ func TestRetriesStayWithinBoundsAndBeforeTheEnd(t *testing.T) {
 	o := queued()
 	now := noon
 	for range 200 {
-		var before = now
+		before := now
 		o, _ = o.Step(Unreachable{}, now, rand.Float64())
 		if wait := o.Next.Sub(before); wait < 0 || wait > RetryCap {
 			t.Fatalf("attempt %d waits %s", o.Attempts, wait)

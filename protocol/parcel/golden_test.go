@@ -166,8 +166,10 @@ func TestSmallWithGNUTar(t *testing.T) {
 			t.Errorf("unpacked %s: got %q (%v)", name, got, err)
 		}
 	}
-	args := append([]string{"-C", filepath.Join("testdata", "small"), "--format=ustar", "--owner=0", "--group=0",
-		"--numeric-owner", "--mode=0600", "--mtime=@0", "--blocking-factor=1", "-cf", "-"}, smallEntries...)
+	args := append([]string{
+		"-C", filepath.Join("testdata", "small"), "--format=ustar", "--owner=0", "--group=0",
+		"--numeric-owner", "--mode=0600", "--mtime=@0", "--blocking-factor=1", "-cf", "-",
+	}, smallEntries...)
 	packed, err := exec.Command(program, args...).Output()
 	if err != nil || !bytes.Equal(packed, small(t)) {
 		t.Errorf("tar c: %d bytes (%v), not those of testdata/small.tar", len(packed), err)
@@ -177,8 +179,10 @@ func TestSmallWithGNUTar(t *testing.T) {
 // Every header is the one that Go's archive/tar writes, except that the block
 // which announces a PAX record is made like all others.
 func TestHeaderAgainstArchiveTar(t *testing.T) {
-	for _, size := range []int64{0, 1, 511, 512, 513, 1 << 20, octalEnd - 1, octalEnd, octalEnd + 1, 9_999_999_999,
-		10_000_000_000, 99_999_999_999, 100_000_000_000, 999_999_999_999, 1_000_000_000_000, protocol.MaxFileSize} {
+	for _, size := range []int64{
+		0, 1, 511, 512, 513, 1 << 20, octalEnd - 1, octalEnd, octalEnd + 1, 9_999_999_999,
+		10_000_000_000, 99_999_999_999, 100_000_000_000, 999_999_999_999, 1_000_000_000_000, protocol.MaxFileSize,
+	} {
 		var theirs bytes.Buffer
 		w := tar.NewWriter(&theirs)
 		err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "files/0042", Size: size, Mode: 0o600, ModTime: time.Unix(0, 0)})

@@ -38,7 +38,8 @@ var ErrChanged = errors.New("the file changed after it was attached")
 // away: do not complete a sealing around it. No file is held in memory. To
 // cancel, let dst or a file return an error.
 func Write(dst io.Writer, manifest statement.Signed, approvals []statement.Signed,
-	open func(i int) (io.ReadCloser, error), progress func(done, total int64)) error {
+	open func(i int) (io.ReadCloser, error), progress func(done, total int64),
+) error {
 	m, layout, err := plan(manifest, approvals)
 	if err != nil {
 		return fmt.Errorf("writing a container: %w", err)

@@ -107,18 +107,18 @@ func (k *keyring) checkMade(role evidence.Role, digest protocol.Digest, made tim
 // BadSignature and WrongRole say that nobody may answer for these bytes at all
 // (R-EVID-7). Then come the windows, at the time of the document and at that of
 // the signature (R-REC-8), and last the clock (R-SIG-4).
-func (k *keyring) verify(s statement.Signed, role evidence.Role, digest protocol.Digest, at, now time.Time) (made time.Time, err error) {
+func (k *keyring) verify(s statement.Signed, role evidence.Role, digest protocol.Digest, at, now time.Time) error {
 	if key := k.find(digest); key == nil || key.Role != role {
-		return time.Time{}, k.check(role, digest, at)
+		return k.check(role, digest, at)
 	}
-	made, err = k.signature(s, digest, latest(at, now).Add(protocol.MaxSkew))
+	made, err := k.signature(s, digest, latest(at, now).Add(protocol.MaxSkew))
 	if err != nil {
-		return time.Time{}, err
+		return err
 	}
 	if err := k.checkWindows(role, digest, at, made); err != nil {
-		return time.Time{}, err
+		return err
 	}
-	return made, k.checkClock(at, made, now)
+	return k.checkClock(at, made, now)
 }
 
 // checkWindows checks the two dates of one signed document.

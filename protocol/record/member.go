@@ -126,8 +126,7 @@ func (m *Member) Key(role evidence.Role, digest protocol.Digest, at time.Time) e
 // it was made. Refusals as those of Key, and BadSignature, and ClockSkew for
 // either date in the future of now. Where the document names its key; else Signer.
 func (m *Member) Verify(s statement.Signed, role evidence.Role, key protocol.Digest, at, now time.Time) error {
-	_, err := m.keys.verify(s, role, key, at, now)
-	return err
+	return m.keys.verify(s, role, key, at, now)
 }
 
 // Signer finds the authority's key that signed a document dated at, such as a

@@ -54,7 +54,7 @@ func (s *State) VerifyEvidence(sg statement.Signed, now time.Time) (*evidence.Ev
 	if err != nil {
 		return nil, err
 	}
-	if _, err := keys.verify(sg, e.Event.Rule().Role, e.Issuer.Key, e.Time.Time, now); err != nil {
+	if err := keys.verify(sg, e.Event.Rule().Role, e.Issuer.Key, e.Time.Time, now); err != nil {
 		return nil, err
 	}
 	if origin := s.record.Node.Log.Origin; e.Log != origin {

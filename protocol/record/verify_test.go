@@ -242,8 +242,12 @@ func TestPinValid(t *testing.T) {
 		at   time.Time
 		want bool
 	}{
-		{"one", start, true}, {"one", start.Add(-time.Second), false}, {"one", start.Add(year), false},
-		{"two", start, false}, {"two", start.Add(year), true}, {"three", start, false},
+		{"one", start, true},
+		{"one", start.Add(-time.Second), false},
+		{"one", start.Add(year), false},
+		{"two", start, false},
+		{"two", start.Add(year), true},
+		{"three", start, false},
 	} {
 		if got := s.PinValid(protocol.Sum([]byte(test.spki)), test.at); got != test.want {
 			t.Errorf("PinValid(%s, %s) = %v, want %v", test.spki, test.at, got, test.want)

@@ -17,7 +17,8 @@ func TestWordsAndDigits(t *testing.T) {
 		words, digits string
 	}{
 		{
-			"all bits 0", protocol.Digest{},
+			"all bits 0",
+			protocol.Digest{},
 			"abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon",
 			"00000 00000 00000 00000 00000 00000 00000 00000",
 		},

@@ -69,7 +69,7 @@ func (w writer) value(s *shape, rule rule, v reflect.Value) error {
 	case object:
 		return w.object(s, v)
 	case list:
-		return w.list(s, rule, v)
+		return w.list(s, v)
 	case integer:
 		return w.tokens.WriteToken(jsontext.Int(v.Int()))
 	case boolean:
@@ -78,6 +78,7 @@ func (w writer) value(s *shape, rule rule, v reflect.Value) error {
 		return w.tokens.WriteToken(jsontext.String(base64.StdEncoding.EncodeToString(v.Bytes())))
 	case carried:
 		return w.tokens.WriteToken(jsontext.String(string(v.Bytes())))
+	default: // text and plain, below
 	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		b, err := m.MarshalText()
@@ -104,7 +105,7 @@ func (w writer) object(s *shape, v reflect.Value) error {
 	return w.tokens.WriteToken(jsontext.EndObject)
 }
 
-func (w writer) list(s *shape, r rule, v reflect.Value) error {
+func (w writer) list(s *shape, v reflect.Value) error {
 	if err := w.tokens.WriteToken(jsontext.BeginArray); err != nil {
 		return err
 	}

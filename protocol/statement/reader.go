@@ -172,6 +172,7 @@ func (r *reader) string(k kind, rule rule, s string, v reflect.Value) error {
 		v.SetBytes(b)
 	case text:
 		return r.member(v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)))
+	default: // not strings
 	}
 	return nil
 }

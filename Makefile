@@ -1,0 +1,82 @@
+# Comity. Bare `make` lists the targets; `make test` is the one command that says whether the tree is good.
+
+# Tools are pinned here and nowhere else. They are built from source through the Go module proxy.
+GOLANGCI_LINT_VERSION := v2.15.0
+AGE_VERSION           := v1.3.2
+
+# How much the open-ended targets do; override on the command line: make sim SEEDS=2000
+SEEDS    ?= 200
+FUZZTIME ?= 20s
+PKG      ?= ./...
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+# The installed Go is the one we test with; a go line in go.mod must not quietly fetch another.
+export GOTOOLCHAIN := local
+# The stock tools that scripts and tests call (age of the pinned version) come before the machine's own.
+export PATH := $(CURDIR)/.bin/tools:$(PATH)
+export GOLANGCI_LINT_VERSION AGE_VERSION
+
+.PHONY: help
+help: ## List these targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Build, then let a request cross between two nodes on this machine and tell the story.
+	@.bin/comity demo
+
+.PHONY: test
+test: ## Install what the tests need, then run all of them: vet, lint, static build, race detector, simulation.
+	@.ci/test
+
+.PHONY: build
+build: ## Build the programs into .bin/, static and without paths of this machine.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o .bin/ ./cmd/...
+
+.PHONY: check
+check: vet lint house ## Check format, vet, lint and the plan of the house: the quick look before a commit.
+
+.PHONY: vet
+vet: ## Run go vet.
+	go vet $(PKG)
+
+.PHONY: lint
+lint: ## Run golangci-lint, which also checks the format (built on first use, about 4 minutes).
+	@.ci/tools golangci-lint
+	golangci-lint run $(PKG)
+
+.PHONY: house
+house: ## Check the plan of the house: order of the rooms, places of third parties, requirement ids.
+	go test -count=1 -run '^TestHouse' ./cmd/comity
+
+.PHONY: fmt
+fmt: ## Format the Go code with gofumpt and goimports.
+	@.ci/tools golangci-lint
+	golangci-lint fmt
+
+.PHONY: race
+race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part).
+	CGO_ENABLED=1 go test -race -count=1 -timeout 25m $(PKG)
+
+.PHONY: sim
+sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.
+	SEEDS=$(SEEDS) go test -count=1 -timeout 60m ./testnet/sim/...
+
+.PHONY: bench
+bench: ## Measure parcels per second, MB/s and peak memory between two processes.
+	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME each (20s unless given).
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz $(PKG)
+
+.PHONY: tools
+tools: ## Install what the tests need: Debian packages (as root) and the pinned tools in .bin/tools.
+	@.ci/tools
+
+.PHONY: clean
+clean: ## Remove what was built here; caches of the user stay.
+	rm -rf .bin .demo

@@ -1,0 +1,358 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+const (
+	// deliverAtOnce is how many parcels go to one peer at once.
+	deliverAtOnce = 32
+	// overtake is the largest body that leaves together with its envelope, so
+	// that a small parcel costs one round trip. A larger one waits for the answer.
+	overtake = 256 << 10
+	// maxSleep bounds the sleep of a delivery loop, in case the wall clock jumps.
+	maxSleep = time.Minute
+)
+
+// deliver is the loop that empties the peer's queue, urgent parcels first. Each
+// peer has its own: one that is down delays no other (R-XCH-6).
+func (l *link) deliver(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, deliverAtOnce)
+	flying := &keySet{keys: map[protocol.Key]bool{}}
+	for ctx.Err() == nil {
+		rung := l.due.wait()
+		// Taken before the query: a row whose delivery ends between the two is
+		// stale here, and its end rings.
+		busy := flying.snapshot()
+		rows, err := l.g.Store.Due(ctx, l.peer, l.g.Now(), 2*deliverAtOnce)
+		if err != nil {
+			l.logger().Error("cannot read the queue", "error", err)
+		}
+		started := 0
+		for _, row := range flying.add(rows, busy) {
+			started++
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			wg.Go(func() {
+				defer func() { flying.remove(row.Key); <-slots; l.wake() }()
+				l.step(ctx, row)
+			})
+		}
+		if started > 0 {
+			continue // there may be more behind them
+		}
+		l.sleep(ctx, rung, flying.empty())
+	}
+}
+
+// sleep waits until something may be due. While deliveries fly, their end rings.
+func (l *link) sleep(ctx context.Context, rung <-chan struct{}, idle bool) {
+	wait := maxSleep
+	if next, err := l.g.Store.NextDue(ctx, l.peer); err == nil && !next.IsZero() && idle {
+		wait = min(max(next.Sub(l.g.Now()), time.Millisecond), maxSleep)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-rung:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// keySet is the transmissions under way.
+type keySet struct {
+	mu   sync.Mutex
+	keys map[protocol.Key]bool // guarded by mu
+}
+
+func (s *keySet) snapshot() map[protocol.Key]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.keys)
+}
+
+// add returns the rows that are neither under way nor busy and marks them.
+func (s *keySet) add(rows []store.Outbound, busy map[protocol.Key]bool) (fresh []store.Outbound) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range rows {
+		if !s.keys[r.Key] && !busy[r.Key] {
+			s.keys[r.Key] = true
+			fresh = append(fresh, r)
+		}
+	}
+	return fresh
+}
+
+func (s *keySet) remove(k protocol.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keys, k)
+}
+
+func (s *keySet) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.keys) == 0
+}
+
+// step asks the state machine what to do with one due row, and does it.
+func (l *link) step(ctx context.Context, row store.Outbound) {
+	o, actions := row.Outgoing().Step(exchange.Due{}, l.g.Now(), uniform())
+	if len(actions) == 0 {
+		l.remember(ctx, row, o, "")
+		return
+	}
+	var err error
+	switch a := actions[0].(type) {
+	case exchange.Deliver:
+		// Durable before the first byte leaves: a crash in between must not let
+		// the node believe that the envelope was never offered (R-EVID-9).
+		if err = l.offeredDurably(ctx, &row); err == nil {
+			err = l.send(ctx, row)
+		}
+	case exchange.AskStatus:
+		err = l.askStatus(ctx, row)
+	case exchange.Fail:
+		err = l.fail(ctx, row, a)
+	}
+	if err != nil && ctx.Err() == nil {
+		l.tryLater(ctx, row, err)
+	}
+}
+
+// offeredDurably notes that the envelope leaves now. The store never takes the
+// note back.
+func (l *link) offeredDurably(ctx context.Context, row *store.Outbound) error {
+	if row.Offered {
+		return nil
+	}
+	if _, err := l.connect(ctx); err != nil {
+		return err // no peer, no offer: nothing to note
+	}
+	_, err := l.g.seq.commit(ctx, store.Attempt{Key: row.Key, Offered: true, Attempts: row.Attempts})
+	row.Offered = err == nil
+	return err
+}
+
+const (
+	// heardAttempts bounds the pause of parcels for a peer that gives signs of
+	// life: half a minute at most, however often it was tried before (R-XCH-2).
+	heardAttempts = 4
+	// failPause is when to try again what this node itself could not do.
+	failPause = time.Minute
+)
+
+// tryLater turns a failed attempt into the event that it is and stores when to
+// come back (R-XCH-1).
+func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
+	var event exchange.Event = exchange.Unreachable{}
+	var p *problem
+	if errors.As(why, &p) && p.transient() {
+		event = exchange.Busy{After: p.retryAfter}
+	}
+	from := row.Outgoing()
+	if l.hearing() {
+		from.Attempts = min(from.Attempts, heardAttempts)
+	}
+	o, actions := from.Step(event, l.g.Now(), uniform())
+	l.logger().Info("a delivery was put off", "parcel", row.Key.Parcel, "to", row.Key.To, "attempt", o.Attempts, "next", o.Next, "error", why)
+	for _, a := range actions {
+		f, ok := a.(exchange.Fail)
+		if !ok {
+			continue
+		}
+		err := l.fail(ctx, row, f)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		l.logger().Error("cannot issue a RelayFailure", "parcel", row.Key.Parcel, "error", err)
+		o.Next = l.g.Now().Add(failPause)
+		why = err
+	}
+	l.remember(ctx, row, o, sentence(why))
+}
+
+// remember stores what an attempt left behind. A row that was settled meanwhile
+// stays so.
+func (l *link) remember(ctx context.Context, row store.Outbound, o exchange.Outgoing, why string) {
+	attempt := store.Attempt{Key: row.Key, Offered: row.Offered, Attempts: o.Attempts, Next: o.Next, Error: why}
+	if err := l.g.Store.Reschedule(ctx, attempt); err != nil && ctx.Err() == nil {
+		l.logger().Error("cannot store an attempt", "parcel", row.Key.Parcel, "error", err)
+		pause(ctx, time.Second) // the row is still due: do not spin on a sick disk
+	}
+}
+
+// send offers the envelope and sends the bytes, and takes in the evidence.
+func (l *link) send(ctx context.Context, row store.Outbound) error {
+	offer, err := l.offerBody(ctx, row)
+	if err != nil {
+		return err
+	}
+	path := "/v1/parcels/" + row.Envelope.Digest().String()
+	sealed, err := l.g.Store.Sealed(ctx, row.Sealed.Digest)
+	if err != nil {
+		return fmt.Errorf("open the sealed bytes: %w", err)
+	}
+	defer sealed.Close()
+	send := l.sendInTurn
+	if row.Sealed.Size <= overtake {
+		send = l.sendTogether
+	}
+	packets, err := send(ctx, path, offer, sealed)
+	if err != nil {
+		return err
+	}
+	return l.learn(ctx, row, packets)
+}
+
+// offerBody is the body of the PUT: the envelope and our SubmissionAcceptance
+// with its proof (R-ENV-6).
+func (l *link) offerBody(ctx context.Context, row store.Outbound) ([]byte, error) {
+	all, err := l.g.Store.Evidence(ctx, row.Key)
+	if err != nil {
+		return nil, err
+	}
+	for _, ev := range all {
+		if ev.Event == evidence.SubmissionAcceptance {
+			return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, ev.Packet})
+		}
+	}
+	return nil, fmt.Errorf("no SubmissionAcceptance is stored for %s", row.Key)
+}
+
+// sendInTurn waits for the answer to the envelope before it sends the bytes.
+func (l *link) sendInTurn(ctx context.Context, path string, offer []byte, sealed *store.Sealed) ([]statement.Packet, error) {
+	if status, packets, err := l.callPackets(ctx, http.MethodPut, path, offer); err != nil || status == http.StatusOK {
+		return packets, err
+	}
+	return l.patch(ctx, path, sealed)
+}
+
+func (l *link) patch(ctx context.Context, path string, sealed *store.Sealed) ([]statement.Packet, error) {
+	t, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(sealed.Size()), sealed, sealed.Size())
+	if err != nil {
+		return nil, err
+	}
+	_, packets, err := t.finish(answerTimeout)
+	return packets, err
+}
+
+// sendTogether lets the bytes leave right behind their envelope; the peer makes
+// bytes that overtake wait (R-WIRE-8). The answer to the bytes decides, unless
+// the envelope alone was answered with evidence or refused.
+func (l *link) sendTogether(ctx context.Context, path string, offer []byte, sealed *store.Sealed) ([]statement.Packet, error) {
+	put, err := l.begin(ctx, http.MethodPut, path, offerHeaders(len(offer)), bytes.NewReader(offer), int64(len(offer)))
+	if err != nil {
+		return nil, err
+	}
+	body, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(sealed.Size()), sealed, sealed.Size())
+	if err != nil {
+		put.abandon()
+		put.stop()
+		return nil, err
+	}
+	status, packets, err := put.finish(callTimeout)
+	if err != nil || status == http.StatusOK {
+		body.abandon()
+		body.stop()
+		return packets, err
+	}
+	_, packets, err = body.finish(answerTimeout)
+	var p *problem
+	if errors.As(err, &p) && p.Status == http.StatusNotFound {
+		return l.patch(ctx, path, sealed) // the envelope was lost on the way for too long, and has arrived since
+	}
+	return packets, err
+}
+
+// learn stores the evidence that answered a delivery or a status query. An
+// answer that proves nothing about this parcel is a failed attempt.
+func (l *link) learn(ctx context.Context, row store.Outbound, packets []statement.Packet) error {
+	if err := l.g.takeForeign(ctx, l.peer, packets); err != nil {
+		return err
+	}
+	now, err := l.g.Store.Outbound(ctx, row.Key)
+	if err != nil {
+		return err
+	}
+	if !now.State.Settled() {
+		return fmt.Errorf("the peer answered without evidence of acceptance or rejection")
+	}
+	return nil
+}
+
+// askStatus asks what the peer holds about an expired parcel (R-EVID-9).
+func (l *link) askStatus(ctx context.Context, row store.Outbound) error {
+	path := "/v1/parcels/" + row.Envelope.Digest().String()
+	status, packets, err := l.callPackets(ctx, http.MethodGet, path, nil)
+	if status == http.StatusNotFound {
+		_, actions := row.Outgoing().Step(exchange.StatusNone{}, l.g.Now(), 0)
+		for _, a := range actions {
+			if f, ok := a.(exchange.Fail); ok {
+				return l.fail(ctx, row, f)
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return l.learn(ctx, row, packets)
+}
+
+// fail issues the one RelayFailure. Evidence that arrived meanwhile wins: the
+// row must still be queued.
+func (l *link) fail(ctx context.Context, row store.Outbound, f exchange.Fail) error {
+	env, err := envelope.Parse(row.Envelope.Document)
+	if err != nil {
+		return err
+	}
+	ev, err := l.g.issue(env, row.Envelope.Ref(), evidence.RelayFailure, because(f.Code, f.Text))
+	if err != nil {
+		return err
+	}
+	outcomes, err := l.g.seq.commit(ctx, store.FileEvidence{
+		Key: row.Key, Evidence: ev, Expect: []exchange.State{exchange.Queued}, Release: true,
+	})
+	if err != nil {
+		return err
+	}
+	var settled *store.StateError
+	if err := outcomes[0].Err; errors.As(err, &settled) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	l.logger().Warn("a parcel was not accepted in time", "parcel", row.Key.Parcel, "to", row.Key.To, "code", f.Code)
+	l.g.changes.ring()
+	return nil
+}
+
+// uniform returns a number in [0,1) that spreads the retries of many parcels.
+func uniform() float64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return float64(binary.BigEndian.Uint64(b[:])>>11) / (1 << 53)
+}

@@ -1,0 +1,243 @@
+// Package gateway is a node: it takes sealed parcels from the offices that it
+// hosts, delivers them to other nodes over QUIC, accepts theirs, and issues
+// signed evidence of each step under its log. It is blind to content: it never
+// holds a key that opens a parcel (SPEC.md, sections 9 to 13).
+//
+// If the power goes now: everything that was promised is in the store, because
+// nothing leaves the process before the commit it rests on (R-EVID-4). An
+// upload under way is lost and sent again; a delivery under way is repeated and
+// answered with the stored evidence.
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"comity/crypto/merkle"
+	"comity/crypto/pgp"
+	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/record"
+	"comity/store"
+)
+
+// Config is all that a gateway needs. Every field without "nil" in its comment
+// must be set.
+type Config struct {
+	Store   *store.Gateway
+	Own     *record.State // the record of this node's state
+	NodeKey *pgp.Secret
+	TLS     tls.Certificate
+	Log     *merkle.Signer
+	// Conn is the one UDP socket on which the node serves and dials. nil: the
+	// gateway has no network, and Run only waits.
+	Conn net.PacketConn
+	// Resolve turns an endpoint of a record into an address; nil: the system's resolver.
+	Resolve func(ctx context.Context, endpoint string) (net.Addr, error)
+	// Now is the wall clock for stamps. Timers use package time.
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Gateway is one node. It is safe for concurrent use.
+type Gateway struct {
+	Config
+	book    *book
+	seq     *sequencer
+	uploads *uploads
+	changes *bell // rings when any evidence was stored
+	feeds   *bells[protocol.NodeID]
+	arrived *bells[protocol.AuthorityID]
+
+	wire atomic.Pointer[wire] // nil unless Run runs
+
+	mu    sync.Mutex
+	links map[protocol.NodeID]*link // guarded by mu
+	start func(*link)               // guarded by mu; set while Run runs
+}
+
+// New makes a gateway from what the store remembers. It starts nothing.
+func New(ctx context.Context, c Config) (*Gateway, error) {
+	if c.Resolve == nil {
+		c.Resolve = func(_ context.Context, endpoint string) (net.Addr, error) {
+			return net.ResolveUDPAddr("udp", endpoint)
+		}
+	}
+	g := &Gateway{
+		Config:  c,
+		book:    newBook(c.Own),
+		uploads: newUploads(),
+		changes: newBell(),
+		feeds:   newBells[protocol.NodeID](),
+		arrived: newBells[protocol.AuthorityID](),
+		links:   map[protocol.NodeID]*link{},
+	}
+	g.seq = newSequencer(c.Store, c.Log, c.Now)
+	if err := g.checkKeys(); err != nil {
+		return nil, err
+	}
+	records, err := c.Store.Records(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read adopted records: %w", err)
+	}
+	for _, r := range records {
+		if r.State == c.Own.Record().State {
+			continue
+		}
+		state, err := record.Verify(r.Signed, nil)
+		if err != nil {
+			return nil, fmt.Errorf("read adopted record of %s: %w", r.State, err)
+		}
+		g.book.put(state)
+	}
+	for _, p := range g.book.peers() {
+		g.link(p)
+	}
+	return g, nil
+}
+
+// checkKeys makes sure that the keys given are those of this node's record:
+// better no start than evidence that nobody can verify. Their times are for
+// checkTimes, so that commands can still look at a node whose keys have ended.
+func (g *Gateway) checkKeys() error {
+	node := g.Own.Record().Node
+	if node.Log.Origin != g.Log.Origin() {
+		return fmt.Errorf("the log key is for %q, the record of this node names %q", g.Log.Origin(), node.Log.Origin)
+	}
+	ed, pq := g.Log.VerifierKeys()
+	if node.Log.Keys != (record.Keypair{Ed25519: ed, MLDSA44: pq}) {
+		return errors.New("the log keys are not those in the record of this node")
+	}
+	if !slices.ContainsFunc(node.Keys, func(k record.Key) bool {
+		return k.Role == evidence.Node && k.Digest == protocol.Digest(g.NodeKey.Digest())
+	}) {
+		return errors.New("the node key is not one of those in the record of this node")
+	}
+	if !slices.ContainsFunc(node.TLS, func(p record.Pin) bool { return p.SPKI == spki(g.TLS.Leaf) }) {
+		return errors.New("the TLS key is not one of those in the record of this node")
+	}
+	return nil
+}
+
+// checkTimes makes sure that others would take what this node shows and signs.
+func (g *Gateway) checkTimes() error {
+	now := g.Now()
+	if !g.Own.PinValid(spki(g.TLS.Leaf), now) {
+		return errors.New("the time of the TLS key in the record of this node has passed, or has not come: publish a new record")
+	}
+	if err := g.Own.NodeKey(g.NodeKey.Digest(), now); err != nil {
+		return fmt.Errorf("publish a new record: %w", err)
+	}
+	return nil
+}
+
+// sweepEvery is how often sealed bytes that nobody needs are deleted.
+const sweepEvery = time.Hour
+
+// Run serves and delivers until ctx ends, then returns when everything that it
+// started has stopped. An integrity failure of the store ends it with an error.
+func (g *Gateway) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	g.seq.onFatal(cancel)
+	defer g.seq.wait()
+	defer g.seq.onFatal(nil)
+	if g.Conn == nil {
+		<-ctx.Done()
+		return cause(ctx)
+	}
+	if err := g.checkTimes(); err != nil {
+		return err
+	}
+	wire, err := g.listen()
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := wire.serve(); err != nil {
+			cancel(err)
+		}
+	})
+	wg.Go(func() { g.sweep(ctx) })
+	g.mu.Lock()
+	g.wire.Store(wire)
+	g.start = func(l *link) {
+		wg.Go(func() { l.deliver(ctx) })
+		wg.Go(func() { l.follow(ctx) })
+		wg.Go(func() { l.push(ctx) })
+	}
+	for _, l := range g.links {
+		g.start(l)
+	}
+	g.mu.Unlock()
+	<-ctx.Done()
+	g.mu.Lock()
+	g.start = nil // no link starts any more
+	g.wire.Store(nil)
+	g.mu.Unlock()
+	wire.stopServing()
+	wg.Wait()
+	g.mu.Lock()
+	for _, l := range g.links {
+		l.drop()
+	}
+	g.mu.Unlock()
+	wire.close()
+	return cause(ctx)
+}
+
+// cause is nil when ctx was simply cancelled.
+func cause(ctx context.Context) error {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// sweep deletes sealed bytes that no transmission needs any longer.
+func (g *Gateway) sweep(ctx context.Context) {
+	for ctx.Err() == nil {
+		for n := 1; n > 0 && ctx.Err() == nil; {
+			var err error
+			if n, err = g.Store.Sweep(ctx, 0); err != nil && ctx.Err() == nil {
+				g.Logger.Error("cannot delete sealed bytes", "error", err)
+			}
+		}
+		pause(ctx, sweepEvery)
+	}
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// link returns the link to a peer, made and, while Run runs, started on first
+// use. Callers name only nodes of adopted records, so there are few.
+func (g *Gateway) link(peer protocol.NodeID) *link {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l, ok := g.links[peer]
+	if !ok {
+		l = newLink(g, peer)
+		g.links[peer] = l
+		if g.start != nil {
+			g.start(l)
+		}
+	}
+	return l
+}

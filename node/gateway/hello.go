@@ -1,0 +1,241 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/exchange"
+	"comity/protocol/record"
+	"comity/store"
+)
+
+const helloPath = "/v1/hello"
+
+// helloEvery is how often a hello is repeated on a connection that lasts: clocks
+// are set and records are published meanwhile (R-REC-9).
+const helloEvery = 5 * time.Minute
+
+// hello tells the peer who we are and learns its record, log and clock
+// (R-WIRE-9). It goes over the session given and never connects by itself.
+func (l *link) hello(ctx context.Context, s *session) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	body, err := l.g.ownHello(ctx)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+string(l.peer)+helloPath, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := s.client.RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("say hello to %s: %w", l.peer, err)
+	}
+	data, err := readReply(resp, protocol.MaxHello)
+	if err != nil {
+		return fmt.Errorf("say hello to %s: %w", l.peer, err)
+	}
+	h, err := exchange.DecodeHello(data)
+	if err != nil {
+		return fmt.Errorf("read the hello of %s: %w", l.peer, err)
+	}
+	if err := l.met(ctx, h); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.greeted = time.Now()
+	return nil
+}
+
+// greetAgain repeats the hello when the last one is long ago.
+func (l *link) greetAgain(ctx context.Context) error {
+	s, err := l.connect(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	fresh := time.Since(l.greeted) < helloEvery
+	l.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	return l.hello(ctx, s)
+}
+
+// ownHello is what this node tells at every contact.
+func (g *Gateway) ownHello(ctx context.Context) ([]byte, error) {
+	h := &exchange.Hello{
+		Node:   g.Own.Record().Node.ID,
+		Time:   protocol.At(g.Now()),
+		Record: g.Own.Signed(),
+	}
+	note, err := g.Store.Checkpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if note != nil {
+		text := string(note)
+		h.Checkpoint = &text
+	}
+	return exchange.EncodeHello(h)
+}
+
+// serveHello answers a peer's hello with our own. The peer has shown up: if we
+// gave up calling it for a while, now is the time (R-XCH-2).
+func (g *Gateway) serveHello(w http.ResponseWriter, r *http.Request, l *link) {
+	body, err := readBody(w, r, protocol.MaxHello)
+	if err != nil {
+		g.answerError(w, r, l.peer, http.StatusBadRequest, err)
+		return
+	}
+	h, err := exchange.DecodeHello(body)
+	if err == nil {
+		l.forgive()
+		err = l.met(r.Context(), h)
+	}
+	if err != nil {
+		g.answerError(w, r, l.peer, http.StatusBadRequest, err)
+		return
+	}
+	own, err := g.ownHello(r.Context())
+	if err != nil {
+		g.answerError(w, r, l.peer, http.StatusServiceUnavailable, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if _, err := w.Write(own); err != nil {
+		g.Logger.Info("a hello did not reach the peer", "peer", l.peer, "error", err)
+	}
+}
+
+// met takes in what a peer said of itself. A fault in its record or log is
+// logged and does not stop traffic.
+func (l *link) met(ctx context.Context, h *exchange.Hello) error {
+	if h.Node != l.peer {
+		return protocol.Refuse(protocol.UnknownSender, "the node says that it is %s; its key belongs to %s", h.Node, l.peer)
+	}
+	wall, now := l.g.Now(), time.Now()
+	offset := h.Time.Sub(wall)
+	l.mu.Lock()
+	l.contact, l.heard, l.offset = wall, now, offset
+	flush := l.flushed.IsZero() || now.Sub(l.flushed) >= flushEvery
+	if flush {
+		l.flushed = now
+	}
+	l.mu.Unlock()
+	if offset.Abs() > protocol.MaxSkew {
+		l.logger().Warn("our clocks differ", "skew", offset.Round(time.Second))
+	}
+	if err := l.g.offered(ctx, l.peer, h); err != nil {
+		l.logger().Error("the peer's record was not adopted", "error", err)
+	}
+	if err := l.noteCheckpoint(ctx, h.Checkpoint); err != nil {
+		l.logger().Error("the peer's log does not hold together", "error", err)
+	}
+	if flush {
+		return l.flush(ctx)
+	}
+	return nil
+}
+
+// hearing reports whether the peer has given a sign of life just now.
+func (l *link) hearing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.heard.IsZero() && time.Since(l.heard) < pollFresh
+}
+
+// flush makes everything that waits for the peer due now (R-XCH-2).
+func (l *link) flush(ctx context.Context) error {
+	if _, err := l.g.Store.Wake(ctx, l.peer, l.g.Now()); err != nil {
+		return err
+	}
+	l.wake()
+	return nil
+}
+
+// offered adopts a newer record of the peer when it follows from the one we
+// hold (R-REC-3, R-REC-9); otherwise a person must confirm it.
+func (g *Gateway) offered(ctx context.Context, peer protocol.NodeID, h *exchange.Hello) error {
+	held, ok := g.book.node(peer)
+	if !ok {
+		return fmt.Errorf("no record of %s", peer)
+	}
+	signed := h.Record
+	if signed.Digest() == held.Ref().Digest {
+		return nil
+	}
+	parsed, err := record.Parse(signed.Document)
+	if err != nil {
+		return err
+	}
+	if parsed.Sequence < held.Record().Sequence {
+		return nil // the peer was restored, or we are ahead: ours stands
+	}
+	next, err := record.Verify(signed, held)
+	if err != nil {
+		return err
+	}
+	return g.adopt(ctx, next, false)
+}
+
+// adopt stores a verified record, gives it a leaf, and trusts it from then on.
+func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error {
+	r := s.Record()
+	if err := errors.Join(s.CheckTimes(g.Now()), g.book.distinct(s)); err != nil {
+		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
+	}
+	outcomes, err := g.seq.commit(ctx, store.AdoptRecord{Record: store.Record{
+		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Pinned: pinned,
+	}})
+	if err == nil {
+		err = outcomes[0].Err
+	}
+	if err != nil {
+		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
+	}
+	g.book.put(s)
+	g.Logger.Info("adopted a record", "state", r.State, "sequence", r.Sequence, "confirmed", pinned)
+	return nil
+}
+
+// Pin trusts a state's record from now on, because a person compared its words
+// with the other side (R-REC-4), and begins to talk to its node.
+func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
+	if s.Record().State == g.Own.Record().State {
+		return errors.New("this is the record of this node's own state; pin the other state's")
+	}
+	if err := g.adopt(ctx, s, true); err != nil {
+		return err
+	}
+	l := g.link(s.Record().Node.ID)
+	l.forgive()
+	l.wake()
+	return nil
+}
+
+// noteCheckpoint remembers the newest state of the peer's log. One that is not
+// signed as its record says is refused; a fork is an integrity failure of the
+// peer and is kept apart by the store.
+func (l *link) noteCheckpoint(ctx context.Context, text *string) error {
+	if text == nil {
+		return nil
+	}
+	state, ok := l.g.book.node(l.peer)
+	if !ok {
+		return fmt.Errorf("no record of %s", l.peer)
+	}
+	c, err := state.LogVerifier().Checkpoint([]byte(*text))
+	if err != nil {
+		return err
+	}
+	return l.g.Store.SetPeerCheckpoint(ctx, l.peer, c, []byte(*text))
+}

@@ -1,0 +1,216 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// issue signs evidence of this node about a transmission. It is worth nothing
+// until its commit, and must not leave the process before.
+func (g *Gateway) issue(env *envelope.Envelope, ref statement.Ref, event evidence.Event, more func(*evidence.Evidence)) (store.Evidence, error) {
+	now := g.Now()
+	if err := g.Own.NodeKey(g.NodeKey.Digest(), now); err != nil {
+		// Not a refusal of what came in: nobody could verify what we would sign.
+		return store.Evidence{}, fmt.Errorf("sign %s for %s: this node's key: %v", event, env.Key(), err) //nolint:errorlint // the code must not cross the wire
+	}
+	ev := &evidence.Evidence{
+		Type:     evidence.Type,
+		Event:    event,
+		Parcel:   env.Parcel,
+		From:     env.From,
+		To:       env.To,
+		Test:     env.Test,
+		Envelope: &ref,
+		Sealed:   env.Sealed.Digest,
+		Time:     protocol.At(now),
+		Issuer:   evidence.Issuer{Name: string(g.Own.Record().Node.ID), Role: evidence.Node, Key: g.NodeKey.Digest()},
+		Log:      g.Log.Origin(),
+		Record:   g.Own.Ref(),
+	}
+	if more != nil {
+		more(ev)
+	}
+	signed, err := ev.Sign(g.NodeKey, now)
+	if err != nil {
+		return store.Evidence{}, fmt.Errorf("sign %s for %s: %v", event, env.Key(), err) //nolint:errorlint // likewise
+	}
+	return store.Evidence{Packet: statement.Packet{Signed: signed}, Event: event, Time: ev.Time.Time}, nil
+}
+
+// because gives negative evidence its reason.
+func because(code protocol.Code, text string) func(*evidence.Evidence) {
+	return func(ev *evidence.Evidence) { ev.Reason = evidence.NewReason(code, text) }
+}
+
+// verifyForeign checks a peer's evidence in full: signature, role, side and
+// window against the peer's record, the proof against its log, and that it
+// speaks of exactly the envelope that we sent (R-EVID-1, R-EVID-3, R-LOG-5).
+func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p statement.Packet) (*evidence.Evidence, error) {
+	ev, err := state.VerifyEvidence(p.Signed, g.Now())
+	if err != nil {
+		return nil, premature(state, p.Signed, err)
+	}
+	ref := p.Ref()
+	if _, _, err := state.LogVerifier().Proof(p.Proof, ref.Document, ref.Signature); err != nil {
+		return nil, protocol.Refuse(protocol.BadSignature, "proof of %s: %v", ev.Event, err)
+	}
+	row, err := g.Store.Outbound(ctx, ev.TransmissionKey())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, protocol.Refuse(protocol.WrongParcel, "%s speaks of a parcel that was never sent from here", ev.Event)
+	} else if err != nil {
+		return nil, err
+	}
+	if row.Peer != state.Record().Node.ID {
+		return nil, protocol.Refuse(protocol.WrongParcel, "%s is about a parcel for another node", ev.Event)
+	}
+	env, err := envelope.Parse(row.Envelope.Document)
+	if err != nil {
+		return nil, fmt.Errorf("read own envelope: %w", err)
+	}
+	return ev, ev.About(env, row.Envelope.Ref())
+}
+
+// notYet is the refusal of evidence that may verify later: it is dated in the
+// future of our clock, or under a record that we do not have.
+type notYet struct{ error }
+
+func (e notYet) Unwrap() error { return e.error }
+
+func premature(state *record.State, s statement.Signed, err error) error {
+	if protocol.CodeOf(err) == protocol.ClockSkew {
+		return notYet{err}
+	}
+	if ev, perr := evidence.Parse(s.Document); perr == nil && ev.Record.State == state.Record().State && ev.Record.Sequence > state.Record().Sequence {
+		return notYet{err}
+	}
+	return err
+}
+
+// releases holds the events after which the sending node needs the sealed bytes
+// no longer: the recipient's office has them, or nothing will be sent any more.
+var releases = map[evidence.Event]bool{
+	evidence.ContentHandover: true, evidence.ContentHandoverFailure: true, evidence.RelayRejection: true,
+	evidence.ConsignmentAcceptance: true, evidence.ConsignmentRejection: true,
+}
+
+// takeForeign verifies and stores packets that a peer handed over. Good ones
+// are stored even when another is refused; the errors of the refused ones are
+// joined. The facts in then are committed with them, unless a packet must be
+// asked for again (notYet).
+func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets []statement.Packet, then ...store.Fact) error {
+	state, ok := g.book.node(peer)
+	if !ok {
+		return fmt.Errorf("take evidence: no record of %s", peer)
+	}
+	var errs []error
+	var facts []store.Fact
+	for _, p := range packets {
+		ev, err := g.verifyForeign(ctx, state, p)
+		if err != nil {
+			if protocol.CodeOf(err) == "" {
+				return err // our own trouble: take nothing, come back
+			}
+			g.Logger.Warn("refused a peer's evidence", "peer", peer, "error", err)
+			if errs = append(errs, err); errors.As(err, &notYet{}) {
+				then = nil
+			}
+			continue
+		}
+		facts = append(facts, store.TakeEvidence{
+			Key: ev.TransmissionKey(), Peer: peer, Release: releases[ev.Event],
+			Evidence: store.Evidence{Packet: p, Event: ev.Event, Time: ev.Time.Time},
+		})
+	}
+	taken := len(facts)
+	if facts = append(facts, then...); len(facts) == 0 {
+		return errors.Join(errs...)
+	}
+	outcomes, err := g.seq.commit(ctx, facts...)
+	if err != nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if o.Err != nil {
+			errs = append(errs, o.Err)
+		}
+	}
+	if taken > 0 {
+		g.changes.ring()
+	}
+	return errors.Join(errs...)
+}
+
+// File takes evidence that an office of this node signed: it gets its leaf and
+// goes to the sender's node. The same document again gets the stored packet.
+// A different one of an event that exists already is refused as equivocation.
+func (g *Gateway) File(ctx context.Context, signed statement.Signed) (statement.Packet, error) {
+	ev, err := g.Own.VerifyEvidence(signed, g.Now())
+	if err != nil {
+		return statement.Packet{}, err
+	}
+	if ev.Issuer.Role == evidence.Node {
+		return statement.Packet{}, protocol.Refuse(protocol.WrongRole, "%s is for the node to issue, not for an office", ev.Event)
+	}
+	row, err := g.Store.Inbound(ctx, ev.TransmissionKey())
+	if err != nil {
+		return statement.Packet{}, fmt.Errorf("file %s for %s: %w", ev.Event, ev.TransmissionKey(), err)
+	}
+	env, err := envelope.Parse(row.Envelope.Document)
+	if err != nil {
+		return statement.Packet{}, err
+	}
+	if err := ev.About(env, row.Envelope.Ref()); err != nil {
+		return statement.Packet{}, err
+	}
+	outcomes, err := g.fileOwn(ctx, row.Peer, store.FileEvidence{
+		Key: ev.TransmissionKey(), Feed: row.Peer, Release: ev.Event == evidence.ContentHandover, // the office has its own copy
+		Evidence: store.Evidence{Packet: statement.Packet{Signed: signed}, Event: ev.Event, Time: ev.Time.Time},
+	})
+	if err != nil {
+		return statement.Packet{}, err
+	}
+	if outcomes[0].Err != nil {
+		return statement.Packet{}, outcomes[0].Err
+	}
+	return outcomes[0].Packets[0], nil
+}
+
+// fileOwn commits evidence of this side and wakes its readers.
+func (g *Gateway) fileOwn(ctx context.Context, feed protocol.NodeID, facts ...store.Fact) ([]store.Outcome, error) {
+	outcomes, err := g.seq.commit(ctx, facts...)
+	if err == nil {
+		g.changes.ring()
+		g.feeds.of(feed).ring()
+	}
+	return outcomes, err
+}
+
+// Evidence returns all evidence about a transmission that stands here, own and
+// foreign, in the order in which it was stored.
+func (g *Gateway) Evidence(ctx context.Context, k protocol.Key) ([]exchange.Attested, error) {
+	rows, err := g.Store.Evidence(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]exchange.Attested, len(rows))
+	for i, r := range rows {
+		parsed, err := evidence.Parse(r.Document)
+		if err != nil {
+			return nil, fmt.Errorf("read stored evidence of %s: %w", k, err)
+		}
+		all[i] = exchange.Attested{Packet: r.Packet, Parsed: parsed}
+	}
+	return all, nil
+}
+
+// Changed returns a channel that is closed when any evidence is stored next.
+func (g *Gateway) Changed() <-chan struct{} { return g.changes.wait() }

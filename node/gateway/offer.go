@@ -1,0 +1,259 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// serveOffer takes an envelope (PUT): 201 and the bytes may come, or 200 with
+// the evidence when it was decided before or is refused for good.
+func (g *Gateway) serveOffer(w http.ResponseWriter, r *http.Request, l *link) {
+	peer := l.peer
+	packets, digest, err := g.readOffer(w, r)
+	if err != nil {
+		g.answerError(w, r, peer, http.StatusBadRequest, err)
+		return
+	}
+	if decided, err := g.decided(r.Context(), peer, digest); err != nil {
+		g.answerError(w, r, peer, http.StatusForbidden, err)
+		return
+	} else if decided != nil {
+		g.answer(w, r, peer, decided)
+		return
+	}
+	o, err := g.authenticate(peer, packets)
+	if err != nil {
+		g.answerError(w, r, peer, http.StatusForbidden, err)
+		return
+	}
+	if err := g.judge(r.Context(), o); err != nil {
+		g.refuse(w, r, o, err)
+		return
+	}
+	if !g.uploads.add(address{peer, digest}, o) {
+		answerProblem(w, http.StatusTooManyRequests, "", "too many uploads are open")
+		return
+	}
+	w.Header().Set("Upload-Offset", "0")
+	w.WriteHeader(http.StatusCreated)
+}
+
+// readOffer reads the two packets and makes sure that they stand at their
+// own address (R-WIRE-4).
+func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request) ([]statement.Packet, protocol.Digest, error) {
+	digest, err := protocol.ParseDigest(r.PathValue("envelope"))
+	if err != nil {
+		return nil, digest, err
+	}
+	body, err := readBody(w, r, 2*protocol.MaxPacket)
+	if err != nil {
+		return nil, digest, err
+	}
+	packets, err := statement.DecodePackets(body, 2*protocol.MaxPacket, 2)
+	if err != nil {
+		return nil, digest, err
+	}
+	if len(packets) != 2 {
+		return nil, digest, protocol.Refuse(protocol.Malformed, "%d packets; want envelope and SubmissionAcceptance", len(packets))
+	}
+	if packets[0].Digest() != digest {
+		return nil, digest, protocol.Refuse(protocol.DigestMismatch, "the envelope does not have the digest of its address")
+	}
+	return packets, digest, nil
+}
+
+// decided returns the evidence issued here for an envelope that was accepted or
+// refused before, nil when it is new (R-EVID-5). Another peer's is unknown.
+func (g *Gateway) decided(ctx context.Context, peer protocol.NodeID, digest protocol.Digest) ([]statement.Packet, error) {
+	row, err := g.Store.InboundByEnvelope(ctx, digest)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if row.Peer != peer {
+		return nil, protocol.Refuse(protocol.UnknownSender, "this envelope came from another node")
+	}
+	all, err := g.Store.Evidence(ctx, row.Key)
+	if err != nil {
+		return nil, err
+	}
+	var packets []statement.Packet
+	for _, ev := range all {
+		if ev.Own {
+			packets = append(packets, ev.Packet)
+		}
+	}
+	return packets, nil
+}
+
+// authenticate checks that the envelope is the peer's own word: signature, key,
+// role, hosting of the sender, and that the sender's SubmissionAcceptance with
+// its proof speaks of it (R-ENV-1, R-ENV-6). What fails here gets no evidence,
+// no leaf, and uses up no id (R-EVID-7).
+func (g *Gateway) authenticate(peer protocol.NodeID, packets []statement.Packet) (*offer, error) {
+	state, ok := g.book.node(peer)
+	if !ok {
+		return nil, fmt.Errorf("no record of %s", peer)
+	}
+	now := g.Now()
+	env, err := state.VerifyEnvelope(packets[0].Signed, now)
+	if err != nil {
+		return nil, err
+	}
+	ev, err := state.VerifyEvidence(packets[1].Signed, now)
+	if err != nil {
+		return nil, err
+	}
+	if ev.Event != evidence.SubmissionAcceptance {
+		return nil, protocol.Refuse(protocol.WrongRole, "%s travels with the envelope; want %s", ev.Event, evidence.SubmissionAcceptance)
+	}
+	if err := ev.About(env, packets[0].Ref()); err != nil {
+		return nil, err
+	}
+	ref := packets[1].Ref()
+	if _, _, err := state.LogVerifier().Proof(packets[1].Proof, ref.Document, ref.Signature); err != nil {
+		return nil, protocol.Refuse(protocol.BadSignature, "proof of the %s: %v", ev.Event, err)
+	}
+	return &offer{
+		peer: peer, env: env, signed: packets[0].Signed,
+		submission: store.Evidence{Packet: packets[1], Event: ev.Event, Time: ev.Time.Time},
+	}, nil
+}
+
+// judge decides about an authentic envelope, before the first sealed byte
+// (R-ENV-2). A refusal is for good and becomes a RelayRejection, but for
+// equivocation, where the identity is used already (R-EVID-6), and for clocks,
+// where ours may be the wrong one.
+func (g *Gateway) judge(ctx context.Context, o *offer) error {
+	known, err := g.known(ctx, o.env.Key())
+	if err != nil {
+		return err
+	}
+	if _, err := exchange.Offer(known, o.signed.Digest()); err != nil {
+		return err
+	}
+	if skew := g.link(o.peer).skew(); skew.Abs() > protocol.MaxSkew {
+		return protocol.Refuse(protocol.ClockSkew, "our clocks differ by %s; nothing is decided until they agree", skew.Round(1e9))
+	}
+	if err := o.env.CheckTimes(g.Now()); err != nil {
+		return err
+	}
+	member, ok := g.Own.Authority(o.env.To)
+	if !ok {
+		return protocol.Refuse(protocol.UnknownRecipient, "%s is not an authority of this node", o.env.To)
+	}
+	if err := checkRecipientKey(member, o.env); err != nil {
+		return err
+	}
+	if limit := g.Own.Record().Node.Limits.Sealed; o.env.Sealed.Size > limit {
+		return protocol.Refuse(protocol.TooLarge, "%d sealed bytes; this node takes %d", o.env.Sealed.Size, limit)
+	}
+	return g.checkNotBefore(o.env)
+}
+
+func (g *Gateway) known(ctx context.Context, k protocol.Key) (*exchange.Known, error) {
+	row, err := g.Store.Inbound(ctx, k)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return &exchange.Known{Envelope: row.Envelope.Digest(), State: row.State}, nil
+}
+
+// checkRecipientKey refuses at once what the recipient could not open (R-ENV-3).
+func checkRecipientKey(member *record.Member, env *envelope.Envelope) error {
+	if _, err := member.RecipientByDigest(env.RecipientKey, env.Created.Time); err != nil {
+		return protocol.Refuse(protocol.WrongRecipientKey, "%s cannot open what is sealed to this key; fetch our newest record: %v", env.To, err)
+	}
+	return nil
+}
+
+// checkNotBefore verifies the checkpoint by which the sender bounds the
+// envelope's age from below (R-ENV-9).
+func (g *Gateway) checkNotBefore(env *envelope.Envelope) error {
+	if env.NotBefore == nil {
+		return nil
+	}
+	c, err := g.Own.LogVerifier().Checkpoint([]byte(*env.NotBefore))
+	if err != nil {
+		return protocol.Refuse(protocol.Malformed, "not_before is not a checkpoint of this node's log")
+	}
+	if c.Time.After(env.Created.Add(protocol.MaxSkew)) {
+		return protocol.Refuse(protocol.ClockSkew, "not_before is dated %s, after the envelope", protocol.At(c.Time))
+	}
+	return nil
+}
+
+// refuse answers a refused offer. A refusal for good is signed, made durable,
+// and then told; everything else is told and forgotten.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, o *offer, refusal error) {
+	var why *protocol.Refusal
+	if !errors.As(refusal, &why) || why.Code == protocol.Equivocation || why.Code == protocol.ClockSkew {
+		g.answerError(w, r, o.peer, http.StatusForbidden, refusal)
+		return
+	}
+	packets, err := g.reject(r.Context(), o, why)
+	if err != nil {
+		g.answerError(w, r, o.peer, http.StatusServiceUnavailable, err)
+		return
+	}
+	g.answer(w, r, o.peer, packets)
+}
+
+func (g *Gateway) reject(ctx context.Context, o *offer, why *protocol.Refusal) ([]statement.Packet, error) {
+	g.Logger.Warn("refused a parcel for good", "peer", o.peer, "parcel", o.env.Parcel, "code", why.Code, "detail", why.Detail)
+	ev, err := g.issue(o.env, o.signed.Ref(), evidence.RelayRejection, because(why.Code, why.Detail))
+	if err != nil {
+		return nil, err
+	}
+	outcomes, err := g.fileOwn(ctx, o.peer, store.RefuseRelay{Inbound: o.inbound(), Submission: o.submission, Evidence: ev})
+	if err != nil {
+		return nil, err
+	}
+	return outcomes[0].Packets, outcomes[0].Err
+}
+
+func (o *offer) inbound() store.Inbound {
+	return store.Inbound{
+		Key: o.env.Key(), Peer: o.peer, Envelope: o.signed, Sealed: o.env.Sealed, Priority: o.env.Priority,
+		Test: o.env.Test, Created: o.env.Created.Time, Expires: o.env.Expires.Time,
+	}
+}
+
+func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, peer protocol.NodeID, packets []statement.Packet) {
+	if err := answerPackets(w, packets); err != nil {
+		g.Logger.Warn("an answer did not reach the peer", "peer", peer, "path", r.URL.Path, "error", err)
+	}
+}
+
+// serveStatus tells the peer that offered a parcel what was decided about it:
+// all evidence issued here, or 404 when there is none (R-EVID-9).
+func (g *Gateway) serveStatus(w http.ResponseWriter, r *http.Request, l *link) {
+	peer := l.peer
+	digest, err := protocol.ParseDigest(r.PathValue("envelope"))
+	if err != nil {
+		g.answerError(w, r, peer, http.StatusBadRequest, err)
+		return
+	}
+	packets, err := g.decided(r.Context(), peer, digest)
+	switch {
+	case protocol.CodeOf(err) != "", err == nil && packets == nil:
+		answerProblem(w, http.StatusNotFound, "", "nothing is known about this envelope")
+	case err != nil:
+		g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
+	default:
+		g.answer(w, r, peer, packets)
+	}
+}

@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"comity/protocol"
+	"comity/store"
+)
+
+// Peer is what an operator wants to know of another node.
+type Peer struct {
+	Node      protocol.NodeID
+	State     protocol.StateID
+	Endpoints []string
+	Record    int64 // number of its newest record here
+	Pinned    bool  // a person confirmed it by words
+	Reachable bool  // a connection is open now
+	LastError string
+	Contact   time.Time     // last word from it; zero: none since this node started
+	Skew      time.Duration // its clock minus ours, at the last contact
+	Waiting   int64         // parcels queued for it
+	Bytes     int64         // their sealed bytes
+	Oldest    time.Time     // when the oldest was queued; zero: nothing waits
+	LogSize   int64         // of its log, as last seen
+}
+
+// Peers returns all pinned nodes, by name.
+func (g *Gateway) Peers(ctx context.Context) ([]Peer, error) {
+	known, err := g.Store.Peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queues, err := g.Store.Queues(ctx, store.WithoutTests)
+	if err != nil {
+		return nil, err
+	}
+	waiting := make(map[protocol.NodeID]store.Queue, len(queues))
+	for _, q := range queues {
+		waiting[q.Peer] = q
+	}
+	all := make([]Peer, len(known))
+	for i, k := range known {
+		q := waiting[k.Node]
+		all[i] = Peer{
+			Node: k.Node, State: k.State, Record: k.Sequence, Pinned: k.Pinned, LogSize: k.Size,
+			Waiting: q.Waiting, Bytes: q.Bytes, Oldest: q.Oldest,
+		}
+		if s, ok := g.book.node(k.Node); ok {
+			all[i].Endpoints = s.Record().Node.Endpoints
+		}
+		g.link(k.Node).describe(&all[i])
+	}
+	return all, nil
+}
+
+func (l *link) describe(p *Peer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.Reachable = l.session != nil && l.session.conn.Context().Err() == nil
+	p.LastError = sentence(l.failure)
+	p.Contact, p.Skew = l.contact, l.offset
+}
+
+// CheckLog verifies this node's whole log from its leaves to its newest
+// checkpoint, and that every evidence issued here has its leaf.
+func (g *Gateway) CheckLog(ctx context.Context) (store.LogReport, error) {
+	return g.Store.CheckLog(ctx, g.Own.LogVerifier().Checkpoint)
+}

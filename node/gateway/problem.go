@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/statement"
+)
+
+// maxProblem bounds a peer's problem document.
+const maxProblem = 4 << 10
+
+// problem is an RFC 9457 problem document with the reason code of SPEC.md,
+// section 17. It is what a refused peer learns: a code and a safe sentence.
+type problem struct {
+	Title  string        `json:"title"`
+	Status int           `json:"status"`
+	Code   protocol.Code `json:"code,omitempty"`
+	Detail string        `json:"detail,omitempty"`
+
+	retryAfter time.Duration
+}
+
+func (p *problem) Error() string {
+	if p.Code != "" {
+		return fmt.Sprintf("the peer answered %d, %s: %s", p.Status, p.Code, p.Detail)
+	}
+	return fmt.Sprintf("the peer answered %d: %s", p.Status, p.Detail)
+}
+
+// transient reports whether the peer asks to come back (R-EVID-8).
+func (p *problem) transient() bool {
+	return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
+}
+
+func answerProblem(w http.ResponseWriter, status int, code protocol.Code, detail string) {
+	body, err := json.Marshal(problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail})
+	if err != nil {
+		panic(err) // four plain members
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// answerError tells a peer why its request failed: a refusal by its code, and
+// of our own trouble only that it is to come back.
+func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer protocol.NodeID, status int, err error) {
+	var refusal *protocol.Refusal
+	if !errors.As(err, &refusal) {
+		g.Logger.Error("a peer's request failed here", "peer", peer, "method", r.Method, "path", r.URL.Path, "error", err)
+		answerProblem(w, http.StatusServiceUnavailable, "", "trouble at this node, come back later")
+		return
+	}
+	g.Logger.Warn("refused a peer's request", "peer", peer, "method", r.Method, "path", r.URL.Path, "error", err)
+	switch refusal.Code {
+	case protocol.Equivocation:
+		status = http.StatusConflict
+	case protocol.TooLarge:
+		status = http.StatusRequestEntityTooLarge
+	case protocol.ClockSkew:
+		status = http.StatusServiceUnavailable
+	case protocol.Malformed, protocol.UnsupportedVersion:
+		status = http.StatusBadRequest
+	}
+	answerProblem(w, status, refusal.Code, refusal.Detail)
+}
+
+// readProblem turns a peer's refusal into an error.
+func readProblem(resp *http.Response) error {
+	p := &problem{Status: resp.StatusCode}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
+	if json.Unmarshal(body, p) != nil || p.Detail == "" {
+		p.Detail = http.StatusText(resp.StatusCode)
+	}
+	p.Status = resp.StatusCode
+	p.Detail = protocol.Quote([]byte(p.Detail))
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		p.retryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
+	return p
+}
+
+// readBody reads a bounded request body.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, protocol.Refuse(protocol.TooLarge, "the body is longer than %d bytes", limit)
+	}
+	if err != nil {
+		return nil, protocol.Refuse(protocol.Malformed, "the body broke off")
+	}
+	return body, nil
+}
+
+func answerPackets(w http.ResponseWriter, packets []statement.Packet) error {
+	body, err := statement.EncodePackets(packets)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(body)
+	return err
+}

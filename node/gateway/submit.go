@@ -1,0 +1,126 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// Submit takes a sealed parcel into the queue: one envelope and one
+// SubmissionAcceptance per addressee, all durable in one commit before they are
+// returned. A repeat of a submission returns the stored ones, so an office that
+// was interrupted may submit again. A refusal means that nothing was taken.
+func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exchange.Sealed) ([]exchange.Receipt, error) {
+	if _, ok := g.Own.Authority(s.From); !ok {
+		return nil, protocol.Refuse(protocol.UnknownSender, "%s is not an authority of this node", s.From)
+	}
+	if limit := g.Own.Record().Node.Limits.Sealed; s.Sealed.Size > limit {
+		return nil, protocol.Refuse(protocol.TooLarge, "%d sealed bytes; this node takes %d", s.Sealed.Size, limit)
+	}
+	fact := store.Submit{}
+	for _, a := range s.To {
+		out, err := g.outbound(ctx, s, a)
+		if err != nil {
+			return nil, err
+		}
+		fact.Out = append(fact.Out, out)
+	}
+	spool, err := g.Store.Adopt(ctx, sealed, s.Sealed.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("take the sealed bytes of %s: %w", s.Parcel, err)
+	}
+	defer spool.Discard()
+	fact.Spool = spool
+	outcomes, err := g.seq.commit(ctx, fact)
+	if err != nil {
+		return nil, fmt.Errorf("submit %s: %w", s.Parcel, err)
+	}
+	outcome := outcomes[0]
+	if outcome.Err != nil {
+		return nil, outcome.Err
+	}
+	receipts := make([]exchange.Receipt, len(fact.Out))
+	for i, out := range fact.Out {
+		receipts[i] = exchange.Receipt{Key: out.Key, Envelope: outcome.Envelopes[i], Evidence: outcome.Packets[i]}
+		g.link(out.Peer).wake()
+	}
+	g.changes.ring()
+	return receipts, nil
+}
+
+// outbound makes the envelope to one addressee and the evidence of its submission.
+func (g *Gateway) outbound(ctx context.Context, s exchange.Submission, a exchange.Addressee) (store.Outbound, error) {
+	state, member, err := g.Find(a.To)
+	if err != nil {
+		return store.Outbound{}, err
+	}
+	peer := state.Record().Node.ID
+	if peer == g.Own.Record().Node.ID {
+		return store.Outbound{}, protocol.Refuse(protocol.Policy, "%s is hosted by this node itself; a parcel goes to another state's node", a.To)
+	}
+	if _, err := member.RecipientByDigest(a.Key, g.Now()); err != nil {
+		return store.Outbound{}, err
+	}
+	if limit := state.Record().Node.Limits.Sealed; s.Sealed.Size > limit {
+		return store.Outbound{}, protocol.Refuse(protocol.TooLarge, "%d sealed bytes; the node of %s takes %d", s.Sealed.Size, a.To, limit)
+	}
+	env := &envelope.Envelope{
+		Type:         envelope.Type,
+		Parcel:       s.Parcel,
+		From:         s.From,
+		To:           a.To,
+		RecipientKey: a.Key,
+		Priority:     s.Priority,
+		Test:         s.Test,
+		Sealed:       s.Sealed,
+		Manifest:     s.Manifest,
+		Created:      protocol.At(g.Now()),
+		Expires:      s.Expires,
+		Records:      envelope.Records{From: g.Own.Ref(), To: state.Ref()},
+	}
+	if _, note, err := g.Store.PeerCheckpoint(ctx, peer); err != nil {
+		return store.Outbound{}, err
+	} else if note != nil {
+		text := string(note)
+		env.NotBefore = &text
+	}
+	signed, err := env.Sign(g.NodeKey, env.Created.Time)
+	if err != nil {
+		return store.Outbound{}, fmt.Errorf("sign the envelope of %s to %s: %w", s.Parcel, a.To, err)
+	}
+	accepted, err := g.issue(env, signed.Ref(), evidence.SubmissionAcceptance, nil)
+	if err != nil {
+		return store.Outbound{}, err
+	}
+	return store.Outbound{
+		Key: env.Key(), Peer: peer, Envelope: signed, Sealed: s.Sealed, Priority: s.Priority, Test: s.Test,
+		Created: env.Created.Time, Expires: env.Expires.Time, Evidence: accepted,
+	}, nil
+}
+
+// Envelope returns the envelope of a transmission, sent or received.
+func (g *Gateway) Envelope(ctx context.Context, k protocol.Key) (statement.Signed, error) {
+	if _, ours := g.Own.Authority(k.From); ours {
+		row, err := g.Store.Outbound(ctx, k)
+		if err != nil {
+			return statement.Signed{}, fmt.Errorf("envelope of %s: %w", k, err)
+		}
+		return row.Envelope, nil
+	}
+	row, err := g.Store.Inbound(ctx, k)
+	if err != nil {
+		return statement.Signed{}, fmt.Errorf("envelope of %s: %w", k, err)
+	}
+	return row.Envelope, nil
+}
+
+// Sealed opens sealed bytes by their digest.
+func (g *Gateway) Sealed(ctx context.Context, digest protocol.Digest) (exchange.Sealed, error) {
+	return g.Store.Sealed(ctx, digest)
+}

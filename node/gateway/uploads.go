@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// Limits of announced uploads, which are held in memory until their bytes come.
+const (
+	// maxUploads is how many announced uploads one peer may have open.
+	maxUploads = protocol.MaxStreams
+	// uploadAge is how long an announced upload without bytes is remembered.
+	uploadAge = 10 * time.Minute
+)
+
+// offer is an authentic envelope whose bytes may come.
+type offer struct {
+	peer       protocol.NodeID
+	env        *envelope.Envelope
+	signed     statement.Signed
+	submission store.Evidence
+	until      time.Time // guarded by uploads.mu; real time, for forgetting
+
+	mu      sync.Mutex
+	preempt func()        // guarded by mu: ends the append under way
+	idle    chan struct{} // guarded by mu: closed when no append is under way
+}
+
+// address is one upload of one peer: the digest of the envelope (R-WIRE-4).
+type address struct {
+	peer   protocol.NodeID
+	digest protocol.Digest
+}
+
+// uploads are the announced ones. They are lost with the process: the peer
+// announces again.
+type uploads struct {
+	mu      sync.Mutex
+	open    map[address]*offer        // guarded by mu; at most maxUploads of each peer
+	waiting map[address]chan struct{} // guarded by mu; closed when announced; one for each that find waits for
+}
+
+func newUploads() *uploads {
+	return &uploads{open: map[address]*offer{}, waiting: map[address]chan struct{}{}}
+}
+
+// add announces an upload; a repeat keeps the first. It reports false when the
+// peer has too many open.
+func (u *uploads) add(at address, o *offer) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := time.Now()
+	if known, ok := u.open[at]; ok {
+		known.until = now.Add(uploadAge)
+		return true
+	}
+	count := 0
+	for d, other := range u.open {
+		if d.peer != at.peer {
+			continue
+		}
+		if now.After(other.until) && !other.busy() {
+			delete(u.open, d)
+		} else {
+			count++
+		}
+	}
+	if count >= maxUploads {
+		return false
+	}
+	o.until = now.Add(uploadAge)
+	u.open[at] = o
+	if announced, ok := u.waiting[at]; ok {
+		close(announced)
+		delete(u.waiting, at)
+	}
+	return true
+}
+
+// announced returns an upload, if there is one.
+func (u *uploads) announced(at address) (*offer, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	o, ok := u.open[at]
+	return o, ok
+}
+
+// find waits up to MaxOvertake for an upload to be announced (R-WIRE-8).
+func (u *uploads) find(ctx context.Context, at address) (*offer, bool) {
+	timer := time.NewTimer(protocol.MaxOvertake)
+	defer timer.Stop()
+	u.mu.Lock()
+	o, ok := u.open[at]
+	announced, others := u.waiting[at]
+	if !ok && !others {
+		announced = make(chan struct{})
+		u.waiting[at] = announced
+	}
+	u.mu.Unlock()
+	if ok {
+		return o, true
+	}
+	select {
+	case <-announced:
+		return u.announced(at)
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.waiting[at] == announced {
+		close(announced) // a second request for the same bytes waits no longer than the first
+		delete(u.waiting, at)
+	}
+	return nil, false
+}
+
+func (u *uploads) forget(at address) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.open, at)
+}
+
+// busy reports whether an append is under way.
+func (o *offer) busy() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.idle != nil
+}
+
+// begin makes this append the only one: one that hangs from before a cut is
+// ended. The returned function must be called at its end.
+func (o *offer) begin(preempt func()) (end func()) {
+	idle := make(chan struct{})
+	for {
+		o.mu.Lock()
+		before := o.idle
+		if before == nil {
+			o.preempt, o.idle = preempt, idle
+			o.mu.Unlock()
+			return func() {
+				o.mu.Lock()
+				o.preempt, o.idle = nil, nil
+				o.mu.Unlock()
+				close(idle)
+			}
+		}
+		o.preempt()
+		o.mu.Unlock()
+		<-before
+	}
+}

@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"comity/protocol"
+)
+
+// Times of the transport.
+const (
+	idleTimeout      = 45 * time.Second
+	keepAlive        = 15 * time.Second
+	handshakeTimeout = 5 * time.Second
+	closeTimeout     = time.Second
+)
+
+// Limits on what one peer may hold open here.
+const (
+	// maxConnections with one TLS key; the oldest gives way, because after a
+	// restart the peer's new connection is the real one. There are two in
+	// ordinary use: the peer's, and one that broke and was not noticed yet.
+	maxConnections = 4
+	// maxCalls is how many of its small calls are worked on at once; each may
+	// hold a body of several megabytes.
+	maxCalls = 32
+	// maxPolls is how many of its long polls wait at once; it needs one.
+	maxPolls = 8
+)
+
+// wire is the node's one UDP socket, serving and dialing. One socket for both
+// means that a firewall that lets our calls out lets the peer's answers and
+// calls back in.
+type wire struct {
+	g         *Gateway
+	transport *quic.Transport
+	door      *door
+	server    *http3.Server
+	stopping  chan struct{} // closed when long polls must end
+}
+
+// quicConfig is never nil: the library's default would accept 0-RTT (R-WIRE-3).
+func quicConfig() *quic.Config {
+	return &quic.Config{
+		Allow0RTT:                      false,
+		HandshakeIdleTimeout:           handshakeTimeout,
+		MaxIdleTimeout:                 idleTimeout,
+		KeepAlivePeriod:                keepAlive,
+		MaxIncomingStreams:             protocol.MaxStreams,
+		InitialStreamReceiveWindow:     1 << 20,
+		MaxStreamReceiveWindow:         8 << 20,
+		InitialConnectionReceiveWindow: 2 << 20,
+		MaxConnectionReceiveWindow:     16 << 20,
+	}
+}
+
+func (g *Gateway) listen() (*wire, error) {
+	reset, err := g.resetKey()
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{g: g, transport: &quic.Transport{Conn: g.Conn, StatelessResetKey: reset}, stopping: make(chan struct{})}
+	// Not ListenEarly: nothing is said before the peer's key is known.
+	listener, err := w.transport.Listen(http3.ConfigureTLSConfig(g.tlsConfig("")), quicConfig())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", g.Conn.LocalAddr(), err)
+	}
+	w.door = &door{Listener: listener, open: map[protocol.Digest][]*quic.Conn{}}
+	w.server = &http3.Server{Handler: g.routes(w), MaxHeaderBytes: protocol.MaxHeaderBytes}
+	return w, nil
+}
+
+// resetKey stays the same over restarts, so that a node that comes back after a
+// crash can tell its peers at once that their connections are gone.
+func (g *Gateway) resetKey() (*quic.StatelessResetKey, error) {
+	secret, err := x509.MarshalPKCS8PrivateKey(g.TLS.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("derive the stateless reset key: %w", err)
+	}
+	b, err := hkdf.Key(sha256.New, secret, nil, "comity/quic-stateless-reset/v1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the stateless reset key: %w", err)
+	}
+	key := quic.StatelessResetKey(b)
+	return &key, nil
+}
+
+// serve answers until stopServing is called. It returns an error when the
+// listener ends by itself.
+func (w *wire) serve() error {
+	err := w.server.ServeListener(w.door)
+	select {
+	case <-w.stopping:
+		return nil
+	default:
+		return fmt.Errorf("serve on %s: %w", w.g.Conn.LocalAddr(), err)
+	}
+}
+
+// stopServing ends the long polls, lets other requests finish for a moment, and
+// returns when no handler runs any more. What was not answered is repeated by
+// the peer.
+func (w *wire) stopServing() {
+	close(w.stopping)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = w.server.Shutdown(ctx)
+	_ = w.server.Close()
+	_ = w.door.Close()
+}
+
+// close gives the socket back. Connections that are left are cut off.
+func (w *wire) close() { _ = w.transport.Close() }
+
+// door bounds the connections with one key.
+type door struct {
+	*quic.Listener
+
+	mu   sync.Mutex
+	open map[protocol.Digest][]*quic.Conn // guarded by mu; oldest first; the keys are pinned ones, so there are few
+}
+
+// Accept returns the next connection of a pinned peer.
+func (d *door) Accept(ctx context.Context) (*quic.Conn, error) {
+	conn, err := d.Listener.Accept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := spki(conn.ConnectionState().TLS.PeerCertificates[0])
+	held := slices.DeleteFunc(d.open[key], func(c *quic.Conn) bool { return c.Context().Err() != nil })
+	if held = append(held, conn); len(held) > maxConnections {
+		_ = held[0].CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many connections")
+		held = held[1:]
+	}
+	d.open[key] = held
+	return conn, nil
+}
+
+// dial connects to one endpoint and makes sure that it is the peer.
+func (w *wire) dial(ctx context.Context, peer protocol.NodeID, endpoint string) (*quic.Conn, error) {
+	addr, err := w.g.Resolve(ctx, endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", endpoint, err)
+	}
+	conn, err := w.transport.Dial(ctx, addr, w.g.tlsConfig(peer), quicConfig())
+	if err != nil {
+		return nil, fmt.Errorf("dial %s at %s: %w", peer, endpoint, err)
+	}
+	return conn, nil
+}
+
+// handler answers one request of a peer that is known by its TLS key.
+type handler func(http.ResponseWriter, *http.Request, *link)
+
+// routes is the whole wire (SPEC.md, section 12).
+func (g *Gateway) routes(w *wire) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /v1/hello", g.peerOnly(small(g.serveHello)))
+	mux.Handle("PUT /v1/parcels/{envelope}", g.peerOnly(small(g.serveOffer)))
+	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(g.serveBytes))
+	mux.Handle("GET /v1/parcels/{envelope}", g.peerOnly(small(g.serveStatus)))
+	mux.Handle("GET /v1/evidence", g.peerOnly(w.serveFeed))
+	mux.Handle("POST /v1/evidence", g.peerOnly(small(g.servePush)))
+	return mux
+}
+
+// peerOnly names the peer of a request by its TLS key. The key was checked when
+// the connection began; a record adopted since may have dropped it (R-WIRE-1).
+func (g *Gateway) peerOnly(next handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+			answerProblem(w, http.StatusForbidden, "", "no certificate")
+			return
+		}
+		peer, ok := g.book.pinned(spki(r.TLS.PeerCertificates[0]), g.Now())
+		if !ok {
+			answerProblem(w, http.StatusForbidden, "", "this key is not in a record pinned here")
+			return
+		}
+		next(w, r, g.link(peer))
+	})
+}
+
+// small bounds how many calls of one peer are worked on at once, and the time
+// that a call may take to send its body.
+func small(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, l *link) {
+		timer := time.NewTimer(callTimeout)
+		defer timer.Stop()
+		select {
+		case l.calls <- struct{}{}:
+			defer func() { <-l.calls }()
+		case <-timer.C:
+			answerProblem(w, http.StatusTooManyRequests, "", "too many calls at once")
+			return
+		case <-r.Context().Done():
+			return
+		}
+		if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(callTimeout)); err != nil {
+			answerProblem(w, http.StatusServiceUnavailable, "", "trouble at this node, come back later")
+			return
+		}
+		next(w, r, l)
+	}
+}

@@ -1,0 +1,116 @@
+package office
+
+import (
+	"context"
+	"fmt"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// takeIn verifies one waiting parcel, stores it with its ContentHandover in one
+// transaction, and files the evidence. What is wrong with the parcel itself
+// ends in a ContentHandoverFailure and no error. With an error nothing was
+// decided, or it is decided and not filed yet: it may be repeated.
+//
+// If the power goes
+//   - before the transaction, the gateway consigns the parcel again;
+//   - after it, the evidence is filed by the repeat, from the stored bytes.
+func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress func(done, total int64)) error {
+	decided, err := o.file(ctx, c.Key, true)
+	if err != nil || decided > 0 {
+		return err
+	}
+	sealed, err := o.gateway.Sealed(ctx, c.Parsed.Sealed.Digest)
+	if err != nil {
+		return err
+	}
+	defer sealed.Close() // only read from
+	v, err := o.verify(ctx, c, sealed, progress)
+	reason := evidence.ReasonOf(err)
+	if reason != nil {
+		if damaged := intact(ctx, sealed, c.Parsed.Sealed); damaged != nil {
+			return fmt.Errorf("%w (found because of: %v)", damaged, err)
+		}
+	}
+	if err == nil {
+		reason, err = o.accept(ctx, c, v, sealed)
+	}
+	if reason != nil {
+		o.log.Warn("refused a parcel", "transmission", c.Key.String(), "code", string(reason.Code), "reason", reason.Text)
+		err = o.refuse(ctx, c.Parsed, c.Envelope.Ref(), reason)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = o.file(ctx, c.Key, false)
+	return err
+}
+
+// accept stores a verified parcel. R-EVID-4: the evidence is in the same
+// transaction as the message. R-XCH-3: when another manifest stands under the
+// same identity, the reason is returned and people can see both. A refusal from
+// this side's own keys or disk stays an error: it is not told abroad.
+func (o *Office) accept(ctx context.Context, c exchange.Consignment, v *verified, sealed exchange.Sealed) (*evidence.Reason, error) {
+	ev, err := o.sign(evidence.ContentHandover, v.envelope, c.Envelope.Ref(), nil)
+	if err != nil {
+		return nil, err
+	}
+	slip, err := o.slip(*v.key)
+	if err != nil {
+		return nil, err
+	}
+	spool, err := o.store.Adopt(ctx, sealed, v.envelope.Sealed.Digest)
+	if spool != nil {
+		defer spool.Discard()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keep the sealed bytes of %s: %w", c.Key, err)
+	}
+	m := asReceived(v, c.Envelope, slip)
+	digest := m.Digest()
+	note, err := entry(ActTakeIn, m.Name, &digest, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = o.store.TakeIn(ctx, m, spool, &ev, note)
+	if protocol.CodeOf(err) == protocol.Equivocation {
+		return evidence.ReasonOf(err), nil
+	}
+	return nil, err
+}
+
+// asReceived is the message of a verified parcel as the store takes it.
+func asReceived(v *verified, env statement.Signed, slip []byte) *store.Message {
+	man := v.contents.Manifest
+	m := &store.Message{
+		Name: store.Name{From: man.From.Authority, Parcel: man.Parcel}, Case: man.Case, Sequence: man.Sequence, Kind: man.Kind,
+		Manifest: v.contents.Signed, Files: man.Files, Sealed: v.envelope.Sealed, Slip: slip,
+		Priority: v.envelope.Priority, Test: man.Test, Created: man.Created.Time,
+		Transmissions: []store.Transmission{{
+			To: v.envelope.To, RecipientKey: v.envelope.RecipientKey, Envelope: env, State: exchange.Consigned,
+		}},
+	}
+	for _, a := range v.contents.Approvals {
+		m.Approvals = append(m.Approvals, a.Signed)
+	}
+	return m
+}
+
+// refuse stores the signed reason why a parcel was not handed over.
+func (o *Office) refuse(ctx context.Context, env *envelope.Envelope, ref statement.Ref, reason *evidence.Reason) error {
+	ev, err := o.sign(evidence.ContentHandoverFailure, env, ref, reason)
+	if err != nil {
+		return err
+	}
+	note, err := entry(ActRefuse, nameOf(env.Key()), nil, func(e *Entry) { e.Reason = reason })
+	if err != nil {
+		return err
+	}
+	_, err = o.store.AddEvidence(ctx, env.Key(), ev, note)
+	return err
+}

@@ -1,0 +1,72 @@
+package operate
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"comity/protocol"
+)
+
+// Config is comity.toml. Unknown members are refused; nothing in it is secret.
+type Config struct {
+	// Node is the name of this node, as in its record.
+	Node protocol.NodeID `toml:"node" comment:"The name of this node, as in its record."`
+	// Listen is the UDP address to serve on.
+	Listen string `toml:"listen" comment:"The UDP address to serve on. Peers dial the endpoints of the record."`
+	// Authorities are those whose offices this process runs.
+	Authorities []protocol.AuthorityID `toml:"authorities" comment:"The authorities whose offices run in this process."`
+}
+
+// maxConfig bounds the configuration file.
+const maxConfig = 64 << 10
+
+// ReadConfig reads and checks a configuration. The error shows the line.
+func ReadConfig(path string) (Config, error) {
+	var c Config
+	f, err := os.Open(path)
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() > maxConfig {
+		return c, errors.Join(err, fmt.Errorf("read %s: larger than %d bytes", path, maxConfig))
+	}
+	if err := toml.NewDecoder(f).DisallowUnknownFields().Decode(&c); err != nil {
+		var strict *toml.StrictMissingError
+		var decode *toml.DecodeError
+		switch {
+		case errors.As(err, &strict):
+			return c, fmt.Errorf("read %s:\n%s", path, strict.String())
+		case errors.As(err, &decode):
+			return c, fmt.Errorf("read %s:\n%s", path, decode.String())
+		}
+		return c, fmt.Errorf("read %s: %w", path, err)
+	}
+	if err := c.validate(); err != nil {
+		return c, fmt.Errorf("read %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// validate collects every fault at once.
+func (c Config) validate() error {
+	var faults []error
+	if c.Node == "" {
+		faults = append(faults, errors.New(`node is missing: want a line like node = "xa"`))
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		faults = append(faults, fmt.Errorf("listen %q: want address:port, such as \"0.0.0.0:7443\"", c.Listen))
+	}
+	for _, a := range c.Authorities {
+		if a.State() != c.Node.State() {
+			faults = append(faults, fmt.Errorf("authority %s does not belong to state %s", a, c.Node.State()))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) encode() ([]byte, error) { return toml.Marshal(c) }

@@ -1,0 +1,318 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"comity/crypto/keys"
+	"comity/crypto/merkle"
+	"comity/crypto/pgp"
+	"comity/crypto/seal"
+	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// How long what Create makes is valid. A record with new keys must be
+// published before the shortest of them ends.
+const (
+	keyLifetime       = 365 * 24 * time.Hour
+	recordLifetime    = 365 * 24 * time.Hour
+	recipientLifetime = 365 * 24 * time.Hour
+	// DefaultSealedLimit is the largest sealed parcel that a new node takes.
+	DefaultSealedLimit = 64 << 30
+)
+
+// Plan says what Create makes.
+type Plan struct {
+	Dir         string
+	Node        protocol.NodeID
+	StateName   []record.Name
+	Authorities []PlannedAuthority
+	Listen      string   // UDP address to serve on
+	Endpoints   []string // host:port that peers dial
+	Algorithm   pgp.Algorithm
+	Now         time.Time
+}
+
+// PlannedAuthority is one authority that the new node hosts.
+type PlannedAuthority struct {
+	ID   protocol.AuthorityID
+	Name []record.Name
+}
+
+// Create makes a new data directory with fresh keys and the state's first
+// record. It refuses a directory that holds anything, and leaves either a
+// whole one or none.
+func Create(ctx context.Context, p Plan) (*record.State, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	p.Now = p.Now.Truncate(time.Second) // OpenPGP has whole seconds, and the record's windows lie inside the keys' own
+	if entries, err := os.ReadDir(p.Dir); err == nil && len(entries) > 0 {
+		return nil, fmt.Errorf("create %s: the directory is not empty", p.Dir)
+	}
+	if err := os.MkdirAll(filepath.Dir(p.Dir), 0o700); err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp(filepath.Dir(p.Dir), ".comity-init-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	c := ceremony{plan: p, layout: Layout{work}}
+	state, err := c.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", p.Dir, err)
+	}
+	if err := os.Rename(work, p.Dir); err != nil {
+		return nil, fmt.Errorf("create %s: %w", p.Dir, err)
+	}
+	return state, keys.SyncDir(filepath.Dir(p.Dir))
+}
+
+func (p Plan) validate() error {
+	if p.Dir == "" || p.Node == "" || len(p.Authorities) == 0 || len(p.Endpoints) == 0 {
+		return errors.New("a new node needs a directory, a name, an authority and an endpoint")
+	}
+	for _, e := range append([]string{p.Listen}, p.Endpoints...) {
+		if _, _, err := net.SplitHostPort(e); err != nil {
+			return fmt.Errorf("address %q: want host:port", e)
+		}
+	}
+	return nil
+}
+
+// ceremony makes the keys and documents of a new node, in order.
+type ceremony struct {
+	plan   Plan
+	layout Layout
+}
+
+func (c *ceremony) run(ctx context.Context) (*record.State, error) {
+	for _, dir := range []string{c.layout.Node(), c.layout.Offline(), filepath.Dir(c.layout.Record())} {
+		if err := keys.MkdirPrivate(dir); err != nil {
+			return nil, err
+		}
+	}
+	node, logKey, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	var entries []record.Entry
+	config := Config{Node: c.plan.Node, Listen: c.plan.Listen}
+	for _, a := range c.plan.Authorities {
+		entry, err := c.authority(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
+		config.Authorities = append(config.Authorities, a.ID)
+	}
+	signed, state, err := c.record(node, entries)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.firstLeaf(ctx, signed, state, logKey); err != nil {
+		return nil, err
+	}
+	text, err := config.encode()
+	if err != nil {
+		return nil, err
+	}
+	return state, keys.WriteNew(c.layout.Config(), text)
+}
+
+// valid starts a little early, so that a peer whose clock is behind does not
+// refuse a TLS key on its first day.
+func (c *ceremony) valid(d time.Duration) protocol.Window {
+	return protocol.Window{
+		From:  protocol.At(c.plan.Now.Add(-protocol.MaxSkew)),
+		Until: protocol.At(c.plan.Now.Add(d)),
+	}
+}
+
+func (c *ceremony) key(role evidence.Role, digest protocol.Digest) record.Key {
+	return record.Key{Role: role, Digest: digest, Valid: protocol.Window{
+		From: protocol.At(c.plan.Now), Until: protocol.At(c.plan.Now.Add(keyLifetime)),
+	}}
+}
+
+func (c *ceremony) node() (*record.Node, *merkle.Signer, error) {
+	p := c.plan
+	made, err := pgp.Generate("Comity node "+string(p.Node), p.Algorithm, 1, p.Now, keyLifetime)
+	if err != nil {
+		return nil, nil, err
+	}
+	origin := "comity/log/" + string(p.Node) + "/1"
+	logKey, err := merkle.GenerateLog(origin)
+	if err != nil {
+		return nil, nil, err
+	}
+	logSecret, err := logKey.Marshal()
+	if err != nil {
+		return nil, nil, err
+	}
+	witnessSecret, witnessEd, witnessPQ, err := merkle.GenerateKeypair("comity/witness/" + string(p.Node))
+	if err != nil {
+		return nil, nil, err
+	}
+	pin, err := c.tls(c.layout.NodeFile(tlsFile), string(p.Node))
+	if err != nil {
+		return nil, nil, err
+	}
+	err = errors.Join(
+		keys.WriteNew(c.layout.NodeFile(certificateFile), made.Certificate.Bytes()),
+		c.secret(c.layout.NodeFile(nodeKeyFile), made.Subkeys[0]),
+		c.secret(c.layout.OfflineFile("node.key"), made.Primary),
+		keys.WriteNew(c.layout.NodeFile(logKeyFile), logSecret),
+		keys.WriteNew(c.layout.NodeFile(witnessKeyFile), witnessSecret),
+	)
+	if err != nil {
+		return nil, nil, err
+	}
+	ed, pq := logKey.VerifierKeys()
+	return &record.Node{
+		ID:          p.Node,
+		Certificate: made.Certificate.Bytes(),
+		Keys: []record.Key{
+			c.key(evidence.Primary, made.Primary.Digest()),
+			c.key(evidence.Node, made.Subkeys[0].Digest()),
+		},
+		TLS:       []record.Pin{{SPKI: pin, Valid: c.valid(keyLifetime)}},
+		Endpoints: p.Endpoints,
+		Log:       record.Log{Origin: origin, Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}},
+		Witness:   record.Keypair{Ed25519: witnessEd, MLDSA44: witnessPQ},
+		Limits:    record.Limits{Sealed: DefaultSealedLimit},
+	}, logKey, nil
+}
+
+func (c *ceremony) authority(ctx context.Context, a PlannedAuthority) (record.Entry, error) {
+	dir := c.layout.Office(a.ID)
+	if err := keys.MkdirPrivate(filepath.Join(dir, ageFolder)); err != nil {
+		return record.Entry{}, err
+	}
+	made, err := pgp.Generate(string(a.ID), c.plan.Algorithm, 2, c.plan.Now, keyLifetime)
+	if err != nil {
+		return record.Entry{}, err
+	}
+	identity, err := seal.GenerateIdentity()
+	if err != nil {
+		return record.Entry{}, err
+	}
+	if _, err := c.tls(c.layout.OfficeFile(a.ID, tlsFile), a.ID.Name()); err != nil {
+		return record.Entry{}, err
+	}
+	ageFile := filepath.Join(dir, ageFolder, c.plan.Now.UTC().Format(time.DateOnly)+".txt")
+	err = errors.Join(
+		keys.WriteNew(c.layout.OfficeFile(a.ID, certificateFile), made.Certificate.Bytes()),
+		c.secret(c.layout.OfficeFile(a.ID, actKeyFile), made.Subkeys[0]),
+		c.secret(c.layout.OfficeFile(a.ID, attestKeyFile), made.Subkeys[1]),
+		c.secret(c.layout.OfflineFile("authority-"+a.ID.Name()+".key"), made.Primary),
+		keys.WriteNew(ageFile, identity.File(c.plan.Now)),
+		store.CreateOffice(ctx, store.Config{Dir: dir}, a.ID),
+	)
+	if err != nil {
+		return record.Entry{}, err
+	}
+	return record.SignAuthority(&record.Authority{
+		ID:          a.ID,
+		Name:        a.Name,
+		Sequence:    1,
+		Created:     protocol.At(c.plan.Now),
+		Host:        c.plan.Node,
+		Certificate: made.Certificate.Bytes(),
+		Keys: []record.Key{
+			c.key(evidence.Primary, made.Primary.Digest()),
+			c.key(evidence.Act, made.Subkeys[0].Digest()),
+			c.key(evidence.Attest, made.Subkeys[1].Digest()),
+		},
+		Recipients: []record.Recipient{{Recipient: identity.Recipient().String(), Valid: c.valid(recipientLifetime)}},
+	}, made.Primary, c.plan.Now)
+}
+
+// record signs the first record with a fresh state key.
+func (c *ceremony) record(node *record.Node, entries []record.Entry) (statement.Signed, *record.State, error) {
+	none := statement.Signed{}
+	made, err := pgp.Generate("State "+string(c.plan.Node.State()), c.plan.Algorithm, 0, c.plan.Now, 0)
+	if err != nil {
+		return none, nil, err
+	}
+	signed, err := record.SignRecord(&record.Record{
+		State:       c.plan.Node.State(),
+		Name:        c.plan.StateName,
+		Sequence:    1,
+		Created:     protocol.At(c.plan.Now),
+		Valid:       c.valid(recordLifetime),
+		Versions:    []string{protocol.Version},
+		Certificate: made.Certificate.Bytes(),
+		Keys:        []record.Key{c.key(evidence.Primary, made.Primary.Digest())},
+		Node:        *node,
+		Authorities: entries,
+	}, made.Primary, c.plan.Now)
+	if err != nil {
+		return none, nil, err
+	}
+	state, err := record.Verify(signed, nil)
+	if err != nil {
+		return none, nil, err
+	}
+	return signed, state, errors.Join(
+		keys.WriteNew(c.layout.OfflineFile("state.gpg"), made.Certificate.Bytes()),
+		c.secret(c.layout.OfflineFile("state.key"), made.Primary),
+		keys.WriteNew(c.layout.Record(), signed.Document),
+		keys.WriteNew(c.layout.Record()+".asc", signed.Signature),
+	)
+}
+
+// firstLeaf creates the gateway's database; the node's own record is the first
+// leaf of its log.
+func (c *ceremony) firstLeaf(ctx context.Context, signed statement.Signed, state *record.State, logKey *merkle.Signer) error {
+	cfg := store.Config{Dir: c.layout.Node(), Now: func() time.Time { return c.plan.Now }}
+	if err := store.CreateGateway(ctx, cfg); err != nil {
+		return err
+	}
+	db, err := store.OpenGateway(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	outcomes, err := db.Commit(ctx, []store.Fact{&store.AdoptRecord{Record: store.Record{
+		State:    state.Record().State,
+		Node:     state.Record().Node.ID,
+		Sequence: state.Record().Sequence,
+		Signed:   signed,
+		Own:      true,
+		Pinned:   true,
+	}}}, func(size int64, root merkle.Hash) ([]byte, error) { return logKey.Checkpoint(size, root, c.plan.Now) })
+	if err == nil {
+		err = outcomes[0].Err
+	}
+	return errors.Join(err, db.Close())
+}
+
+func (c *ceremony) tls(path, name string) (protocol.Digest, error) {
+	pem, err := keys.GenerateTLS(name, c.plan.Now.Add(-protocol.MaxSkew), c.plan.Now.Add(keyLifetime))
+	if err != nil {
+		return protocol.Digest{}, err
+	}
+	cert, err := keys.ParseTLS(pem)
+	if err != nil {
+		return protocol.Digest{}, err
+	}
+	return keys.SPKI(cert.Leaf), keys.WriteNew(path, pem)
+}
+
+func (c *ceremony) secret(path string, s *pgp.Secret) error {
+	b, err := s.Marshal()
+	if err != nil {
+		return err
+	}
+	return keys.WriteNew(path, b)
+}
