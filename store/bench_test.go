@@ -36,8 +36,8 @@ func (n *node) benchAccept(number int) AcceptRelay {
 	f := n.accept(number)
 	sealed := body(number, 4096)
 	s := n.NewSpool()
-	s.Write(sealed)
-	s.Keep()
+	mustWrite(n.t, s, sealed)
+	mustKeep(n.t, s)
 	f.Spool, f.Sealed = s, sealedOf(sealed)
 	return f
 }
@@ -52,7 +52,7 @@ func BenchmarkFull(b *testing.B) {
 			for j := range protocol.MaxBatch {
 				s := n.NewSpool()
 				fmt.Fprint(s, "sealed ", i+j)
-				s.Keep()
+				mustKeep(b, s)
 				f := Submit{Spool: s, Out: []Outbound{n.outbound(i+j, prosecution, nil)}}
 				f.Out[0].Sealed.Size, f.Out[0].Sealed.Digest = s.Size(), s.Digest()
 				facts = append(facts, f)
@@ -91,5 +91,12 @@ func BenchmarkFull(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func mustKeep(tb testing.TB, s *Spool) {
+	tb.Helper()
+	if err := s.Keep(); err != nil {
+		tb.Fatal(err)
 	}
 }

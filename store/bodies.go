@@ -97,7 +97,7 @@ func (b *bodies) keep(f *os.File, temp string, d protocol.Digest) error {
 			if err = b.root.Rename(temp, name); err == nil {
 				// Two names of one file (see Adopt): then renaming does nothing,
 				// and the temporary name would hold the space for ever.
-				b.root.Remove(temp)
+				_ = b.root.Remove(temp)
 				err = b.syncShard(shard)
 			}
 			if err != nil {

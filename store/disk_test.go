@@ -92,6 +92,6 @@ func (t *faultTx) Commit() error {
 		}
 		return err
 	}
-	t.Tx.Rollback()
+	_ = t.Tx.Rollback()
 	return err
 }

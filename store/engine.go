@@ -290,7 +290,7 @@ type tx struct {
 
 // exec runs a fixed statement and returns how many rows it changed.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	s, err := t.prepare(ctx, query)
+	s, err := t.prepare(ctx, query) //nolint:sqlclosecheck // the session keeps it for later transactions
 	if err != nil {
 		return 0, err
 	}
@@ -303,7 +303,7 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 
 // query runs a fixed query.
 func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := t.prepare(ctx, query)
+	s, err := t.prepare(ctx, query) //nolint:sqlclosecheck // the session keeps it for later transactions
 	if err != nil {
 		return nil, err
 	}
@@ -351,7 +351,7 @@ func (d *database) write(ctx context.Context, f func(context.Context, *tx) error
 	done := false
 	defer func() {
 		if !done { // f panicked
-			sqlTx.Rollback()
+			_ = sqlTx.Rollback()
 			d.drop()
 		}
 	}()
@@ -412,7 +412,7 @@ func (s *session) close() {
 // kill closes the connection for good; SQLite then undoes whatever was open.
 func (s *session) kill() {
 	if s != nil {
-		s.conn.Raw(func(any) error { return driver.ErrBadConn })
+		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
 		s.conn.Close()
 	}
 }

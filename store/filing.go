@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,11 +33,10 @@ WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`, k.From, k.
 func (b *batch) allEvidence(ctx context.Context, k protocol.Key, events ...evidence.Event) (all []storedPacket, err error) {
 	for _, e := range events {
 		s, err := b.storedEvidence(ctx, k, e)
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			all = append(all, s.storedPacket)
-		case ErrNotFound:
-		default:
+		case !errors.Is(err, ErrNotFound):
 			return nil, err
 		}
 	}

@@ -153,6 +153,9 @@ func TestTablesAreStrict(t *testing.T) {
 		}
 		t.Errorf("table %s is not STRICT", name)
 	}
+	if err := rows.Err(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestUseAfterClose(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -124,7 +125,7 @@ func (b *batch) submitted(ctx context.Context, o *Outbound) (env statement.Signe
 		return env, nil, err
 	}
 	s, err := b.storedEvidence(ctx, o.Key, evidence.SubmissionAcceptance)
-	if err == ErrNotFound {
+	if errors.Is(err, ErrNotFound) {
 		err = fmt.Errorf("%w: %s is queued without its SubmissionAcceptance", ErrIntegrity, o.Key)
 	}
 	if err != nil {

@@ -108,6 +108,7 @@ func (s *Spool) Keep() error {
 		return nil
 	case spoolGone:
 		return errSpoolState
+	case spoolOpen:
 	}
 	if s.file != nil {
 		if s.err = s.bodies.keep(s.file, s.name, s.Digest()); s.err != nil {
@@ -140,7 +141,7 @@ func (s *Spool) Discard() {
 			s.file.Close()
 		}
 		if s.name != "" {
-			s.bodies.root.Remove(s.name) // what stays behind is cleaned at the next open
+			_ = s.bodies.root.Remove(s.name) // what stays behind is cleaned at the next open
 		}
 	case spoolKept:
 		s.bodies.release(s.Digest(), !s.isInline())

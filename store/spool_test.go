@@ -65,9 +65,9 @@ func TestSpoolIsCutAtEachStep(t *testing.T) {
 	n.commit(n.acceptBody(1, stays))
 
 	half := n.NewSpool() // still being written
-	half.Write(body(2, 2*protocol.MaxInline))
+	mustWrite(t, half, body(2, 2*protocol.MaxInline))
 	done := n.NewSpool() // written, not kept
-	done.Write(body(3, 2*protocol.MaxInline))
+	mustWrite(t, done, body(3, 2*protocol.MaxInline))
 	n.spool(body(4, 2*protocol.MaxInline)) // kept, its fact never committed
 	if files := n.sealedFiles(); len(files) != 4 {
 		t.Fatalf("before the cut: %d files, want 4", len(files))
@@ -94,7 +94,7 @@ func TestSpoolIsCutAtEachStep(t *testing.T) {
 func TestDiscardedSpoolsLeaveNothing(t *testing.T) {
 	n := newNode(t)
 	open := n.NewSpool()
-	open.Write(body(1, 2*protocol.MaxInline))
+	mustWrite(t, open, body(1, 2*protocol.MaxInline))
 	open.Discard()
 	if _, err := open.Write([]byte("more")); err == nil {
 		t.Errorf("a discarded spool takes bytes")
@@ -206,5 +206,12 @@ func TestMissingSealedFile(t *testing.T) {
 	os.Remove(path)
 	if _, err := n.Sealed(t.Context(), d); !errors.Is(err, ErrIntegrity) {
 		t.Errorf("missing file: %v, want ErrIntegrity", err)
+	}
+}
+
+func mustWrite(tb testing.TB, s *Spool, b []byte) {
+	tb.Helper()
+	if _, err := s.Write(b); err != nil {
+		tb.Fatal(err)
 	}
 }

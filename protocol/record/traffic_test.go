@@ -14,7 +14,6 @@ import (
 
 func TestVerifyEnvelope(t *testing.T) {
 	k := keys()
-	s := verified(t, newDraft())
 	now := start.Add(2 * time.Hour)
 	at := func(e *envelope.Envelope, d time.Duration) {
 		e.Created, e.Expires = protocol.At(start.Add(d)), protocol.At(start.Add(d+24*time.Hour))
@@ -46,7 +45,7 @@ func TestVerifyEnvelope(t *testing.T) {
 	d := newDraft()
 	d.record.Node.Keys[2].Compromised = &Compromised{Since: protocol.At(start.Add(50 * time.Hour)), Announced: protocol.At(start.Add(60 * time.Hour))}
 	d.record.Created = protocol.At(start.Add(60 * time.Hour))
-	s = verified(t, d)
+	s := verified(t, d)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEnvelope(s)

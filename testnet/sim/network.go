@@ -55,7 +55,7 @@ type flow struct{ last time.Time }
 const flowAge = 2 * time.Minute
 
 func newNetwork(r *rand.Rand) *Network {
-	router := &router{rand: rand.New(rand.NewPCG(r.Uint64(), r.Uint64())), cuts: map[[2]string]bool{}, walls: map[string]map[string]flow{}} //nolint:gosec // a seeded story must be repeatable
+	router := &router{rand: rand.New(rand.NewPCG(r.Uint64(), r.Uint64())), cuts: map[[2]string]bool{}, walls: map[string]map[string]flow{}}
 	return &Network{router}
 }
 

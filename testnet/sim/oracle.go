@@ -3,12 +3,11 @@ package sim
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"time"
-
-	"crypto/sha256"
 
 	"comity/node/office"
 	"comity/protocol"

@@ -190,7 +190,7 @@ func TestSeeds(t *testing.T) {
 			if seed%3 == 0 {
 				nodes = []protocol.NodeID{"xa", "xb", "xc"}
 			}
-			Run(t, uint64(1000+seed), nodes, chance) //nolint:gosec // small and positive
+			Run(t, uint64(1000+seed), nodes, chance)
 		})
 	}
 }

@@ -71,7 +71,7 @@ func Run(t *testing.T, seed uint64, nodes []protocol.NodeID, story func(*World))
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)
-		w := &World{T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t)} //nolint:gosec // a seeded story must be repeatable
+		w := &World{T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t)}
 		w.Net = newNetwork(w.Rand)
 		for i, id := range nodes {
 			w.Hosts = append(w.Hosts, w.create(id, i))
