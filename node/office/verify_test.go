@@ -234,52 +234,51 @@ func TestStolenLater(t *testing.T) {
 
 // I2, R-XCH-3: two parcels under one sequence; the second takes no effect, and
 // people can see it.
-func TestEquivocation(t *testing.T) {
-	for name, same := range map[string]func(first, second *parcel.Manifest){
-		"one sequence": func(a, b *parcel.Manifest) { b.Case = a.Case },
-		// A node would refuse the second envelope; an office does not rely on it.
-		"one parcel id": func(a, b *parcel.Manifest) { b.Parcel = a.Parcel },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			first, second := newForger(t, w), newForger(t, w)
-			same(first.manifest, second.manifest)
-			second.manifest.Kind = parcel.KindWithdrawal
-			k := first.deliver()
-			if err := w.takeAll(prosecution); err != nil {
-				t.Fatal(err)
-			}
-			if name == "one parcel id" {
-				w.nodes["xb"].rows = map[protocol.Key]*row{}
-				w.nodes["xb"].order = nil
-				o := w.office(prosecution)
-				second.deliver()
-				waiting, err := o.gateway.Consign(t.Context(), prosecution, o.consignee)
-				if err != nil {
-					t.Fatal(err)
-				}
-				// The office has signed about this key before and says no other thing.
-				if err := o.takeIn(t.Context(), waiting[0], nil); protocol.CodeOf(err) != protocol.WrongParcel {
-					t.Errorf("got %v, want a refusal by the node", err)
-				}
-			} else {
-				k = second.deliver()
-				if err := w.takeAll(prosecution); err != nil {
-					t.Fatal(err)
-				}
-				if _, code := w.outcome(k); code != protocol.Equivocation {
-					t.Errorf("the office said %q, want %q", code, protocol.Equivocation)
-				}
-				contested, err := w.office(prosecution).Contested(t.Context(), 0)
-				if err != nil || len(contested) != 1 || contested[0].Manifest.Digest() == first.manifestDigest() {
-					t.Errorf("contested: %v, %v; want the second manifest", contested, err)
-				}
-			}
-			inbox, err := w.office(prosecution).Inbox(t.Context(), store.MessageFilter{})
-			if err != nil || len(inbox) != 1 || inbox[0].Kind != parcel.KindRequest {
-				t.Errorf("inbox %+v, %v; want the first message alone", inbox, err)
-			}
-		})
+func TestTwoUnderOneSequence(t *testing.T) {
+	w := newWorld(t)
+	first, second := newForger(t, w), newForger(t, w)
+	second.manifest.Case, second.manifest.Kind = first.manifest.Case, parcel.KindWithdrawal
+	first.deliver()
+	if err := w.takeAll(prosecution); err != nil {
+		t.Fatal(err)
+	}
+	k := second.deliver()
+	if err := w.takeAll(prosecution); err != nil {
+		t.Fatal(err)
+	}
+	if _, code := w.outcome(k); code != protocol.Equivocation {
+		t.Errorf("the office said %q, want %q", code, protocol.Equivocation)
+	}
+	contested, err := w.office(prosecution).Contested(t.Context(), 0)
+	if err != nil || len(contested) != 1 || contested[0].Manifest.Digest() != second.manifestDigest() {
+		t.Errorf("contested: %v, %v; want the second manifest", contested, err)
+	}
+	firstAlone(t, w)
+}
+
+// I2: two under one parcel id. A node refuses the second envelope; the office
+// does not rely on it: it has spoken about this identity and says no other thing.
+func TestTwoUnderOneParcelID(t *testing.T) {
+	w := newWorld(t)
+	first, second := newForger(t, w), newForger(t, w)
+	second.manifest.Parcel, second.manifest.Kind = first.manifest.Parcel, parcel.KindWithdrawal
+	first.deliver()
+	if err := w.takeAll(prosecution); err != nil {
+		t.Fatal(err)
+	}
+	w.nodes["xb"].rows, w.nodes["xb"].order = map[protocol.Key]*row{}, nil // a node that forgot
+	second.deliver()
+	if err := w.takeAll(prosecution); protocol.CodeOf(err) != protocol.WrongParcel {
+		t.Errorf("got %v, want the node to refuse the evidence about the first", err)
+	}
+	firstAlone(t, w)
+}
+
+func firstAlone(t *testing.T, w *world) {
+	t.Helper()
+	inbox, err := w.office(prosecution).Inbox(t.Context(), store.MessageFilter{})
+	if err != nil || len(inbox) != 1 || inbox[0].Kind != parcel.KindRequest {
+		t.Errorf("inbox %+v, %v; want the first message alone", inbox, err)
 	}
 }
 
@@ -323,6 +322,16 @@ func TestTroubleHere(t *testing.T) {
 		k := newForger(t, w).deliver()
 		w.office(prosecution).identities = w.office(prosecution).identities[1:]
 		waitsUntilExpiry(t, w, k, "put it back", protocol.CannotOpen)
+	})
+	t.Run("a key of our own that does not count", func(t *testing.T) {
+		w := newWorld(t)
+		k := newForger(t, w).deliver()
+		o := w.office(prosecution)
+		o.attest = stateOf(prosecution).holder.Subkeys[unlistedKey]
+		if err := w.takeAll(prosecution); err == nil || !strings.Contains(err.Error(), "cannot sign ContentHandover now") {
+			t.Errorf("got %v", err)
+		}
+		nothingSaid(t, w, k)
 	})
 	t.Run("a node that does not answer", func(t *testing.T) {
 		w := newWorld(t)

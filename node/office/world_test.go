@@ -231,14 +231,6 @@ func (w *world) takeAll(a protocol.AuthorityID) error {
 	return nil
 }
 
-// wantCode fails unless err is a refusal with this code; "" wants no refusal.
-func wantCode(t *testing.T, err error, want protocol.Code) {
-	t.Helper()
-	if got := protocol.CodeOf(err); got != want {
-		t.Errorf("got code %q (%v), want %q", got, err, want)
-	}
-}
-
 // acts returns the acts of an office's journal, after checking its chain.
 func (w *world) acts(a protocol.AuthorityID) (acts []Act) {
 	w.t.Helper()
