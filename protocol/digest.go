@@ -24,7 +24,7 @@ func (d Digest) Short() string { return d.String()[:12] }
 // MarshalText writes 64 lower-case digits.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText refuses anything but 64 lower-case hexadecimal digits.
+// UnmarshalText refuses anything but 64 lower-case hexadecimal digits (R-NAME-4).
 func (d *Digest) UnmarshalText(b []byte) error {
 	if len(b) != hex.EncodedLen(len(d)) {
 		return Refuse(Malformed, "digest %s: want 64 hexadecimal digits", Quote(b))

@@ -37,7 +37,7 @@ const (
 	maxEra    = 999_999_999 // nine digits: no node loses more logs
 )
 
-// UnmarshalText refuses anything but a well-formed state name.
+// UnmarshalText refuses anything but a well-formed state name (R-NAME-1).
 func (s *StateID) UnmarshalText(b []byte) error {
 	if !stateForm.Match(b) {
 		return Refuse(Malformed, "state name %s: want two lower-case letters", Quote(b))
@@ -46,7 +46,7 @@ func (s *StateID) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// UnmarshalText refuses anything but a well-formed node name.
+// UnmarshalText refuses anything but a well-formed node name (R-NAME-1).
 func (n *NodeID) UnmarshalText(b []byte) error {
 	if !nodeForm.Match(b) {
 		return Refuse(Malformed, "node name %s: want a state's two letters, then optionally -more", Quote(b))
@@ -59,10 +59,15 @@ func (n *NodeID) UnmarshalText(b []byte) error {
 func (n NodeID) State() StateID { return StateID(n[:min(2, len(n))]) }
 
 // UnmarshalText refuses anything but a well-formed authority name of at most
-// MaxAuthorityName bytes.
+// MaxAuthorityName bytes (R-NAME-1).
 func (a *AuthorityID) UnmarshalText(b []byte) error {
 	if len(b) > MaxAuthorityName || !authorityForm.Match(b) {
 		return Refuse(Malformed, "authority name %s: want a form like xa/central-authority", Quote(b))
+	}
+	switch AuthorityID(b).Name() {
+	case "state", "node", "record", "log":
+		// An export names files after them: trust/xa-node.gpg is the node's.
+		return Refuse(Malformed, "authority name %s: the names state, node, record and log are reserved", Quote(b))
 	}
 	*a = AuthorityID(b)
 	return nil
@@ -80,7 +85,7 @@ func (a AuthorityID) Name() string {
 	return name
 }
 
-// UnmarshalText refuses anything but a UUIDv7 in its lower-case text form.
+// UnmarshalText refuses anything but a UUIDv7 in its lower-case text form (R-NAME-2).
 func (p *ParcelID) UnmarshalText(b []byte) error {
 	u, err := parseUUID(b)
 	if err != nil || u.Version() != 7 {
@@ -90,7 +95,7 @@ func (p *ParcelID) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// UnmarshalText refuses anything but a UUID in its lower-case text form.
+// UnmarshalText refuses anything but a UUID in its lower-case text form (R-NAME-2).
 func (c *CaseID) UnmarshalText(b []byte) error {
 	if _, err := parseUUID(b); err != nil {
 		return Refuse(Malformed, "case id %s: want a UUID in lower case", Quote(b))

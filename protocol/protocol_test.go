@@ -38,7 +38,7 @@ var grammar = []struct {
 		take: []string{"xa/central-authority", "xb/c", "xb/1", "xa/" + strings.Repeat("a", 61)},
 		leave: []string{
 			"", "xa", "xa/", "/central", "xa/-a", "xa/a-", "xa/a--b", "xa/A", "xa/a b", "xa/a/b", "xa/..", "xa/a.b", "xa/a_b", "xab/a",
-			"xa/\u0430", "xa/a\x00", "xa/a\n", "xa/" + strings.Repeat("a", 62),
+			"xa/state", "xa/node", "xa/record", "xa/log", "xa/\u0430", "xa/a\x00", "xa/a\n", "xa/" + strings.Repeat("a", 62),
 		},
 	},
 	{

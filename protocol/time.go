@@ -45,7 +45,7 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	return t.UnmarshalText(text)
 }
 
-// UnmarshalText refuses every form but the one that MarshalText writes.
+// UnmarshalText refuses every form but the one that MarshalText writes (R-NAME-3).
 func (t *Time) UnmarshalText(b []byte) error {
 	v, err := time.Parse(timeForm, string(b))
 	if err != nil || v.Format(timeForm) != string(b) {

@@ -207,10 +207,10 @@ func TestSignatureIsNotMalleable(t *testing.T) {
 			issuer := append([]byte{9, subIssuer}, s.key.public.Fingerprint[12:]...)
 			verify(t, makeFrame(tagSignature, slices.Concat(body[:at], []byte{0, 10}, issuer, body[at+2:])))
 		})
+		if s.key.kind.name != P256 {
+			return// Ed25519 has one s only
+		}
 		t.Run("the other s", func(t *testing.T) {
-			if s.key.kind.name != P256 {
-				t.Skip("Ed25519 has one s only")
-			}
 			l, err := checkLayout(raw[2:], &formDocument, s.key)
 			if err != nil {
 				t.Fatal(err)

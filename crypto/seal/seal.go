@@ -15,7 +15,7 @@
 //   - age says nothing about the sender. A signature inside and one outside
 //     carry that.
 //   - Sealing the same bytes twice gives different sealed bytes. To resume an
-//     interrupted upload, keep the sealed bytes.
+//     interrupted upload, keep the sealed bytes (R-SEAL-4).
 //   - A [FileKey] opens one sealed body for ever, an [Identity] every body
 //     sealed to it. Both print as [redacted], whichever way they are printed;
 //     keeping them safe on disk is left to package keys.

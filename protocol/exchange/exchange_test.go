@@ -48,7 +48,7 @@ func TestFailureOnlyAfterExpirySkewAndQuery(t *testing.T) {
 		{"asked too early", true, StatusNone{}, end.Add(-time.Hour), nil},
 		{"silent peer, within grace", true, Unreachable{}, end.Add(protocol.MaxSkew + time.Minute), nil},
 		{"silent peer, after grace", true, Unreachable{}, end.Add(protocol.MaxSkew + FailGrace + time.Second), []Action{queued().fail(protocol.PeerUnreachable)}},
-		{"busy peer, after grace", true, Busy{}, end.Add(protocol.MaxSkew + FailGrace + time.Second), []Action{queued().fail(protocol.NotAccepted)}},
+		{"busy peer, after grace", true, Busy{}, end.Add(protocol.MaxSkew + FailGrace + time.Second), []Action{Fail{protocol.PeerUnreachable, "the peer answered until the end that it could not serve"}}},
 	} {
 		o := queued()
 		o.Offered = c.offered

@@ -108,7 +108,7 @@ func (o Outgoing) Step(e Event, now time.Time, random float64) (Outgoing, []Acti
 		return o.retry(now, 0, random), nil
 	case Busy:
 		if over && now.After(o.Expires.Add(protocol.MaxSkew+FailGrace)) {
-			return o, []Action{o.fail(protocol.NotAccepted)}
+			return o, []Action{Fail{Code: protocol.PeerUnreachable, Text: "the peer answered until the end that it could not serve"}}
 		}
 		return o.retry(now, e.After, random), nil
 	case StatusNone:

@@ -38,7 +38,7 @@ func ParseApproval(doc []byte) (*Approval, error) {
 	return a, nil
 }
 
-// Validate checks the rules of this one document.
+// Validate checks the rules of this one document (R-PCL-11).
 func (a *Approval) Validate() error {
 	switch {
 	case a.Type != ApprovalType:

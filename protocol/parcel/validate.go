@@ -12,8 +12,8 @@ import (
 // what is allowed in neither name has two meanings somewhere.
 var mediaForm = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$`)
 
-// Validate checks the rules of this one document: everything but signatures,
-// the envelope and the files themselves.
+// Validate checks the rules of this one document (R-PCL-11): everything but
+// signatures, the envelope and the files themselves.
 func (m *Manifest) Validate() error {
 	switch {
 	case m.Type != Type:

@@ -13,7 +13,8 @@ import (
 )
 
 // checks collects the first broken rule of one subject, so that the rules read
-// as a list.
+// as a list. Those of this file are R-REC-10: names, languages, addresses and
+// windows have one reading.
 type checks struct {
 	subject string
 	err     error
