@@ -100,7 +100,8 @@ func TestParcelGoesItsWay(t *testing.T) {
 }
 
 // R-EVID-5: a repeat gets the same stored bytes, proof included, also when the
-// log has grown and the store was opened again.
+// log has grown and the store was opened again: the proof is the one under the
+// checkpoint of its own commit (R-LOG-3).
 func TestRepeatGetsTheSameBytes(t *testing.T) {
 	n := newNode(t)
 	first := n.commit(n.accept(1), n.refuse(2), n.submit(3, prosecution, court))

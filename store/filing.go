@@ -125,6 +125,7 @@ WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`, k.From, k.
 	return s.storedPacket, fresh, err
 }
 
+// same refuses a second evidence of one event that is another document (R-EVID-11).
 func (b *batch) same(k protocol.Key, e Evidence, s *storedEvidence) error {
 	if string(s.signed.Document) == string(e.Document) {
 		return nil

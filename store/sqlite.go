@@ -26,14 +26,18 @@ var settings = []setting{
 	{"synchronous", "FULL", "2"},
 	{"foreign_keys", "1", "1"},
 	{"trusted_schema", "0", "0"},
-	{"cache_size", "-16384", "-16384"},
 	// Savepoints keep what they may have to undo in memory instead of a file.
 	{"temp_store", "MEMORY", "2"},
 }
 
+// Each connection has a cache of its own, in KiB: a node with one office has two
+// writers and eight readers, and their caches are most of what it keeps in
+// memory. Beyond these sizes the system's page cache does as well.
 var (
-	writerSettings = append(settings[:len(settings):len(settings)], setting{"query_only", "0", "0"})
-	readerSettings = append(settings[:len(settings):len(settings)], setting{"query_only", "1", "1"})
+	writerSettings = append(settings[:len(settings):len(settings)],
+		setting{"query_only", "0", "0"}, setting{"cache_size", "-8192", "-8192"})
+	readerSettings = append(settings[:len(settings):len(settings)],
+		setting{"query_only", "1", "1"}, setting{"cache_size", "-2048", "-2048"})
 )
 
 // dataSource names an existing database file: mode=rw never creates one.

@@ -231,6 +231,9 @@ func (l *link) send(ctx context.Context, row store.Outbound) error {
 // offerBody is the body of the PUT: the envelope and our SubmissionAcceptance
 // with its proof (R-ENV-6).
 func (l *link) offerBody(ctx context.Context, row store.Outbound) ([]byte, error) {
+	if p, ok := l.g.offers.get(row.Key); ok {
+		return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, p})
+	}
 	all, err := l.g.Store.Evidence(ctx, row.Key)
 	if err != nil {
 		return nil, err
@@ -291,15 +294,20 @@ func (l *link) sendTogether(ctx context.Context, path string, offer []byte, seal
 // learn stores the evidence that answered a delivery or a status query. An
 // answer that proves nothing about this parcel is a failed attempt.
 func (l *link) learn(ctx context.Context, row store.Outbound, packets []statement.Packet) error {
-	if err := l.g.takeForeign(ctx, l.peer, packets); err != nil {
-		return err
-	}
-	now, err := l.g.Store.Outbound(ctx, row.Key)
+	states, err := l.g.takeForeign(ctx, l.peer, packets)
 	if err != nil {
 		return err
 	}
-	if !now.State.Settled() {
-		return fmt.Errorf("the peer answered without evidence of acceptance or rejection")
+	state, ok := states[row.Key]
+	if !ok { // all of it was known
+		now, err := l.g.Store.Outbound(ctx, row.Key)
+		if err != nil {
+			return err
+		}
+		state = now.State
+	}
+	if !state.Settled() {
+		return errors.New("the peer answered without evidence of acceptance or rejection")
 	}
 	return nil
 }

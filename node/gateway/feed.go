@@ -105,7 +105,7 @@ func (g *Gateway) servePush(w http.ResponseWriter, r *http.Request, l *link) {
 	}
 	packets, err := statement.DecodePackets(body, maxAnswer, protocol.MaxFeedPage)
 	if err == nil {
-		err = g.takeForeign(r.Context(), peer, packets)
+		_, err = g.takeForeign(r.Context(), peer, packets)
 	}
 	if err != nil {
 		g.answerError(w, r, peer, http.StatusUnprocessableEntity, err)
@@ -196,7 +196,7 @@ func (l *link) readPage(ctx context.Context) (more bool, err error) {
 	if len(page.Packets) > protocol.MaxFeedPage || page.Next <= after {
 		return false, protocol.Refuse(protocol.Malformed, "a feed page of %d packets that leads from %d to %d", len(page.Packets), after, page.Next)
 	}
-	err = l.g.takeForeign(ctx, l.peer, page.Packets, store.AdvanceFeed{Peer: l.peer, Cursor: page.Next})
+	_, err = l.g.takeForeign(ctx, l.peer, page.Packets, store.AdvanceFeed{Peer: l.peer, Cursor: page.Next})
 	if protocol.CodeOf(err) != "" && !errors.As(err, &notYet{}) {
 		err = nil
 	}

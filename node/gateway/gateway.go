@@ -26,6 +26,7 @@ import (
 	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/record"
+	"comity/protocol/statement"
 	"comity/store"
 )
 
@@ -53,7 +54,8 @@ type Gateway struct {
 	book    *book
 	seq     *sequencer
 	uploads *uploads
-	changes *bell // rings when any evidence was stored
+	offers  *recent[protocol.Key, statement.Packet] // SubmissionAcceptances whose offer is about to leave
+	changes *bell                                   // rings when any evidence was stored
 	feeds   *bells[protocol.NodeID]
 	arrived *bells[protocol.AuthorityID]
 
@@ -63,6 +65,10 @@ type Gateway struct {
 	links map[protocol.NodeID]*link // guarded by mu
 	start func(*link)               // guarded by mu; set while Run runs
 }
+
+// maxOffers is how many SubmissionAcceptances are held in memory; building
+// their proofs again costs more than the rest of an offer.
+const maxOffers = 256
 
 // New makes a gateway from what the store remembers. It starts nothing.
 func New(ctx context.Context, c Config) (*Gateway, error) {
@@ -75,6 +81,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		Config:  c,
 		book:    newBook(c.Own),
 		uploads: newUploads(),
+		offers:  newRecent[protocol.Key, statement.Packet](maxOffers),
 		changes: newBell(),
 		feeds:   newBells[protocol.NodeID](),
 		arrived: newBells[protocol.AuthorityID](),

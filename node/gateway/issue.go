@@ -46,7 +46,7 @@ func (g *Gateway) issue(env *envelope.Envelope, ref statement.Ref, event evidenc
 	return store.Evidence{Packet: statement.Packet{Signed: signed}, Event: event, Time: ev.Time.Time}, nil
 }
 
-// because gives negative evidence its reason.
+// because gives negative evidence its reason (R-EVID-2).
 func because(code protocol.Code, text string) func(*evidence.Evidence) {
 	return func(ev *evidence.Evidence) { ev.Reason = evidence.NewReason(code, text) }
 }
@@ -102,22 +102,28 @@ var releases = map[evidence.Event]bool{
 	evidence.ConsignmentAcceptance: true, evidence.ConsignmentRejection: true,
 }
 
-// takeForeign verifies and stores packets that a peer handed over. Good ones
-// are stored even when another is refused; the errors of the refused ones are
-// joined. The facts in then are committed with them, unless a packet must be
-// asked for again (notYet).
-func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets []statement.Packet, then ...store.Fact) error {
+// takeForeign verifies and stores packets that a peer handed over, and returns
+// the states of the transmissions about which there was something new. Good
+// packets are stored even when another is refused; the errors of the refused
+// ones are joined. The facts in then are committed with them, unless a packet
+// must be asked for again (notYet).
+func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets []statement.Packet, then ...store.Fact) (map[protocol.Key]exchange.State, error) {
 	state, ok := g.book.node(peer)
 	if !ok {
-		return fmt.Errorf("take evidence: no record of %s", peer)
+		return nil, fmt.Errorf("take evidence: no record of %s", peer)
 	}
+	known := g.link(peer).taken
 	var errs []error
 	var facts []store.Fact
+	var fresh []store.TakeEvidence
 	for _, p := range packets {
+		if _, again := known.get(idOf(p)); again { // R-EVID-11
+			continue
+		}
 		ev, err := g.verifyForeign(ctx, state, p)
 		if err != nil {
 			if protocol.CodeOf(err) == "" {
-				return err // our own trouble: take nothing, come back
+				return nil, err // our own trouble: take nothing, come back
 			}
 			g.Logger.Warn("refused a peer's evidence", "peer", peer, "error", err)
 			if errs = append(errs, err); errors.As(err, &notYet{}) {
@@ -125,31 +131,36 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 			}
 			continue
 		}
-		facts = append(facts, store.TakeEvidence{
+		take := store.TakeEvidence{
 			Key: ev.TransmissionKey(), Peer: peer, Release: releases[ev.Event],
 			Evidence: store.Evidence{Packet: p, Event: ev.Event, Time: ev.Time.Time},
-		})
+		}
+		fresh, facts = append(fresh, take), append(facts, take)
 	}
-	taken := len(facts)
 	if facts = append(facts, then...); len(facts) == 0 {
-		return errors.Join(errs...)
+		return nil, errors.Join(errs...)
 	}
 	outcomes, err := g.seq.commit(ctx, facts...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, o := range outcomes {
+	states := make(map[protocol.Key]exchange.State, len(fresh))
+	for i, o := range outcomes {
 		if o.Err != nil {
 			errs = append(errs, o.Err)
+		} else if i < len(fresh) {
+			known.put(idOf(fresh[i].Evidence.Packet), struct{}{})
+			states[fresh[i].Key] = o.State
 		}
 	}
-	if taken > 0 {
+	if len(fresh) > 0 {
 		g.changes.ring()
 	}
-	return errors.Join(errs...)
+	return states, errors.Join(errs...)
 }
 
-// File takes evidence that an office of this node signed: it gets its leaf and
+// File takes evidence that an office of this node signed, by a person where the
+// record says so (R-EVID-12). It gets its leaf and
 // goes to the sender's node. The same document again gets the stored packet.
 // A different one of an event that exists already is refused as equivocation.
 func (g *Gateway) File(ctx context.Context, signed statement.Signed) (statement.Packet, error) {

@@ -50,6 +50,8 @@ type link struct {
 	due  *bell // something may be ready to deliver
 	http *retryablehttp.Client
 
+	taken *recent[packetID, struct{}] // evidence of the peer that is stored
+
 	connecting chan struct{} // holds one entry while an attempt to connect is under way
 	calls      chan struct{} // one entry per small call of the peer
 	polls      chan struct{} // one entry per long poll of the peer
@@ -68,6 +70,18 @@ type link struct {
 	offset   time.Duration // guarded by mu; the peer's clock minus ours
 }
 
+// maxTaken is how many evidences of a peer are known again without a look into
+// the store: each comes twice, as the answer to a delivery and in the feed.
+const maxTaken = 4096
+
+// packetID names a packet by all its bytes.
+type packetID struct {
+	ref   statement.Ref
+	proof protocol.Digest
+}
+
+func idOf(p statement.Packet) packetID { return packetID{p.Ref(), protocol.Sum(p.Proof)} }
+
 // session is one connection to the peer on which both said hello.
 type session struct {
 	conn   *quic.Conn
@@ -76,7 +90,7 @@ type session struct {
 
 func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
-		g: g, peer: peer, due: newBell(),
+		g: g, peer: peer, due: newBell(), taken: newRecent[packetID, struct{}](maxTaken),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 	}
 	l.http = retryablehttp.NewClient()

@@ -132,7 +132,8 @@ func (g *Gateway) authenticate(peer protocol.NodeID, packets []statement.Packet)
 }
 
 // judge decides about an authentic envelope, before the first sealed byte
-// (R-ENV-2). A refusal is for good and becomes a RelayRejection, but for
+// (R-ENV-2): whether its key is new (R-XCH-3, R-XCH-4), its times are right
+// (R-ENV-4, R-ENV-5), its recipient is hosted here. A refusal is for good and becomes a RelayRejection, but for
 // equivocation, where the identity is used already (R-EVID-6), and for clocks,
 // where ours may be the wrong one.
 func (g *Gateway) judge(ctx context.Context, o *offer) error {

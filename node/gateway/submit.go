@@ -14,7 +14,7 @@ import (
 
 // Submit takes a sealed parcel into the queue: one envelope and one
 // SubmissionAcceptance per addressee, all durable in one commit before they are
-// returned. A repeat of a submission returns the stored ones, so an office that
+// returned. A repeat of a submission returns the stored ones (R-ENV-7), so an office that
 // was interrupted may submit again. A refusal means that nothing was taken.
 func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exchange.Sealed) ([]exchange.Receipt, error) {
 	if _, ok := g.Own.Authority(s.From); !ok {
@@ -48,6 +48,7 @@ func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exch
 	receipts := make([]exchange.Receipt, len(fact.Out))
 	for i, out := range fact.Out {
 		receipts[i] = exchange.Receipt{Key: out.Key, Envelope: outcome.Envelopes[i], Evidence: outcome.Packets[i]}
+		g.offers.put(out.Key, outcome.Packets[i])
 		g.link(out.Peer).wake()
 	}
 	g.changes.ring()

@@ -1,0 +1,72 @@
+package gateway_test
+
+import (
+	"bytes"
+	"net/http"
+	"syscall"
+	"testing"
+)
+
+// R-EVID-8: our own trouble is 503, never a RelayRejection, and nothing leaves
+// before its commit (R-EVID-4).
+func TestCommitFailures(t *testing.T) {
+	h, b := besiege(t)
+	for _, c := range []struct {
+		name    string
+		written bool
+		times   int
+		err     error
+		status  int
+	}{
+		{"full", false, 1000, syscall.ENOSPC, 503},
+		{"failed once and not written", false, 1, errDisk, 200},
+		{"failed once but written", true, 1, errDisk, 200},
+	} {
+		o := h.offering(100)
+		m := h.make(o)
+		h.put(m)
+		left := c.times
+		b.disk.fail(func() (bool, error) {
+			if left--; left < 0 {
+				return true, nil
+			}
+			return c.written, c.err
+		})
+		got := h.patch(m, o.body)
+		b.disk.heal()
+		if got.status != c.status {
+			t.Errorf("%s: %d %s, want %d", c.name, got.status, got.body, c.status)
+		}
+		if got.status == 503 {
+			h.untouched(c.name, o.env.Key())
+			if got.header.Get("Retry-After") == "" {
+				t.Errorf("%s: no Retry-After", c.name)
+			}
+		}
+		// The peer comes back and is answered, with one and the same evidence.
+		again := h.patch(m, o.body)
+		if again.status != 200 || len(again.packets(t)) != 1 {
+			t.Errorf("%s: afterwards: %d %s", c.name, again.status, again.body)
+		}
+		if c.status == 200 && !bytes.Equal(again.body, got.body) {
+			t.Errorf("%s: two evidences", c.name)
+		}
+	}
+}
+
+// A commit that stays unknown stops the node; nothing is signed after it.
+func TestACommitThatStaysUnknownStopsTheNode(t *testing.T) {
+	h, b := besiege(t)
+	o := h.offering(100)
+	m := h.make(o)
+	h.put(m)
+	b.disk.fail(func() (bool, error) { return false, errDisk })
+	if got, err := h.try(http.MethodPatch, m.path, appendHeader(), bytes.NewReader(o.body), int64(len(o.body))); err == nil && got.status != 503 {
+		t.Errorf("R-EVID-4: answered %d %s", got.status, got.body)
+	}
+	if err := b.wait(); err == nil {
+		t.Error("Run ended without an error")
+	}
+	b.disk.heal()
+	h.untouched("after the failure", o.env.Key())
+}

@@ -1,0 +1,152 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"comity/crypto/keys"
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/protocol/statement"
+)
+
+// receiver is a peer that answers our deliveries as a test wants.
+type receiver struct {
+	*party
+	offered atomic.Int64
+}
+
+// newReceiver serves state xb on loopback. bytes answers the PATCH.
+func newReceiver(t *testing.T, bytes func(*receiver, *envelope.Envelope, statement.Ref, http.ResponseWriter, *http.Request)) *receiver {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &receiver{party: newParty("xb", conn.LocalAddr().String(), prosecution)}
+	var known atomic.Pointer[statement.Signed]
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/hello", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(must(exchange.EncodeHello(&exchange.Hello{Node: r.id, Time: protocol.At(time.Now()), Record: r.state.Signed()})))
+	})
+	mux.HandleFunc("PUT /v1/parcels/{envelope}", func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		packets, err := statement.DecodePackets(body, 1<<20, 2)
+		if err != nil {
+			t.Errorf("offer: %v", err)
+			return
+		}
+		known.Store(&packets[0].Signed)
+		r.offered.Add(1)
+		w.WriteHeader(http.StatusCreated)
+	})
+	mux.HandleFunc("PATCH /v1/parcels/{envelope}", func(w http.ResponseWriter, req *http.Request) {
+		signed := known.Load()
+		if signed == nil {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		bytes(r, must(envelope.Parse(signed.Document)), signed.Ref(), w, req)
+	})
+	mux.HandleFunc("GET /v1/evidence", func(w http.ResponseWriter, req *http.Request) {
+		<-req.Context().Done()
+	})
+	server := &http3.Server{
+		Handler: mux, QUICConfig: &quic.Config{},
+		TLSConfig: http3.ConfigureTLSConfig(&tls.Config{
+			Certificates: []tls.Certificate{must(keys.ParseTLS(r.pem))}, ClientAuth: tls.RequireAnyClientCert,
+		}),
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(conn) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		_ = conn.Close()
+		<-done
+	})
+	return r
+}
+
+func (r *receiver) answer(env *envelope.Envelope, ref statement.Ref, event evidence.Event, w http.ResponseWriter) {
+	signed := must(r.evidence(env, ref, event, time.Now()).Sign(r.party.node.Subkeys[0], time.Now()))
+	_, _ = w.Write(must(statement.EncodePackets([]statement.Packet{r.packet(signed, time.Now())})))
+}
+
+// A peer that refuses before it has read the bytes is understood, while we
+// still write them (R-WIRE-5).
+func TestAnEarlyAnswerIsRead(t *testing.T) {
+	for name, size := range map[string]int{"small": 1000, "large": 7 << 20} {
+		t.Run(name, func(t *testing.T) {
+			b := newReceiver(t, func(r *receiver, env *envelope.Envelope, ref statement.Ref, w http.ResponseWriter, _ *http.Request) {
+				r.answer(env, ref, evidence.RelayRejection, w) // and not one byte read
+			})
+			a := newNode(t, "xa", []protocol.AuthorityID{central})
+			a.pin(b.party)
+			k := a.submit(newLetter(central, size, b.party, prosecution))[0].Key
+			a.await(k, evidence.RelayRejection)
+			if n := b.offered.Load(); n != 1 {
+				t.Errorf("offered %d times", n)
+			}
+		})
+	}
+}
+
+// Trouble at the peer, answers without evidence, and bytes that are reset are
+// retried, not taken for an end (R-EVID-8, R-XCH-1).
+func TestTroubleAtThePeerIsRetried(t *testing.T) {
+	var tries atomic.Int64
+	b := newReceiver(t, func(r *receiver, env *envelope.Envelope, ref statement.Ref, w http.ResponseWriter, req *http.Request) {
+		switch tries.Add(1) {
+		case 1:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 2:
+			_, _ = w.Write(must(statement.EncodePackets(nil)))
+		case 3:
+			panic(http.ErrAbortHandler)
+		case 4:
+			_, _ = w.Write([]byte("no packets"))
+		default:
+			_, _ = io.Copy(io.Discard, req.Body)
+			r.answer(env, ref, evidence.RelayAcceptance, w)
+		}
+	})
+	a := newNode(t, "xa", []protocol.AuthorityID{central})
+	a.pin(b.party)
+	k := a.submit(newLetter(central, 300<<10, b.party, prosecution))[0].Key
+	a.await(k, evidence.RelayAcceptance)
+	if n := tries.Load(); n != 5 {
+		t.Errorf("%d tries, want 5", n)
+	}
+}
+
+// A peer that takes the bytes and never answers does not keep the node from stopping.
+func TestASilentPeerDoesNotKeepTheNodeRunning(t *testing.T) {
+	reached := make(chan struct{}, 8)
+	b := newReceiver(t, func(_ *receiver, _ *envelope.Envelope, _ statement.Ref, _ http.ResponseWriter, req *http.Request) {
+		reached <- struct{}{}
+		<-req.Context().Done()
+	})
+	a := newNode(t, "xa", []protocol.AuthorityID{central})
+	a.pin(b.party)
+	a.submit(newLetter(central, 7<<20, b.party, prosecution))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	select {
+	case <-reached:
+	case <-ctx.Done():
+		t.Error("no bytes came")
+	}
+	// The end of the test stops the node.
+}

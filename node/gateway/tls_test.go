@@ -1,0 +1,136 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/quic-go/quic-go/http3"
+
+	"comity/protocol"
+	"comity/protocol/exchange"
+	"comity/protocol/record"
+)
+
+func (h *hostile) hello(change func(*exchange.Hello)) reply {
+	h.t.Helper()
+	hello := &exchange.Hello{Node: h.id, Time: protocol.At(time.Now()), Record: h.state.Signed()}
+	change(hello)
+	return h.do(http.MethodPost, "/v1/hello", nil, must(exchange.EncodeHello(hello)))
+}
+
+// R-WIRE-9, R-REC-3, R-REC-9: a newer record that follows is adopted; one that
+// does not, and a node under another name, are not.
+func TestHello(t *testing.T) {
+	h, b := besiege(t)
+	sequence := func() int64 {
+		s, _ := b.State("xa")
+		return s.Record().Sequence
+	}
+	got := h.hello(func(*exchange.Hello) {})
+	answer, err := exchange.DecodeHello(got.body)
+	if got.status != 200 || err != nil || answer.Node != "xb" || answer.Checkpoint == nil ||
+		!cmp.Equal(answer.Record, b.state.Signed()) {
+		t.Errorf("hello: %d %v %+v", got.status, err, answer)
+	}
+	if got := h.hello(func(m *exchange.Hello) { m.Node = "xc" }); got.status == 200 {
+		t.Error("a node under another name was taken in")
+	}
+	thief := newParty("xa", "127.0.0.1:1", central)
+	stolen := thief.next(func(r *record.Record) {})
+	if got := h.hello(func(m *exchange.Hello) { m.Record = stolen }); got.status != 200 || sequence() != 1 {
+		t.Errorf("another key's record: %d, sequence %d", got.status, sequence())
+	}
+	claim := h.next(func(r *record.Record) { r.Node.TLS[0].SPKI = b.spki() })
+	if h.hello(func(m *exchange.Hello) { m.Record = claim }); sequence() != 1 {
+		t.Error("R-WIRE-1: a record that claims our own TLS key was adopted")
+	}
+	next := h.next(func(r *record.Record) { r.Node.Endpoints = []string{"127.0.0.1:2"} })
+	if h.hello(func(m *exchange.Hello) { m.Record = next }); sequence() != 2 {
+		t.Errorf("a record that follows: sequence %d, want 2", sequence())
+	}
+	if h.hello(func(*exchange.Hello) {}); sequence() != 2 {
+		t.Error("an older record was adopted")
+	}
+	b.restart()
+	if sequence() != 2 {
+		t.Error("the adopted record was forgotten")
+	}
+}
+
+// Nothing is decided while the clocks differ (R-ENV-4, R-EVID-8).
+func TestClocksThatDiffer(t *testing.T) {
+	h, _ := besiege(t)
+	wrong := func(m *exchange.Hello) { m.Time = protocol.At(time.Now().Add(protocol.MaxSkew + time.Hour)) }
+	h.hello(wrong)
+	o := h.offering(100)
+	m := h.make(o)
+	if got := h.put(m); got.status != 503 || got.code != protocol.ClockSkew {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	h.untouched("with another clock", o.env.Key())
+	h.hello(func(*exchange.Hello) {})
+	if got := h.put(m); got.status != 201 {
+		t.Errorf("after the clock was set: %d %s", got.status, got.body)
+	}
+}
+
+// R-WIRE-1, R-WIRE-2, R-WIRE-3: who may connect, and how.
+func TestTLS(t *testing.T) {
+	h, b := besiege(t)
+	refused := func(name string, config *tls.Config) {
+		conn, err := dial(t, config, b)
+		if err == nil {
+			// The client's side of the handshake ends first.
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			_, err = conn.AcceptUniStream(ctx)
+			if err == nil {
+				t.Errorf("%s: the node talks", name)
+			}
+		}
+		if err != nil && !strings.Contains(err.Error(), "CRYPTO_ERROR") {
+			t.Errorf("%s: %v, want a TLS refusal", name, err)
+		}
+	}
+	refused("a key that no record lists", newParty("xa", "127.0.0.1:1").clientTLS())
+	refused("the node's own key", b.clientTLS())
+	none := h.clientTLS()
+	none.Certificates = nil
+	refused("no key", none)
+	classic := h.clientTLS()
+	classic.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}
+	refused("classic key exchange", classic)
+	other := h.clientTLS()
+	other.NextProtos = []string{"h2"}
+	refused("another protocol", other)
+
+	cache := &countingCache{}
+	config := h.clientTLS()
+	config.ClientSessionCache = cache
+	conn, err := dial(t, config, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state := conn.ConnectionState(); state.TLS.Version != tls.VersionTLS13 || state.TLS.CurveID != tls.X25519MLKEM768 || state.Used0RTT {
+		t.Errorf("connected with %+v", state.TLS)
+	}
+	h.http = (&http3.Transport{}).NewClientConn(conn)
+	got := h.hello(func(*exchange.Hello) {})
+	if cache.tickets != 0 || got.header.Get("Alt-Svc") != "" {
+		t.Errorf("%d tickets, Alt-Svc %q; want none", cache.tickets, got.header.Get("Alt-Svc"))
+	}
+}
+
+type countingCache struct{ tickets int }
+
+func (c *countingCache) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+func (c *countingCache) Put(_ string, s *tls.ClientSessionState) {
+	if s != nil {
+		c.tickets++
+	}
+}
