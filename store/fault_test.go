@@ -33,7 +33,7 @@ func TestCommitFailsAndIsRepeated(t *testing.T) {
 				TakeEvidence{Key: key(2, prosecution), Peer: nodeB, Evidence: n.foreign(key(2, prosecution), evidence.RelayAcceptance)},
 				AdoptRecord{Record{State: "xa", Node: nodeA, Sequence: 1, Signed: document("record")}},
 			}
-			n.disk.set(func() (bool, error) { return written, errDisk })
+			n.disk.Set(func() (bool, error) { return written, errDisk })
 			var signed [][]byte
 			out, err := n.Commit(t.Context(), facts, func(size int64, root merkle.Hash) ([]byte, error) {
 				note, err := n.sign(size, root)
@@ -43,7 +43,7 @@ func TestCommitFailsAndIsRepeated(t *testing.T) {
 			if !errors.Is(err, ErrUnknownOutcome) || !errors.Is(err, errDisk) || out != nil {
 				t.Fatalf("failed commit answered %v, %v", out, err)
 			}
-			n.disk.heal()
+			n.disk.Heal()
 			n.clock.advance(time.Second) // another checkpoint would have another time
 			out = n.commit(facts...)
 			for i, o := range out {
@@ -146,11 +146,11 @@ func TestOtherWritesFailBothWays(t *testing.T) {
 				n.commit(n.submit(1, prosecution), n.accept(2))
 				k := key(2, prosecution)
 				n.commit(FileEvidence{Key: k, Evidence: n.evidence(k, evidence.ContentHandover), Release: true})
-				n.disk.set(func() (bool, error) { return written, errDisk })
+				n.disk.Set(func() (bool, error) { return written, errDisk })
 				if err := w.do(n); !errors.Is(err, errDisk) {
 					t.Fatalf("error %v, want %v", err, errDisk)
 				}
-				n.disk.heal()
+				n.disk.Heal()
 				if got := w.done(n); got != written {
 					t.Errorf("took effect: %v, want %v", got, written)
 				}

@@ -16,6 +16,8 @@ import (
 	"comity/protocol/statement"
 
 	"github.com/google/go-cmp/cmp"
+
+	"comity/store/sickdisk"
 )
 
 // desk is an office's store under test: that of the prosecution service of xb.
@@ -24,13 +26,13 @@ type desk struct {
 	t     *testing.T
 	dir   string
 	clock *clock
-	disk  *disk
+	disk  *sickdisk.Disk
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{t: t, dir: filepath.Join(t.TempDir(), "office"), clock: newClock(), disk: &disk{}}
-	c := Config{Dir: d.dir, Now: d.clock.now, Connect: d.disk.connect}
+	d := &desk{t: t, dir: filepath.Join(t.TempDir(), "office"), clock: newClock(), disk: &sickdisk.Disk{}}
+	c := Config{Dir: d.dir, Now: d.clock.now, Connect: d.disk.Connect}
 	if err := CreateOffice(t.Context(), c, prosecution); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func newDesk(t *testing.T) *desk {
 	}
 	d.Office = o
 	t.Cleanup(func() {
-		d.disk.heal()
+		d.disk.Heal()
 		if _, err := d.CheckJournal(context.Background()); err != nil {
 			t.Errorf("after the test: %v", err)
 		}
@@ -382,11 +384,11 @@ func TestOfficeWritesFailBothWays(t *testing.T) {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				d := newDesk(t)
 				d.takeIn(1, 1)
-				d.disk.set(func() (bool, error) { return written, errDisk })
+				d.disk.Set(func() (bool, error) { return written, errDisk })
 				if err := do(d); !errors.Is(err, ErrUnknownOutcome) {
 					t.Fatalf("error %v, want ErrUnknownOutcome", err)
 				}
-				d.disk.heal()
+				d.disk.Heal()
 				want := int64(1)
 				if written {
 					want = 2

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"comity/protocol"
+	"comity/store/sickdisk"
 )
 
 func TestCreateAndOpenRefuse(t *testing.T) {
@@ -64,7 +65,7 @@ func TestSettingsAreReadBack(t *testing.T) {
 		{"busy_timeout%285000%29", "busy_timeout%280%29"},
 	} {
 		c := n.config()
-		c.Connect = (&disk{change: func(dsn string) string { return strings.ReplaceAll(dsn, spoil[0], spoil[1]) }}).connect
+		c.Connect = (&sickdisk.Disk{Change: func(dsn string) string { return strings.ReplaceAll(dsn, spoil[0], spoil[1]) }}).Connect
 		if _, err := OpenGateway(t.Context(), c); !errors.Is(err, ErrPragma) {
 			t.Errorf("%s: %v, want ErrPragma", spoil[1], err)
 		}

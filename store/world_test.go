@@ -16,6 +16,7 @@ import (
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/protocol/statement"
+	"comity/store/sickdisk"
 )
 
 // The tests speak of two states: xa sends, xb receives.
@@ -42,7 +43,7 @@ type node struct {
 	t     testing.TB
 	dir   string
 	clock *clock
-	disk  *disk
+	disk  *sickdisk.Disk
 	logV  *merkle.Verifier
 }
 
@@ -70,7 +71,7 @@ func (c *clock) advance(d time.Duration) {
 // log must be whole.
 func newNode(t testing.TB) *node {
 	t.Helper()
-	n := &node{t: t, dir: filepath.Join(t.TempDir(), "node"), clock: newClock(), disk: &disk{}}
+	n := &node{t: t, dir: filepath.Join(t.TempDir(), "node"), clock: newClock(), disk: &sickdisk.Disk{}}
 	if err := CreateGateway(context.Background(), n.config()); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func newNode(t testing.TB) *node {
 	n.logV = v
 	n.reopen()
 	t.Cleanup(func() {
-		n.disk.heal()
+		n.disk.Heal()
 		if _, err := n.CheckLog(context.Background(), n.logV.Checkpoint); err != nil {
 			t.Errorf("after the test: %v", err)
 		}
@@ -91,7 +92,7 @@ func newNode(t testing.TB) *node {
 	return n
 }
 
-func (n *node) config() Config { return Config{Dir: n.dir, Now: n.clock.now, Connect: n.disk.connect} }
+func (n *node) config() Config { return Config{Dir: n.dir, Now: n.clock.now, Connect: n.disk.Connect} }
 
 func (n *node) reopen() {
 	n.t.Helper()

@@ -157,7 +157,7 @@ func (g *Gateway) receive(o *offer, body *patientBody, spool *store.Spool) error
 			return werr
 		}
 		switch {
-		case err == io.EOF && spool.Size() == o.env.Sealed.Size:
+		case errors.Is(err, io.EOF) && spool.Size() == o.env.Sealed.Size:
 			return nil
 		case err != nil:
 			return errBrokeOff

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"syscall"
 	"testing"
@@ -26,14 +27,14 @@ func TestCommitFailures(t *testing.T) {
 		m := h.make(o)
 		h.put(m)
 		left := c.times
-		b.disk.fail(func() (bool, error) {
+		b.disk.Set(func() (bool, error) {
 			if left--; left < 0 {
 				return true, nil
 			}
 			return c.written, c.err
 		})
 		got := h.patch(m, o.body)
-		b.disk.heal()
+		b.disk.Heal()
 		if got.status != c.status {
 			t.Errorf("%s: %d %s, want %d", c.name, got.status, got.body, c.status)
 		}
@@ -60,13 +61,15 @@ func TestACommitThatStaysUnknownStopsTheNode(t *testing.T) {
 	o := h.offering(100)
 	m := h.make(o)
 	h.put(m)
-	b.disk.fail(func() (bool, error) { return false, errDisk })
+	b.disk.Set(func() (bool, error) { return false, errDisk })
 	if got, err := h.try(http.MethodPatch, m.path, appendHeader(), bytes.NewReader(o.body), int64(len(o.body))); err == nil && got.status != 503 {
 		t.Errorf("R-EVID-4: answered %d %s", got.status, got.body)
 	}
 	if err := b.wait(); err == nil {
 		t.Error("Run ended without an error")
 	}
-	b.disk.heal()
+	b.disk.Heal()
 	h.untouched("after the failure", o.env.Key())
 }
+
+var errDisk = errors.New("the disk does not answer")

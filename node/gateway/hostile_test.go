@@ -182,6 +182,7 @@ func (h *hostile) make(o *offering) made {
 }
 
 func (h *hostile) put(m made) reply { h.t.Helper(); return h.do(http.MethodPut, m.path, nil, m.put) }
+
 func (h *hostile) patch(m made, body []byte) reply {
 	h.t.Helper()
 	return h.do(http.MethodPatch, m.path, appendHeader(), body)

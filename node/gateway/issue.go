@@ -20,7 +20,7 @@ func (g *Gateway) issue(env *envelope.Envelope, ref statement.Ref, event evidenc
 	now := g.Now()
 	if err := g.Own.NodeKey(g.NodeKey.Digest(), now); err != nil {
 		// Not a refusal of what came in: nobody could verify what we would sign.
-		return store.Evidence{}, fmt.Errorf("sign %s for %s: this node's key: %v", event, env.Key(), err) //nolint:errorlint // the code must not cross the wire
+		return store.Evidence{}, fmt.Errorf("sign %s for %s: this node's key: %v", event, env.Key(), err) // %v: the code must not cross the wire
 	}
 	ev := &evidence.Evidence{
 		Type:     evidence.Type,
@@ -41,7 +41,7 @@ func (g *Gateway) issue(env *envelope.Envelope, ref statement.Ref, event evidenc
 	}
 	signed, err := ev.Sign(g.NodeKey, now)
 	if err != nil {
-		return store.Evidence{}, fmt.Errorf("sign %s for %s: %v", event, env.Key(), err) //nolint:errorlint // likewise
+		return store.Evidence{}, fmt.Errorf("sign %s for %s: %v", event, env.Key(), err) // likewise
 	}
 	return store.Evidence{Packet: statement.Packet{Signed: signed}, Event: event, Time: ev.Time.Time}, nil
 }

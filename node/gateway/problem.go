@@ -71,6 +71,7 @@ func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer proto
 		status = http.StatusServiceUnavailable
 	case protocol.Malformed, protocol.UnsupportedVersion:
 		status = http.StatusBadRequest
+	default: // as the caller says
 	}
 	answerProblem(w, status, refusal.Code, refusal.Detail)
 }
@@ -109,6 +110,6 @@ func answerPackets(w http.ResponseWriter, packets []statement.Packet) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(body)
+	_, err = w.Write(body) //nolint:gosec // JSON, for a program
 	return err
 }

@@ -118,7 +118,7 @@ func (t *transfer) write(fields [][2]string, body io.ReaderAt, size int64) error
 	head = quicvarint.Append(head, uint64(block.Len()))
 	head = append(head, block.Bytes()...)
 	head = quicvarint.Append(head, frameData)
-	head = quicvarint.Append(head, uint64(size)) //nolint:gosec // a size is never negative
+	head = quicvarint.Append(head, uint64(size))
 	buf := make([]byte, len(head)+int(min(size, pieceSize)))
 	n := copy(buf, head)
 	for at, left := int64(0), size; ; {
@@ -169,7 +169,7 @@ func readFrameHead(r *bufio.Reader) (kind uint64, size int64, err error) {
 		return 0, 0, err
 	}
 	n, err := quicvarint.Read(r)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
@@ -193,7 +193,7 @@ func readHeaders(r io.Reader, size int64) (*http.Response, error) {
 	next := qpack.NewDecoder().Decode(block)
 	for {
 		f, err := next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"database/sql/driver"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,6 +27,7 @@ import (
 	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
+	"comity/store/sickdisk"
 )
 
 // Run must leave nothing behind: every test stops its nodes.
@@ -140,7 +140,7 @@ type node struct {
 	*party
 	t     testing.TB
 	db    *store.Gateway
-	disk  *disk
+	disk  *sickdisk.Disk
 	dir   string
 	conn  net.PacketConn
 	clock func() time.Time
@@ -156,7 +156,7 @@ func at(clock func() time.Time) option { return func(n *node) { n.clock = clock 
 // newNode creates a state with its node and runs it until the test ends.
 func newNode(t testing.TB, id protocol.NodeID, authorities []protocol.AuthorityID, options ...option) *node {
 	t.Helper()
-	n := &node{t: t, disk: &disk{}, dir: filepath.Join(t.TempDir(), string(id)), clock: time.Now}
+	n := &node{t: t, disk: &sickdisk.Disk{}, dir: filepath.Join(t.TempDir(), string(id)), clock: time.Now}
 	n.conn = n.listen("127.0.0.1:0")
 	n.party = newParty(id, n.conn.LocalAddr().String(), authorities...)
 	for _, o := range options {
@@ -177,7 +177,7 @@ func newNode(t testing.TB, id protocol.NodeID, authorities []protocol.AuthorityI
 	}
 	n.run()
 	t.Cleanup(func() {
-		n.disk.heal()
+		n.disk.Heal()
 		n.close()
 	})
 	return n
@@ -193,7 +193,7 @@ func (n *node) listen(address string) net.PacketConn {
 }
 
 func (n *node) config() store.Config {
-	return store.Config{Dir: n.dir, Now: func() time.Time { return n.clock() }, Connect: n.disk.connect}
+	return store.Config{Dir: n.dir, Now: func() time.Time { return n.clock() }, Connect: n.disk.Connect}
 }
 
 func (n *node) open() {
@@ -439,19 +439,3 @@ func (h hashes) ReadHashes(indexes []int64) ([]merkle.Hash, error) {
 	}
 	return out, nil
 }
-
-// disk makes the commits of a real SQLite database fail.
-type disk struct {
-	mu    sync.Mutex
-	fault func() (written bool, err error) // guarded by mu; nil: healthy
-}
-
-func (d *disk) fail(f func() (written bool, err error)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fault = f
-}
-
-func (d *disk) heal() { d.fail(nil) }
-
-func (d *disk) connect(dsn string) driver.Connector { return newConnector(d, dsn) }
