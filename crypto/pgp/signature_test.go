@@ -208,7 +208,7 @@ func TestSignatureIsNotMalleable(t *testing.T) {
 			verify(t, makeFrame(tagSignature, slices.Concat(body[:at], []byte{0, 10}, issuer, body[at+2:])))
 		})
 		if s.key.kind.name != P256 {
-			return// Ed25519 has one s only
+			return // Ed25519 has one s only
 		}
 		t.Run("the other s", func(t *testing.T) {
 			l, err := checkLayout(raw[2:], &formDocument, s.key)

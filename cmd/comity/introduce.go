@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+)
+
+func (p *program) introduce() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use: "introduce", GroupID: "peers", Args: words(0, 0),
+		Short: "Write this state's introduction and show its words",
+		Long: `Writes the introduction of this state: its record, to be handed to another
+state by any means. Nothing in it is secret. What makes it trusted are the
+twelve words: read them to the other side by telephone, or over another channel
+that the file does not travel on.
+
+Without -o the introduction goes to standard output and the words to standard
+error.`,
+		Example: "  comity introduce -o xa.json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.ask(c.Context(), func(node *control.Client) error {
+				i, err := node.Introduce(c.Context())
+				if err != nil {
+					return err
+				}
+				return p.introduced(i, out)
+			})
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "`FILE` to write; it must not exist")
+	return c
+}
+
+func (p *program) introduced(i *control.Introduction, out string) error {
+	switch {
+	case p.json:
+		return p.object(i)
+	case out == "":
+		fmt.Fprint(p.stdout, i.File)
+		(&program{stdout: p.stderr}).words(i.Words, i.Digits)
+		return nil
+	}
+	if err := writeNew(out, []byte(i.File)); err != nil {
+		return err
+	}
+	p.say("Wrote the introduction of state %s (record %d) to %s.", i.State, i.Sequence, out)
+	p.say("\nGive the file to the other side, and read these words to them by telephone:\n")
+	p.words(i.Words, i.Digits)
+	p.say("\nThey type: comity peer pin %s", out)
+	return nil
+}
+
+// writeNew writes a file that must not exist.
+func writeNew(path string, data []byte) error {
+	f, err := createNew(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return finish(f, err)
+}
+
+// createNew opens a new file for its owner only and refuses to overwrite.
+func createNew(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case os.IsExist(err):
+		return nil, problem("choose another name, or move that file away", "%s exists already; nothing was overwritten", path)
+	case os.IsNotExist(err):
+		return nil, problem("create the folder first", "%s: there is no such folder", path)
+	case err != nil:
+		return nil, problem("", "%v", err)
+	}
+	return f, nil
+}
+
+// finish makes a new file durable, or removes it when it is not whole.
+func finish(f *os.File, err error) error {
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the first error is the one to tell
+	}
+	return err
+}

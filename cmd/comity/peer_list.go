@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+)
+
+func (p *program) peerList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Args: words(0, 0),
+		Short: "List the pinned nodes and what waits for them",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.ask(c.Context(), func(node *control.Client) error {
+				all, err := node.Peers(c.Context())
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.object(all)
+				}
+				return p.peers(all)
+			})
+		},
+	}
+}
+
+func (p *program) peers(all []control.Peer) error {
+	if len(all) == 0 {
+		p.say(`No state is pinned yet. Get their introduction and type: comity peer pin FILE`)
+		return nil
+	}
+	t := p.table("NODE", "REACHABLE", "RECORD", "WAITING", "LAST CONTACT", "CLOCK", "NAME AND LAST ERROR")
+	for _, peer := range all {
+		reachable, waiting, trust := "-", "-", fmt.Sprint(peer.Record)
+		if peer.Reachable != nil {
+			reachable = "no"
+			if *peer.Reachable {
+				reachable = "yes"
+			}
+		}
+		if peer.Waiting > 0 {
+			waiting = fmt.Sprintf("%d (%s)", peer.Waiting, bytes(peer.Bytes))
+		}
+		last := name(peer.Name)
+		if peer.LastError != "" && (peer.Reachable == nil || !*peer.Reachable) {
+			last += ": " + safe(peer.LastError)
+		}
+		clock := "-"
+		if !peer.Contact.IsZero() {
+			clock = signed(peer.Skew)
+		}
+		t.row(string(peer.Node), reachable, trust, waiting, moment(peer.Contact), clock, last)
+	}
+	return t.end()
+}
+
+// signed writes a difference of clocks.
+func signed(milliseconds int64) string {
+	d := time.Duration(milliseconds) * time.Millisecond
+	if d.Abs() < time.Second {
+		return "same"
+	}
+	return fmt.Sprintf("%+.0f s", d.Seconds())
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+	"comity/protocol"
+)
+
+func (p *program) peerPin() *cobra.Command {
+	var heard string
+	c := &cobra.Command{
+		Use: "pin FILE", Args: words(1, 1),
+		Short: "Trust another state's introduction after comparing its words",
+		Long: `Shows whose introduction FILE is and the words of its record. Call the other
+side at a number that you knew before, let them read their twelve words (or the
+digits) to you, and pin the record only if they are the same. The words are all
+that the trust between two states rests on, so nothing can skip the comparison.
+
+On a terminal you are asked. Elsewhere give what you heard with --words.`,
+		Example: `  comity peer pin xb.json
+  comity peer pin xb.json --words "ripple ocean … twelve words"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := p.readInput(args[0], protocol.MaxIntroduction)
+			if err != nil {
+				return err
+			}
+			i, err := control.ReadIntroduction(file)
+			if err != nil {
+				return err
+			}
+			if !p.json {
+				p.showIntroduction(i)
+			}
+			if heard == "" {
+				if heard, err = p.compare(c.Context(), i, args[0]); err != nil {
+					return err
+				}
+			}
+			return p.pin(c.Context(), file, heard)
+		},
+	}
+	c.Flags().StringVar(&heard, "words", "", "the twelve `WORDS`, or the digits, that the other side read to you")
+	return c
+}
+
+func (p *program) showIntroduction(i *control.Introduction) {
+	p.say("This file says that it introduces")
+	p.say("  state       %s (%s), record %d, valid until %s", i.State, name(i.Name), i.Sequence, moment(i.Until))
+	p.say("  node        %s at %s", i.Node, safe(strings.Join(i.Endpoints, ", ")))
+	for _, a := range i.Authorities {
+		p.say("  authority   %s (%s)", a.ID, name(a.Name))
+	}
+	p.say("\nIf it is theirs, they read these words to you:\n")
+	p.words(i.Words, i.Digits)
+	p.say("")
+}
+
+// compare asks the person. The answer stands for the words: it is typed by
+// someone who has them before their eyes and the other side on the telephone.
+func (p *program) compare(ctx context.Context, i *control.Introduction, file string) (string, error) {
+	if file == "-" || !isTerminal(p.stdin) {
+		return "", misuse(`give what the other side read to you: comity peer pin FILE --words "…"`,
+			"there is nobody at a terminal to compare the words")
+	}
+	fmt.Fprint(p.stdout, "Did the other side read exactly these words to you? [y/N] ")
+	typed := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(p.stdin).ReadString('\n') // an end of input is a no
+		typed <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case answer := <-typed:
+		if answer == "y" || answer == "yes" {
+			return strings.Join(i.Words, " "), nil
+		}
+	case <-ctx.Done():
+		fmt.Fprintln(p.stdout)
+		return "", ctx.Err()
+	}
+	return "", problem("call the other side at a number that you knew before, and compare", "not pinned: the words were not confirmed")
+}
+
+func (p *program) pin(ctx context.Context, file []byte, heard string) error {
+	return p.ask(ctx, func(node *control.Client) error {
+		done, err := node.Pin(ctx, file, heard)
+		if err != nil {
+			return err
+		}
+		if p.json {
+			return p.object(done)
+		}
+		switch done.Before {
+		case 0:
+			p.say("Pinned: this node now trusts record %d of state %s.", done.Sequence, done.State)
+		case done.Sequence:
+			p.say("Record %d of state %s was known already; now it is confirmed by words.", done.Sequence, done.State)
+		default:
+			p.say("Pinned: record %d of state %s takes the place of number %d.", done.Sequence, done.State, done.Before)
+		}
+		if node.Local() {
+			p.say("The node is not running: the connection begins with \"comity serve\".")
+		}
+		return nil
+	})
+}

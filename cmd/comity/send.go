@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+	"comity/protocol"
+	"comity/protocol/exchange"
+	"comity/protocol/parcel"
+)
+
+type sendFlags struct {
+	to, files, names                []string
+	kind, caseID, priority, expires string
+	wait, timeout                   string
+}
+
+func (p *program) send() *cobra.Command {
+	var f sendFlags
+	c := &cobra.Command{
+		Use: "send --to AUTHORITY FILE...", GroupID: "parcels", Args: cobra.ArbitraryArgs,
+		Short: "Sign, seal and send files to one authority or several",
+		Long: `Signs the list of the files with the key of the sending authority, seals all
+into one parcel to the recipients, and queues it. The first file is the document,
+the others are its attachments. Delivery is tried until --expires; it goes on
+while the node runs, and this command need not wait for it.
+
+--to and --file may be repeated. --name gives the files the names that the
+recipient sees, one for each file in order.`,
+		Example: `  comity send --to xb/prosecution-service --file request.pdf --file annex.pdf
+  comity send --to xb/prosecution-service --case 6f2b… --kind ADDITIONAL_INFO answer.pdf --wait delivered`,
+		RunE: func(c *cobra.Command, args []string) error {
+			d, err := p.draft(&f, args)
+			if err != nil {
+				return err
+			}
+			until, err := waitFor(f.wait, f.timeout)
+			if err != nil {
+				return err
+			}
+			return p.ask(c.Context(), func(node *control.Client) error { return p.sendAndWait(c.Context(), node, d, until) })
+		},
+	}
+	flags := c.Flags()
+	flags.StringArrayVar(&f.to, "to", nil, "recipient `AUTHORITY`, such as xb/prosecution-service; repeatable")
+	flags.StringArrayVar(&f.files, "file", nil, "`FILE` to send; repeatable, also without --file")
+	flags.StringArrayVar(&f.names, "name", nil, "`NAME` that the recipient sees, for each file in order")
+	flags.StringVar(&f.kind, "kind", string(parcel.KindRequest), "`KIND` of message")
+	flags.StringVar(&f.caseID, "case", "", "`CASE` that it belongs to (default: a new case)")
+	flags.StringVar(&f.priority, "priority", string(protocol.Routine), "`PRIORITY`: routine, urgent or emergency")
+	flags.StringVar(&f.expires, "expires", "30d", "`TIME` for which delivery is tried, such as 12h or 30d")
+	flags.StringVar(&f.wait, "wait", "", "`STATUS` to wait for: transmitted, delivered or acknowledged")
+	flags.StringVar(&f.timeout, "timeout", "", "`TIME` to wait at most (default: for ever)")
+	return c
+}
+
+// draft checks what was typed. Whether files and recipients exist is for the
+// office to say.
+func (p *program) draft(f *sendFlags, args []string) (*control.Draft, error) {
+	const example = `"comity help send" shows an example`
+	d := &control.Draft{As: p.as, Kind: parcel.Kind(strings.ToUpper(f.kind))}
+	if len(f.to) == 0 {
+		return nil, misuse(example, "there is no recipient: name one with --to")
+	}
+	for _, text := range f.to {
+		var id protocol.AuthorityID
+		if err := id.UnmarshalText([]byte(text)); err != nil {
+			return nil, misuse(`"comity peer list --json" shows the authorities that this node knows`,
+				"--to %q is not the name of an authority: want a form like xb/prosecution-service", text)
+		}
+		d.To = append(d.To, id)
+	}
+	files := append(f.files, args...)
+	switch {
+	case len(files) == 0:
+		return nil, misuse(example, "there is no file to send")
+	case len(f.names) > 0 && len(f.names) != len(files):
+		return nil, misuse("give one --name for each file, in the same order, or none", "%s but %s",
+			count(len(files), "file"), count(len(f.names), "--name"))
+	case !d.Kind.Known():
+		return nil, misuse("kinds are, among others, REQUEST, ADDITIONAL_INFO, RESULT, EVIDENCE_TRANSFER; protocol/SPEC.md has the list",
+			"--kind %q is not a kind of message", f.kind)
+	}
+	if f.caseID != "" {
+		if err := d.Case.UnmarshalText([]byte(f.caseID)); err != nil {
+			return nil, misuse(`"comity show PARCEL" shows the case of a parcel`, "--case %q is not the id of a case", f.caseID)
+		}
+	}
+	if err := d.Priority.UnmarshalText([]byte(f.priority)); err != nil {
+		return nil, misuse("", "--priority %q: want routine, urgent or emergency", f.priority)
+	}
+	lifetime, err := duration(f.expires)
+	if err != nil {
+		return nil, err
+	}
+	if lifetime < time.Minute || lifetime > protocol.MaxLifetime {
+		return nil, misuse("", "--expires %s: delivery can be tried for one minute to %d days", f.expires, protocol.MaxLifetime/(24*time.Hour))
+	}
+	d.Lifetime = int64(lifetime / time.Second)
+	for i, path := range files {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		source := control.Source{Path: absolute}
+		if len(f.names) > 0 {
+			source.Name = f.names[i]
+		}
+		d.Files = append(d.Files, source)
+	}
+	return d, nil
+}
+
+// waiting is what to wait for, and how long.
+type waiting struct {
+	until exchange.Status
+	limit time.Duration // 0: for ever
+}
+
+func waitFor(status, limit string) (waiting, error) {
+	var w waiting
+	switch w.until = exchange.Status(status); w.until {
+	case "", exchange.StatusTransmitted, exchange.StatusDelivered, exchange.StatusAcknowledged:
+	default:
+		return w, misuse("", "cannot wait for %q: want transmitted, delivered or acknowledged", status)
+	}
+	if limit == "" {
+		return w, nil
+	}
+	var err error
+	w.limit, err = duration(limit)
+	return w, err
+}
+
+// sentView is what --json writes.
+type sentView struct {
+	*control.Sent
+	Outcome *control.Outcome `json:"outcome,omitempty"`
+}
+
+func (p *program) sendAndWait(ctx context.Context, node *control.Client, d *control.Draft, w waiting) error {
+	bars := p.bars()
+	sent, err := node.Send(ctx, *d, func(now control.Progress) error {
+		bars.show(stageNames[now.Stage], now.Done, now.Total)
+		return nil
+	})
+	bars.end()
+	if err != nil {
+		return err
+	}
+	if !p.json {
+		p.say("Queued %s from %s to %s, %s sealed.", sent.Parcel, sent.From, join(sent.To), bytes(sent.Bytes))
+		p.say("  case %s", sent.Case)
+		switch {
+		case sent.Delayed != "":
+			fmt.Fprintf(p.stderr, "comity: note: %s\n", safe(sent.Delayed))
+		case !sent.Running:
+			p.say("The node is not running. Delivery begins with: comity serve")
+		}
+	}
+	var outcome *control.Outcome
+	if w.until != "" {
+		outcome, err = p.wait(ctx, node, p.as, string(sent.Parcel), w)
+	}
+	if p.json {
+		return errors.Join(p.object(sentView{sent, outcome}), err)
+	}
+	return err
+}
+
+var stageNames = map[string]string{"hash": "reading", "seal": "sealing"}
+
+func join(ids []protocol.AuthorityID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// wait shows evidence as it comes. It is an error when a parcel does not get
+// where it was waited for.
+func (p *program) wait(ctx context.Context, node *control.Client, as, ref string, w waiting) (*control.Outcome, error) {
+	asked := ctx
+	if w.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, w.limit)
+		defer cancel()
+	}
+	outcome, err := node.Follow(ctx, as, ref, w.until, func(e control.Evidence) error {
+		if !p.json {
+			p.evidence(e)
+		}
+		return nil
+	})
+	if err != nil {
+		if ctx.Err() != nil && asked.Err() == nil {
+			return nil, problem(`delivery goes on while the node runs; look again with "comity show `+ref+`"`,
+				"the parcel was not %s within %s", w.until, w.limit)
+		}
+		return nil, err
+	}
+	if !outcome.Reached {
+		return outcome, problem(`"comity show `+ref+`" shows why`, "the parcel did not become %s: it is %s", w.until, statuses(outcome.Transmissions))
+	}
+	return outcome, nil
+}
+
+func statuses(all []control.Transmission) string {
+	var texts []string
+	for _, t := range all {
+		if len(all) == 1 {
+			return string(t.Status)
+		}
+		texts = append(texts, fmt.Sprintf("%s for %s", t.Status, t.To))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// evidence writes one evidence for people.
+func (p *program) evidence(e control.Evidence) {
+	proof := ""
+	if !e.Proof {
+		proof = " (its proof is not here yet)"
+	}
+	p.say("  %s  %s, signed by %s%s", moment(e.Time), e.Event, safe(e.Issuer), proof)
+	p.say("      %s", e.Says)
+	if e.Reason != nil {
+		p.say("      reason: %s: %s", e.Reason.Code, name(e.Reason.Text))
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+)
+
+func (p *program) sent() *cobra.Command {
+	var limit int
+	c := &cobra.Command{
+		Use: "sent", GroupID: "parcels", Args: words(0, 0),
+		Short: "List sent parcels and where they stand, the newest first",
+		Long: `Lists what was sent. A parcel is queued, transmitted (durable at the recipient's
+node), delivered (handed to the recipient's office), acknowledged or declined by
+an officer, refused, or failed. Each of these words rests on signed evidence.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.ask(c.Context(), func(node *control.Client) error {
+				list, err := node.Sent(c.Context(), p.as, limit)
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.object(list)
+				}
+				if len(list.Parcels) == 0 {
+					p.say("Nothing has been sent.")
+					return nil
+				}
+				t := p.table("PARCEL", "TO", "KIND", "SENT", "FILES", "STATUS")
+				for _, m := range list.Parcels {
+					for _, to := range m.Transmissions {
+						t.row(string(m.Parcel), string(to.To), string(m.Kind), moment(m.Stored), fileSum(&m), string(to.Status))
+					}
+				}
+				return p.tableEnd(t, list)
+			})
+		},
+	}
+	c.Flags().IntVar(&limit, "limit", 100, "`NUMBER` to list at most")
+	return c
+}

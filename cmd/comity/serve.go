@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+	"comity/node/operate"
+)
+
+func (p *program) serve() *cobra.Command {
+	var verbose bool
+	c := &cobra.Command{
+		Use: "serve", GroupID: "first", Args: words(0, 0),
+		Short: "Run the node and its offices until stopped",
+		Long: `Runs the node and its offices: receives, delivers, verifies, and answers commands.
+It only opens what "comity init" created and never creates anything. It logs to
+standard error and stops within seconds on SIGTERM or SIGINT; a power cut does
+no harm.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := p.directory()
+			if err != nil {
+				return err
+			}
+			level := slog.LevelInfo
+			if verbose {
+				level = slog.LevelDebug
+			}
+			logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+			return p.runNode(c.Context(), dir, logger)
+		},
+	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log more")
+	return c
+}
+
+func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) error {
+	if control.Running(ctx, dir) {
+		return problem("end that one first", "a node already runs on %s", dir)
+	}
+	config, err := control.ReadConfig(dir)
+	if err != nil {
+		return err
+	}
+	conn, err := net.ListenPacket("udp", config.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return problem("see which program has the port, or change it in comity.toml and publish a new record", "the address %s is taken", config.Listen)
+	} else if err != nil {
+		return problem("change listen in comity.toml to an address of this machine", "listen on %s: %v", config.Listen, err)
+	}
+	defer conn.Close()
+	node, err := control.Open(ctx, dir, operate.Options{Conn: conn, Logger: logger})
+	if err != nil {
+		return err
+	}
+	err = p.together(ctx, node, logger)
+	return control.Explain(errors.Join(err, node.Close()))
+}
+
+// together runs the node and answers commands, and ends both when one ends.
+func (p *program) together(ctx context.Context, node *operate.Node, logger *slog.Logger) error {
+	server, err := control.Listen(node, logger)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var serving sync.WaitGroup
+	var serveErr error
+	serving.Go(func() {
+		serveErr = server.Serve(ctx)
+		cancel() // without its socket a node cannot be told anything
+	})
+	p.say("comity: node %s is ready on %s", node.Config.Node, node.Config.Listen)
+	err = node.Run(ctx)
+	cancel()
+	serving.Wait()
+	logger.Info("stopped", "node", node.Config.Node)
+	return errors.Join(err, serveErr)
+}

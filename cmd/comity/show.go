@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+)
+
+func (p *program) show() *cobra.Command {
+	return &cobra.Command{
+		Use: "show PARCEL", GroupID: "parcels", Args: words(1, 1),
+		Short:   "Show a parcel, its files and all evidence about it",
+		Example: "  comity show 019ab0f2",
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.ask(c.Context(), func(node *control.Client) error {
+				m, err := node.Parcel(c.Context(), p.as, args[0])
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.object(m)
+				}
+				p.parcelHead(m)
+				p.say("")
+				if err := p.files(m); err != nil {
+					return err
+				}
+				for _, t := range m.Transmissions {
+					p.say("\nTo %s: %s", t.To, t.Status)
+					for _, e := range t.Evidence {
+						p.evidence(e)
+					}
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (p *program) parcelHead(m *control.Parcel) {
+	p.say("Parcel %s, %s %s", m.Parcel, m.Direction, moment(m.Stored))
+	p.say("  from     %s", m.From)
+	for _, t := range m.Transmissions {
+		p.say("  to       %s", t.To)
+	}
+	p.say("  kind     %s, %s", m.Kind, m.Priority)
+	p.say("  case     %s, message %d of its sender", m.Case, m.Sequence)
+	if m.State != "" {
+		p.say("  status   %s", m.State)
+	}
+	if m.Test {
+		p.say("  This is a test without effect.")
+	}
+}
+
+func (p *program) files(m *control.Parcel) error {
+	t := p.table("FILE", "SIZE", "ROLE", "TYPE", "NAME")
+	for _, f := range m.Files {
+		t.row(fmt.Sprint(f.Number), bytes(f.Size), string(f.Role), safe(f.MediaType), name(f.Name))
+	}
+	return t.end()
+}

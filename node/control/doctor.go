@@ -1,0 +1,388 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"comity/node/operate"
+	"comity/protocol"
+	"comity/protocol/exchange"
+	"comity/protocol/parcel"
+	"comity/protocol/record"
+)
+
+// Verdict is the outcome of one check.
+type Verdict string
+
+// The verdicts.
+const (
+	OK   Verdict = "ok"
+	Warn Verdict = "warn" // works, and will not for ever
+	Fail Verdict = "fail"
+)
+
+// Check is one line of the doctor's report.
+type Check struct {
+	Name    string  `json:"check"`
+	Verdict Verdict `json:"verdict"`
+	Finding string  `json:"finding"`
+	Do      string  `json:"do,omitempty"` // what to do about it; empty when all is well
+}
+
+func good(name, finding string, args ...any) Check {
+	return Check{Name: name, Verdict: OK, Finding: fmt.Sprintf(finding, args...)}
+}
+
+func warn(name, do, finding string, args ...any) Check {
+	return Check{Name: name, Verdict: Warn, Finding: fmt.Sprintf(finding, args...), Do: do}
+}
+
+func bad(name, do, finding string, args ...any) Check {
+	return Check{Name: name, Verdict: Fail, Finding: fmt.Sprintf(finding, args...), Do: do}
+}
+
+const (
+	// soon is how long before its end a validity is worth a warning: time for
+	// an offline ceremony and for all peers to fetch the new record.
+	soon = 45 * 24 * time.Hour
+	// littleSpace is when a disk is worth a warning.
+	littleSpace = 2 << 30
+	// clockWarning is a difference of clocks that people should look at; beyond
+	// protocol.MaxSkew documents are refused.
+	clockWarning = 30 * time.Second
+	// probeWait is how long a test parcel may take until the other office has it.
+	probeWait = 60 * time.Second
+	// quickLog is how long the doctor checks the log at most.
+	quickLog = 20 * time.Second
+)
+
+// Examine looks at the files of a data directory, without a lock and without
+// opening the node, so that it can tell why a node does not start.
+func Examine(dir string, now time.Time) []Check {
+	l := operate.Layout{Dir: dir}
+	checks := []Check{modes(l), offline(l), space(dir)}
+	if _, err := operate.ReadConfig(l.Config()); err != nil {
+		checks = append(checks, bad("configuration", "mend "+l.Config()+": the message says where", "%v", err))
+	} else {
+		checks = append(checks, good("configuration", "%s is in order", l.Config()))
+	}
+	own, err := operate.ReadRecord(l)
+	if err != nil {
+		return append(checks, bad("record", "restore the folder record from a backup", "%v", err))
+	}
+	return append(checks, validities(own, now)...)
+}
+
+// modes finds whatever others than the owner could read.
+func modes(l operate.Layout) Check {
+	const name = "files"
+	count := 0
+	var open []string
+	err := filepath.WalkDir(l.Dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it came and went while we looked
+		} else if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == "sealed" {
+			return fs.SkipDir // sealed bytes; and there may be millions
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		count++
+		secret := d.IsDir() && path == l.Dir || strings.HasSuffix(path, ".key") || strings.HasSuffix(path, ".pem") ||
+			strings.HasSuffix(path, ".txt") || strings.HasSuffix(path, ".sock")
+		if secret && info.Mode().Perm()&0o077 != 0 {
+			open = append(open, path)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return bad(name, "see who owns the files: all must belong to the user who runs the node", "%v", err)
+	case len(open) > 0:
+		return bad(name, fmt.Sprintf("type: chmod go-rwx %s; and make new keys if anyone could have read them", open[0]),
+			"%d of %d files are open to others than their owner, first %s", len(open), count, open[0])
+	}
+	return good(name, "%d files, none of the secret ones open to others", count)
+}
+
+// offline warns about keys that should not be on this machine.
+func offline(l operate.Layout) Check {
+	const name = "offline keys"
+	entries, err := os.ReadDir(l.Offline())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return good(name, "not on this machine")
+	} else if err != nil {
+		return bad(name, "see who owns the folder", "%v", err)
+	}
+	return warn(name, "move "+l.Offline()+" to a medium that is kept locked away, in two copies",
+		"%s is still here: whoever takes this machine can speak for the state", l.Offline())
+}
+
+func space(dir string) Check {
+	const name = "disk"
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return bad(name, "see that the path is right", "%s: %v", dir, err)
+	}
+	free := int64(st.Bavail) * int64(st.Bsize) //nolint:unconvert // the types differ between systems
+	if free < littleSpace {
+		return warn(name, "make room: a parcel needs its size on this disk", "%d MiB free", free>>20)
+	}
+	return good(name, "%d GiB free", free>>30)
+}
+
+// validities looks at every date in the own record.
+func validities(own *record.State, now time.Time) []Check {
+	r := own.Record()
+	const renew = "publish a new record with new keys before then, and let the peers have it"
+	checks := []Check{within("record", fmt.Sprintf("number %d", r.Sequence), r.Valid, now, renew)}
+	newest := map[string]protocol.Window{}
+	var order []string
+	note := func(what string, w protocol.Window) {
+		if _, known := newest[what]; !known {
+			order = append(order, what)
+		}
+		if w.Until.After(newest[what].Until.Time) {
+			newest[what] = w
+		}
+	}
+	for _, k := range r.Node.Keys {
+		note(fmt.Sprintf("%s key of node %s", k.Role, r.Node.ID), k.Valid)
+	}
+	for _, p := range r.Node.TLS {
+		note(fmt.Sprintf("TLS key of node %s", r.Node.ID), p.Valid)
+	}
+	for _, m := range own.Members() {
+		for _, k := range m.Document().Keys {
+			note(fmt.Sprintf("%s key of %s", k.Role, m.ID()), k.Valid)
+		}
+		for _, a := range m.Document().Recipients {
+			note(fmt.Sprintf("sealing key of %s", m.ID()), a.Valid)
+		}
+	}
+	before := len(checks)
+	for _, what := range order {
+		if c := within("keys", what, newest[what], now, renew); c.Verdict != OK {
+			checks = append(checks, c)
+		}
+	}
+	if len(checks) == before {
+		checks = append(checks, good("keys", "%d keys, the first ends on %s", len(order), first(newest).Format(time.DateOnly)))
+	}
+	return checks
+}
+
+func first(all map[string]protocol.Window) (end time.Time) {
+	for _, w := range all {
+		if end.IsZero() || w.Until.Before(end) {
+			end = w.Until.Time
+		}
+	}
+	return end
+}
+
+func within(name, what string, w protocol.Window, now time.Time, renew string) Check {
+	switch until := w.Until.Format(time.DateOnly); {
+	case now.Before(w.From.Time):
+		return bad(name, "see whether this machine's clock is right", "%s: not valid before %s", what, w.From)
+	case !now.Before(w.Until.Time):
+		return bad(name, "publish a new record with new keys: until then peers refuse what this node signs", "%s: ended on %s", what, until)
+	case now.Add(soon).After(w.Until.Time):
+		return warn(name, renew, "%s: ends on %s", what, until)
+	default:
+		return good(name, "%s: valid until %s", what, until)
+	}
+}
+
+// doctorRequest names the peers to probe end to end.
+type doctorRequest struct {
+	As    string            `json:"as,omitempty"`
+	Peers []protocol.NodeID `json:"peers,omitempty"`
+}
+
+// doctor checks an open node, and probes the peers asked for.
+func (s *Service) doctor(ctx context.Context, in doctorRequest, each func(Check)) (nothing, error) {
+	each(s.checkTogether())
+	each(s.checkLogQuickly(ctx))
+	if s.running {
+		each(good("node", "running on %s", s.node.Config.Listen))
+	} else {
+		each(warn("node", `start it with "comity serve"`, "not running: nothing is delivered or received"))
+	}
+	peers, err := s.peers(ctx, nothing{})
+	if err != nil {
+		return nothing{}, err
+	}
+	if len(peers.Peers) == 0 {
+		each(warn("peers", `exchange introductions: "comity introduce", then "comity peer pin FILE"`, "none is pinned"))
+	}
+	for _, p := range peers.Peers {
+		each(s.checkPeer(p))
+	}
+	for _, node := range in.Peers {
+		s.probe(ctx, in.As, node, each)
+	}
+	return nothing{}, ctx.Err()
+}
+
+// checkTogether says which of the two holds (SPEC.md, "Security notes", the
+// first). Only one does so far: gateway and office run in one process.
+func (s *Service) checkTogether() Check {
+	return good("separation", "gateway and office run in one process: the node itself holds no key that opens a parcel, "+
+		"but whoever controls this machine could read the office's")
+}
+
+func (s *Service) checkLogQuickly(ctx context.Context) Check {
+	ctx, cancel := context.WithTimeout(ctx, quickLog)
+	defer cancel()
+	report, err := s.checkLog(ctx, nothing{})
+	switch {
+	case err == nil:
+		return good("log", "%d leaves and %d checkpoints agree", report.Leaves, report.Checkpoints)
+	case ctx.Err() != nil:
+		return warn("log", `check it in full with "comity log check"`, "too long to check here")
+	}
+	return bad("log", "stop the node, keep the directory as it is, and compare with a backup", "%v", err)
+}
+
+func (s *Service) checkPeer(p Peer) Check {
+	name := "peer " + string(p.Node)
+	until := p.Until.Format(time.DateOnly)
+	switch now := s.now(); {
+	case !now.Before(p.Until.Time):
+		return bad(name, `ask them for a new introduction and pin it with "comity peer pin FILE"`, "its record %d ended on %s", p.Record, until)
+	case now.Add(soon).After(p.Until.Time):
+		return warn(name, "ask them to publish a new record", "its record %d ends on %s", p.Record, until)
+	case p.Waiting > 0 && s.running && p.LastError != "":
+		return warn(name, "see that the other node runs and that UDP passes the firewalls", "%d parcels wait for it: %s", p.Waiting, p.LastError)
+	case time.Duration(p.Skew).Abs()*time.Millisecond > clockWarning:
+		return warn(name, "see which clock is wrong: beyond "+protocol.MaxSkew.String()+" parcels are refused", "its clock differs by %s", time.Duration(p.Skew)*time.Millisecond)
+	}
+	return good(name, "record %d, valid until %s", p.Record, until)
+}
+
+// probe sends a test parcel to an authority of a peer and waits until the
+// office there has verified it in full. Test parcels have no effect (R-XCH-5).
+func (s *Service) probe(ctx context.Context, as string, node protocol.NodeID, each func(Check)) {
+	name := "probe " + string(node)
+	complain := func(err error) {
+		e := explain(err)
+		do := e.Hint
+		if do == "" {
+			do = "see the log of the node"
+		}
+		each(bad(name, do, "%s", e.Message))
+	}
+	pong, err := s.ping(ctx, pingRequest{Node: node})
+	if err != nil {
+		complain(err)
+		return
+	}
+	skew := time.Duration(pong.Skew) * time.Millisecond
+	if skew.Abs() > clockWarning {
+		each(warn(name, "see which clock is wrong: beyond "+protocol.MaxSkew.String()+" parcels are refused", "the clocks differ by %s", skew))
+	}
+	each(good(name, "answers in %s, clocks differ by %s", time.Duration(pong.Trip)*time.Microsecond, skew))
+	state, _ := s.node.Gateway.State(node.State())
+	if state == nil || len(state.Members()) == 0 {
+		each(bad(name, "ask them to publish a record that lists an authority", "its record lists no authority, so there is nobody to send to"))
+		return
+	}
+	to := state.Members()[0].ID()
+	start := time.Now()
+	if err := s.sendProbe(ctx, as, to); err != nil {
+		complain(err)
+		return
+	}
+	each(good(name, "a test parcel reached the office of %s, was opened and verified there, and signed evidence came back, in %s",
+		to, time.Since(start).Round(time.Millisecond)))
+}
+
+func (s *Service) sendProbe(ctx context.Context, as string, to protocol.AuthorityID) error {
+	folder, err := os.MkdirTemp("", "comity-probe-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	file := filepath.Join(folder, "test.txt")
+	text := "This is a test of the connection. It has no effect and needs no answer.\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	defer cancel()
+	if as == "" {
+		as = string(s.node.Config.Authorities[0])
+	}
+	sent, err := s.send(ctx, Draft{
+		As: as, To: []protocol.AuthorityID{to}, Kind: parcel.KindConformanceTest, Test: true,
+		Lifetime: int64(time.Hour / time.Second), Files: []Source{{Path: file}},
+	}, func(Progress) {})
+	if err != nil {
+		return err
+	}
+	var last Evidence
+	out, err := s.follow(ctx, followRequest{As: as, Parcel: string(sent.Parcel), Until: exchange.StatusDelivered}, func(e Evidence) { last = e })
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && last.Event != "":
+		return fail(Failed, "see the log of this node and ask the other side for theirs",
+			"a test parcel to %s got as far as %s within %s and no further", to, last.Event, probeWait)
+	case err != nil:
+		return err
+	case !out.Reached && last.Reason != nil:
+		return fail(Code(last.Reason.Code), "ask the other side what is wrong", "a test parcel to %s was refused with %s: %s: %q", to, last.Event, last.Reason.Code, last.Reason.Text)
+	case !out.Reached:
+		return fail(Failed, "ask the other side what is wrong", "a test parcel to %s ended with %s", to, last.Event)
+	}
+	return nil
+}
+
+// LogReport says what a check of the whole log found in order.
+type LogReport struct {
+	Origin      string `json:"log"`
+	Leaves      int64  `json:"leaves"`
+	Checkpoints int64  `json:"checkpoints"`
+	Evidence    int64  `json:"evidence"` // issued here, each with its leaf
+	Foreign     int64  `json:"foreign_evidence"`
+	Records     int64  `json:"records"`
+	Checkpoint  string `json:"checkpoint"` // the newest, exact text
+}
+
+func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
+	r, err := s.node.Gateway.CheckLog(ctx)
+	if err != nil {
+		if ctx.Err() == nil && !isIntegrity(err) {
+			err = fail(Integrity, "stop the node, keep the directory as it is, and compare with a backup", "%v", err)
+		}
+		return nil, err
+	}
+	return &LogReport{
+		Origin: s.node.Gateway.OwnState().Record().Node.Log.Origin, Leaves: r.Leaves, Checkpoints: r.Checkpoints,
+		Evidence: r.Evidence, Foreign: r.Foreign, Records: r.Records, Checkpoint: string(r.Checkpoint),
+	}, nil
+}
+
+// CheckLog computes the node's whole log again. Integrity when anything differs.
+func (c *Client) CheckLog(ctx context.Context) (*LogReport, error) {
+	return call[*LogReport](ctx, c, "/v1/log/check", nothing{})
+}
+
+// Doctor checks the open node and sends a test parcel to each peer named. each
+// gets every finding as it is made.
+func (c *Client) Doctor(ctx context.Context, as string, peers []protocol.NodeID, each func(Check) error) error {
+	_, err := listen[Check, nothing](ctx, c, "/v1/doctor", doctorRequest{As: as, Peers: peers}, each)
+	return err
+}

@@ -1,0 +1,129 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"comity/node/operate"
+	"comity/protocol"
+	"comity/store"
+)
+
+// Error is what went wrong, as it crosses the socket: a code for programs, a
+// sentence for people, and a hint that says what to do next ("" if there is
+// none). In hints, commands stand in double quotes and without --dir.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Code says what kind of error it is: one of those below or, for a refusal, one
+// of the protocol's, which keep their meaning here.
+type Code string
+
+// Codes beside those of the protocol.
+const (
+	NoNode      Code = "no-node"     // the directory holds no node
+	Locked      Code = "locked"      // another process has the directory open
+	Integrity   Code = "integrity"   // what is stored contradicts itself
+	NotFound    Code = "not-found"   // no such parcel, file or peer
+	Ambiguous   Code = "ambiguous"   // more than one fits
+	NotRunning  Code = "not-running" // needs a network, and the node does not run
+	NotPinned   Code = "not-pinned"  // no record of that state
+	NotEqual    Code = "not-equal"   // words that a person gave are not those of the record
+	Unreachable Code = "unreachable" // the peer does not answer
+	Interrupted Code = "interrupted" // the caller gave up, or the node stopped
+	Usage       Code = "usage"       // asked wrongly
+	Failed      Code = "failed"      // everything else
+)
+
+// CodeOf returns the code of an error of this package, or "" for another one.
+func CodeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// fail makes an Error. An empty code, that of an error which is no refusal,
+// becomes Failed.
+func fail(code Code, hint, format string, args ...any) *Error {
+	if code == "" {
+		code = Failed
+	}
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// hints say what to do about a refusal.
+var hints = map[protocol.Code]string{
+	protocol.UnknownRecipient: `"comity peer list" shows whom this node knows; a new state is pinned with "comity peer pin FILE"`,
+	protocol.KeyExpired:       `the state has to publish a new record; "comity doctor" shows the dates of one's own keys`,
+	protocol.ClockSkew:        `compare the clocks of both machines; "comity peer ping" shows the difference`,
+	protocol.WrongRecipientKey: `the recipient's record is out of date here: "comity peer ping" fetches its newest one, ` +
+		`or pin a new introduction with "comity peer pin FILE"`,
+	protocol.Equivocation: "two different documents claim one identity: keep both and call the other side",
+}
+
+// explain turns any error into one that can be shown. Errors of this package
+// pass through.
+func explain(err error) *Error {
+	var e *Error
+	var refusal *protocol.Refusal
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, operate.ErrNoNode):
+		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir`, "%v", err)
+	case errors.Is(err, operate.ErrLocked):
+		return fail(Locked, "wait until that process has ended, or end it", "%v", err)
+	case isIntegrity(err):
+		return fail(Integrity, "nothing was changed; keep the directory as it is and restore a good copy beside it", "%v", err)
+	case store.IsFull(err), errors.Is(err, syscall.ENOSPC):
+		return fail(Failed, "the disk is full: make room and try again; nothing is half-stored", "%v", err)
+	case errors.As(err, &refusal):
+		return fail(Code(refusal.Code), hints[refusal.Code], "%s", plainly(err))
+	case errors.Is(err, context.Canceled):
+		return fail(Interrupted, "", "interrupted")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fail(Interrupted, "", "it took too long: %v", err)
+	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
+		return fail(NotFound, "check the path", "%s: there is no such file", path.Path)
+	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission):
+		return fail(Failed, "the file is read by the process of the node: it needs the right to", "%s: permission denied", path.Path)
+	case errors.Is(err, store.ErrGone):
+		return fail(NotFound, "", "the sealed bytes of this parcel are no longer kept here")
+	case errors.Is(err, store.ErrNotFound):
+		return fail(NotFound, "", "%v", err)
+	}
+	return fail(Failed, "", "%v", err)
+}
+
+// plainly is the text of an error without the reason code, which is carried
+// beside it.
+func plainly(err error) string {
+	var r *protocol.Refusal
+	if !errors.As(err, &r) {
+		return err.Error()
+	}
+	return strings.Replace(err.Error(), string(r.Code)+": ", "", 1)
+}
+
+func isIntegrity(err error) bool {
+	for _, one := range []error{
+		store.ErrMissing, store.ErrNewer, store.ErrForeign, store.ErrPragma, store.ErrClock, store.ErrIntegrity, store.ErrUnknownOutcome,
+	} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}

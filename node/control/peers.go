@@ -1,0 +1,294 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"strings"
+	"time"
+
+	"comity/node/gateway"
+	"comity/protocol"
+	"comity/protocol/record"
+)
+
+// Introduction is a record with what two persons compare before it counts.
+type Introduction struct {
+	State    protocol.StateID `json:"state"`
+	Name     string           `json:"name"` // first of the names in the record; foreign text
+	Node     protocol.NodeID  `json:"node"`
+	Sequence int64            `json:"sequence"`
+	Digest   protocol.Digest  `json:"sha256"`
+	Until    protocol.Time    `json:"valid_until"`
+	// Authorities are those that the record lists.
+	Authorities []Authority `json:"authorities"`
+	Endpoints   []string    `json:"endpoints"`
+	Words       []string    `json:"words"`
+	Digits      string      `json:"digits"`
+	// File is the introduction itself, exact text.
+	File string `json:"file"`
+}
+
+// ReadIntroduction reads an introduction and verifies that the record in it
+// holds together. Whose record it really is, only the words can tell (R-REC-4).
+func ReadIntroduction(file []byte) (*Introduction, error) {
+	signed, err := record.DecodeIntroduction(file)
+	if err != nil {
+		return nil, fail(Code(protocol.CodeOf(err)), `an introduction is the file that the other side wrote with "comity introduce -o FILE"`,
+			"this is not an introduction: %s", strings.TrimPrefix(plainly(err), "introduction: "))
+	}
+	state, err := record.Verify(signed, nil)
+	if err != nil {
+		return nil, fail(Code(protocol.CodeOf(err)), "ask the other side to write it again; do not pin it", "the record in this introduction does not hold together: %v", plainly(err))
+	}
+	return introductionOf(state, string(file)), nil
+}
+
+func introductionOf(state *record.State, file string) *Introduction {
+	r := state.Record()
+	return &Introduction{
+		State: r.State, Name: nameIn(r.Name), Node: r.Node.ID, Sequence: r.Sequence, Digest: state.Ref().Digest,
+		Until: r.Valid.Until, Authorities: authoritiesOf(state), Endpoints: r.Node.Endpoints,
+		Words: state.Words(), Digits: state.Digits(), File: file,
+	}
+}
+
+func authoritiesOf(state *record.State) []Authority {
+	var all []Authority
+	for _, m := range state.Members() {
+		all = append(all, Authority{ID: m.ID(), Name: nameIn(m.Document().Name)})
+	}
+	return all
+}
+
+// nameIn is the first name, which the state chose to stand first.
+func nameIn(names []record.Name) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0].Text
+}
+
+// Confirms reports whether what a person heard on the telephone is what this
+// record says: the twelve words or the forty digits, in any case and with any
+// spaces. The comparison takes the same time wherever they differ.
+func (i *Introduction) Confirms(heard string) bool {
+	words := strings.ToLower(strings.Join(strings.Fields(heard), " "))
+	digits := strings.Join(strings.Fields(heard), "")
+	same := func(a, b string) int {
+		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+		return subtle.ConstantTimeCompare(x[:], y[:])
+	}
+	return same(words, strings.Join(i.Words, " "))|same(digits, strings.ReplaceAll(i.Digits, " ", "")) == 1
+}
+
+func (s *Service) status(context.Context, nothing) (*Status, error) {
+	own := s.node.Gateway.OwnState()
+	r := own.Record()
+	st := &Status{
+		Node: r.Node.ID, State: r.State, Name: nameIn(r.Name), Running: s.running,
+		Listen: s.node.Config.Listen, Endpoints: r.Node.Endpoints,
+		Record: r.Sequence, Until: r.Valid.Until, Log: r.Node.Log.Origin,
+	}
+	for _, a := range authoritiesOf(own) {
+		if _, here := s.node.Offices[a.ID]; here {
+			st.Authorities = append(st.Authorities, a)
+		}
+	}
+	return st, nil
+}
+
+func (s *Service) introduce(context.Context, nothing) (*Introduction, error) {
+	own := s.node.Gateway.OwnState()
+	file, err := record.EncodeIntroduction(own.Signed())
+	if err != nil {
+		return nil, err
+	}
+	return introductionOf(own, string(file)), nil
+}
+
+// Peer is another node as this one knows it.
+type Peer struct {
+	Node      protocol.NodeID  `json:"node"`
+	State     protocol.StateID `json:"state"`
+	Name      string           `json:"name"` // foreign text
+	Endpoints []string         `json:"endpoints"`
+	Record    int64            `json:"record"` // number of its newest record here
+	Until     protocol.Time    `json:"record_until"`
+	// Confirmed says that a person compared the words of this very record; a
+	// record that followed from such a one is trusted as well.
+	Confirmed bool `json:"confirmed"`
+	// Reachable says that a connection is open now; null while the node does not run.
+	Reachable *bool         `json:"reachable"`
+	Contact   protocol.Time `json:"last_contact,omitzero"` // since the node started
+	// Skew is its clock minus ours at the last contact, in milliseconds.
+	Skew        int64         `json:"clock_skew_ms"`
+	LastError   string        `json:"last_error,omitempty"`
+	Waiting     int64         `json:"waiting"` // parcels queued for it
+	Bytes       int64         `json:"waiting_bytes"`
+	Oldest      protocol.Time `json:"waiting_since,omitzero"`
+	LogSize     int64         `json:"log_size"`
+	Authorities []Authority   `json:"authorities"`
+}
+
+// Peers is the answer of that operation.
+type Peers struct {
+	Peers []Peer `json:"peers"`
+}
+
+func (s *Service) peers(ctx context.Context, _ nothing) (*Peers, error) {
+	known, err := s.node.Gateway.Peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := &Peers{Peers: []Peer{}}
+	for _, k := range known {
+		all.Peers = append(all.Peers, s.peerView(k))
+	}
+	return all, nil
+}
+
+func (s *Service) peerView(k gateway.Peer) Peer {
+	p := Peer{
+		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned,
+		Skew: k.Skew.Milliseconds(), LastError: k.LastError, Waiting: k.Waiting, Bytes: k.Bytes, LogSize: k.LogSize,
+	}
+	if s.running {
+		p.Reachable = &k.Reachable
+	}
+	if !k.Contact.IsZero() {
+		p.Contact = protocol.At(k.Contact)
+	}
+	if !k.Oldest.IsZero() {
+		p.Oldest = protocol.At(k.Oldest)
+	}
+	if state, ok := s.node.Gateway.State(k.State); ok {
+		p.Name, p.Until = nameIn(state.Record().Name), state.Record().Valid.Until
+		p.Authorities = authoritiesOf(state)
+	}
+	return p
+}
+
+// pinRequest carries the introduction and what a person heard: there is no way
+// to pin without the comparison.
+type pinRequest struct {
+	File  string `json:"file"`
+	Heard string `json:"heard"`
+}
+
+// Pinned says what pinning did.
+type Pinned struct {
+	State    protocol.StateID `json:"state"`
+	Node     protocol.NodeID  `json:"node"`
+	Sequence int64            `json:"sequence"`
+	// Before is the number of the record that was known before; 0: none.
+	Before int64 `json:"before"`
+}
+
+func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
+	i, err := ReadIntroduction([]byte(in.File))
+	if err != nil {
+		return nil, err
+	}
+	if !i.Confirms(in.Heard) {
+		return nil, fail(NotEqual, "do not pin it: get the introduction again by another way, and compare the words again by telephone",
+			"the words are not those of this record: it is not the record of whom you spoke to, or a word was misheard")
+	}
+	signed, err := record.DecodeIntroduction([]byte(in.File))
+	if err != nil {
+		return nil, err
+	}
+	state, err := record.Verify(signed, nil)
+	if err != nil {
+		return nil, err
+	}
+	if i.State == s.node.Gateway.OwnState().Record().State {
+		return nil, fail(Usage, "give this file to the other side, and pin the one that they give you",
+			"this is the introduction of this node's own state %s", i.State)
+	}
+	if err := state.CheckTimes(s.now()); err != nil {
+		return nil, fail(Code(protocol.CodeOf(err)), "ask the other side for a newer introduction, and compare the clocks", "%v", err)
+	}
+	done := &Pinned{State: i.State, Node: i.Node, Sequence: i.Sequence}
+	if held, ok := s.node.Gateway.State(i.State); ok {
+		done.Before = held.Record().Sequence
+	}
+	return done, s.node.Gateway.Pin(ctx, state)
+}
+
+type pingRequest struct {
+	Node protocol.NodeID `json:"node"`
+}
+
+// Pong is what a peer answered.
+type Pong struct {
+	Node protocol.NodeID `json:"node"`
+	Trip int64           `json:"round_trip_us"`
+	// Skew is the peer's clock minus ours, in milliseconds.
+	Skew   int64 `json:"clock_skew_ms"`
+	Record int64 `json:"record"` // number of its newest record, now known here
+}
+
+func (s *Service) ping(ctx context.Context, in pingRequest) (*Pong, error) {
+	state, ok := s.node.Gateway.State(in.Node.State())
+	if !ok || state.Record().Node.ID != in.Node {
+		return nil, fail(NotPinned, `"comity peer list" shows the pinned ones; pin this one with "comity peer pin FILE"`, "peer %q has no pinned record", in.Node)
+	}
+	if !s.running {
+		return nil, notRunning("nothing can be reached")
+	}
+	trip, skew, err := s.node.Gateway.Ping(ctx, in.Node)
+	if err != nil {
+		return nil, unreachable(in.Node, err)
+	}
+	if state, ok = s.node.Gateway.State(in.Node.State()); !ok {
+		return nil, errors.New("the peer's record has gone")
+	}
+	return &Pong{Node: in.Node, Trip: trip.Microseconds(), Skew: skew.Milliseconds(), Record: state.Record().Sequence}, nil
+}
+
+func notRunning(what string) *Error {
+	return fail(NotRunning, `start it with "comity serve" and try again`, "the node is not running, so %s", what)
+}
+
+func unreachable(node protocol.NodeID, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fail(Unreachable, "see that the other node runs, that its address in its record is right, and that UDP passes the firewalls; "+
+		"a node that has not pinned this one yet refuses the connection", "peer %s does not answer: %v", node, err)
+}
+
+// Status asks what the node is.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	return call[*Status](ctx, c, "/v1/status", nothing{})
+}
+
+// Introduce returns the node's own introduction.
+func (c *Client) Introduce(ctx context.Context) (*Introduction, error) {
+	return call[*Introduction](ctx, c, "/v1/introduce", nothing{})
+}
+
+// Peers lists the pinned nodes by name.
+func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
+	all, err := call[Peers](ctx, c, "/v1/peers", nothing{})
+	return all.Peers, err
+}
+
+// Pin trusts the record of an introduction from now on. heard is what the
+// person on the telephone read out: words or digits. NotEqual when they are not
+// those of the record.
+func (c *Client) Pin(ctx context.Context, file []byte, heard string) (*Pinned, error) {
+	return call[*Pinned](ctx, c, "/v1/pin", pinRequest{File: string(file), Heard: heard})
+}
+
+// Ping asks a peer whether it is there. NotRunning, NotPinned, Unreachable.
+func (c *Client) Ping(ctx context.Context, node protocol.NodeID) (*Pong, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingWait)
+	defer cancel()
+	return call[*Pong](ctx, c, "/v1/ping", pingRequest{Node: node})
+}
+
+// pingWait is longer than one attempt to connect and one hello.
+const pingWait = 45 * time.Second

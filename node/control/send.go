@@ -1,0 +1,230 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/node/office"
+	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/protocol/parcel"
+)
+
+// Draft is a message to be sent. Paths are read by the process of the node, so
+// they must be absolute.
+type Draft struct {
+	// As is the sending authority; empty when the node has one office.
+	As       string                 `json:"as,omitempty"`
+	To       []protocol.AuthorityID `json:"to"`
+	Kind     parcel.Kind            `json:"kind"`
+	Case     protocol.CaseID        `json:"case,omitempty"` // empty: a new case
+	Priority protocol.Priority      `json:"priority,omitempty"`
+	Test     bool                   `json:"test,omitempty"`
+	// Lifetime is how long delivery is tried, in seconds; 0: the protocol's default.
+	Lifetime int64    `json:"lifetime_s,omitempty"`
+	Files    []Source `json:"files"`
+}
+
+// Source is one file to attach. Empty members are filled in by the office.
+type Source struct {
+	Path      string          `json:"path"`
+	Name      string          `json:"name,omitempty"`
+	MediaType string          `json:"media_type,omitempty"`
+	Role      parcel.FileRole `json:"role,omitempty"`
+}
+
+// Progress tells how far a stage of long work is, in bytes.
+type Progress struct {
+	Stage string `json:"stage"` // hash, seal
+	Done  int64  `json:"done"`
+	Total int64  `json:"total"`
+}
+
+// Sent is a message that is stored for good and queued.
+type Sent struct {
+	Parcel  protocol.ParcelID      `json:"parcel"`
+	From    protocol.AuthorityID   `json:"from"`
+	To      []protocol.AuthorityID `json:"to"`
+	Case    protocol.CaseID        `json:"case"`
+	Message protocol.Digest        `json:"message"`
+	Bytes   int64                  `json:"sealed_bytes"`
+	// Running is false when no node runs: delivery then begins with "comity serve".
+	Running bool `json:"running"`
+	// Delayed says why the gateway could not take it yet; it will be asked again.
+	Delayed string `json:"delayed,omitempty"`
+}
+
+// progressPause is the shortest time between two lines about progress.
+const progressPause = 100 * time.Millisecond
+
+func (s *Service) send(ctx context.Context, d Draft, each func(Progress)) (*Sent, error) {
+	o, err := s.office(d.As)
+	if err != nil {
+		return nil, err
+	}
+	draft := office.Draft{
+		To: d.To, Kind: d.Kind, Case: d.Case, Priority: d.Priority, Test: d.Test, Lifetime: time.Duration(d.Lifetime) * time.Second,
+	}
+	for _, f := range d.Files {
+		draft.Files = append(draft.Files, office.Source{Path: f.Path, Name: f.Name, MediaType: f.MediaType, Role: f.Role})
+	}
+	done, err := o.Send(ctx, draft, sparingly(each))
+	if done == nil {
+		return nil, err
+	}
+	sent := &Sent{
+		Parcel: done.Name.Parcel, From: done.Name.From, To: d.To, Case: done.Case, Message: done.Message, Bytes: done.Size, Running: s.running,
+	}
+	if errors.Is(err, office.ErrNotTaken) {
+		sent.Delayed = err.Error()
+	} else if err != nil {
+		return nil, err
+	}
+	return sent, nil
+}
+
+// sparingly passes on the beginning and the end of each stage, and between them
+// only what people can follow.
+func sparingly(each func(Progress)) office.Progress {
+	var stage string
+	var last time.Time
+	return func(now string, done, total int64) {
+		if now == stage && done < total && time.Since(last) < progressPause {
+			return
+		}
+		stage, last = now, time.Now()
+		each(Progress{Stage: now, Done: done, Total: total})
+	}
+}
+
+// office finds the office that a person means: by its full name, by the part
+// after the slash, or, when there is only one, without a name.
+func (s *Service) office(as string) (*office.Office, error) {
+	var names []string
+	for id, o := range s.node.Offices {
+		if as == string(id) || as == id.Name() || as == "" && len(s.node.Offices) == 1 {
+			return o, nil
+		}
+		names = append(names, string(id))
+	}
+	slices.Sort(names)
+	hint := "name one with --as: " + strings.Join(names, ", ")
+	if as == "" {
+		return nil, fail(Usage, hint, "this node hosts %d authorities", len(names))
+	}
+	return nil, fail(Usage, hint, "this node does not host an authority %q", as)
+}
+
+// Send sends a message and returns once it is signed, sealed, stored and
+// queued; Follow waits for what becomes of it. each may be nil.
+func (c *Client) Send(ctx context.Context, d Draft, each func(Progress) error) (*Sent, error) {
+	return listen[Progress, *Sent](ctx, c, "/v1/send", d, each)
+}
+
+// followRequest asks for the evidence about a parcel.
+type followRequest struct {
+	As     string `json:"as,omitempty"`
+	Parcel string `json:"parcel"`
+	// Until is the status to wait for; empty: everything that is there now.
+	Until exchange.Status `json:"until,omitempty"`
+}
+
+// Outcome says where a parcel stands at the end of Follow.
+type Outcome struct {
+	Parcel protocol.ParcelID `json:"parcel"`
+	// Reached says that every transmission got as far as was asked for.
+	Reached       bool           `json:"reached"`
+	Transmissions []Transmission `json:"transmissions"`
+}
+
+// follow tells all evidence about a parcel, the stored first, then each as it
+// comes, until every transmission has reached the status or cannot any more.
+func (s *Service) follow(ctx context.Context, in followRequest, each func(Evidence)) (*Outcome, error) {
+	switch in.Until {
+	case "", exchange.StatusTransmitted, exchange.StatusDelivered, exchange.StatusAcknowledged:
+	default:
+		return nil, fail(Usage, "", "cannot wait for %q: want transmitted, delivered or acknowledged", in.Until)
+	}
+	f, err := s.find(ctx, in.As, in.Parcel)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.full(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	told := map[protocol.Digest]bool{}
+	for {
+		changed := s.node.Gateway.Changed()
+		// Whatever the office alone had is told by now: what comes, comes to the
+		// gateway, which is asked often when the node is busy.
+		for i := range p.Transmissions {
+			if err := s.refresh(ctx, p, &p.Transmissions[i]); err != nil {
+				return nil, err
+			}
+		}
+		out := &Outcome{Parcel: p.Parcel, Reached: true, Transmissions: p.Transmissions}
+		waiting := false
+		for _, t := range p.Transmissions {
+			for _, e := range t.Evidence {
+				if !told[e.Digest] {
+					told[e.Digest] = true
+					each(e)
+				}
+			}
+			reached, over := progressOf(t.Evidence, in.Until)
+			out.Reached = out.Reached && reached
+			waiting = waiting || !reached && !over
+		}
+		if in.Until == "" || !waiting {
+			return out, nil
+		}
+		if !s.running {
+			return nil, notRunning(fmt.Sprintf("parcel %s cannot become %s", p.Parcel, in.Until))
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// refresh adds the evidence that has come to the gateway since.
+func (s *Service) refresh(ctx context.Context, p *Parcel, t *Transmission) error {
+	all, err := s.node.Gateway.Evidence(ctx, protocol.Key{From: p.From, Parcel: p.Parcel, To: t.To})
+	if err != nil {
+		return err
+	}
+	known := map[protocol.Digest]int{}
+	for i, e := range t.Evidence {
+		known[e.Digest] = i
+	}
+	for _, a := range all {
+		view := evidenceView(a)
+		if i, ok := known[view.Digest]; ok {
+			t.Evidence[i] = view // its proof may have come
+			continue
+		}
+		t.Evidence = append(t.Evidence, view)
+	}
+	events := make([]evidence.Event, len(t.Evidence))
+	for i, e := range t.Evidence {
+		events[i] = e.Event
+	}
+	t.Status = exchange.StatusOf(events)
+	return nil
+}
+
+// Follow calls each for all evidence about a parcel, the stored first, then
+// what comes, until every transmission has the status until (transmitted,
+// delivered or acknowledged), or can no longer get it. An empty until returns at
+// once. It waits as long as ctx allows.
+func (c *Client) Follow(ctx context.Context, as, parcel string, until exchange.Status, each func(Evidence) error) (*Outcome, error) {
+	return listen[Evidence, *Outcome](ctx, c, "/v1/follow", followRequest{As: as, Parcel: parcel, Until: until}, each)
+}

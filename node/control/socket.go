@@ -1,0 +1,154 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"comity/node/operate"
+)
+
+const (
+	// maxSocketPath is the longest path that the kernel takes as the address of
+	// a socket, with its closing zero.
+	maxSocketPath = 107
+	// stopWait is how long a stopping node lets requests end by themselves.
+	stopWait = 2 * time.Second
+)
+
+// Server answers commands on the socket of a running node.
+type Server struct {
+	service  *Service
+	listener net.Listener
+	path     string
+	done     func()
+}
+
+// Listen makes the socket of a node that the caller has open, and so holds the
+// lock of its directory: only then is a socket that is there already known to be
+// a dead one, which is removed. The directory must be closed to everybody else,
+// because the socket obeys whoever reaches it.
+func Listen(node *operate.Node, logger *slog.Logger) (*Server, error) {
+	info, err := os.Stat(node.Layout.Dir)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fail(Failed, fmt.Sprintf("type: chmod 700 %s", node.Layout.Dir),
+			"the directory %s is open to others than its owner (mode %04o)", node.Layout.Dir, mode)
+	}
+	path := node.Layout.Socket()
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the socket of a node that has stopped: %w", err)
+	}
+	address, done, err := socketAddress(path)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("unix", address)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("make the control socket %s: %w", path, err)
+	}
+	// The listener would remove what its address names, which is not the path
+	// once the folder is closed.
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	return &Server{service: newService(node, true, logger), listener: listener, path: path, done: done}, nil
+}
+
+// Serve answers until ctx ends. It returns when no request uses the node any
+// more, so the node may be closed then.
+func (s *Server) Serve(ctx context.Context) error {
+	defer s.done()
+	server := newServer(s.service)
+	// Requests that wait, such as follow, end with the node.
+	server.BaseContext = func(net.Listener) context.Context { return ctx }
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(s.listener) }()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	_ = os.Remove(s.path)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
+	defer cancel()
+	_ = server.Shutdown(stop)
+	_ = server.Close()
+	s.service.busy.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+}
+
+// socketAddress returns an address by which the kernel finds the socket however
+// long its path is: a long one is named through an open handle of its folder.
+// Call done once the address was used.
+func socketAddress(path string) (address string, done func(), err error) {
+	if len(path) <= maxSocketPath {
+		return path, func() {}, nil
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return "", nil, err
+	}
+	address = filepath.Join("/proc/self/fd", strconv.Itoa(int(folder.Fd())), filepath.Base(path))
+	return address, func() { folder.Close() }, nil
+}
+
+// pipe is a listener inside one process.
+type pipe struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func newPipe() *pipe { return &pipe{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (p *pipe) dial(ctx context.Context) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept returns the next connection.
+func (p *pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept and dial.
+func (p *pipe) Close() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
+
+// Addr names the listener in logs.
+func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Name: "in process", Net: "unix"} }

@@ -1,0 +1,245 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"comity/node/control"
+	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/testnet/local"
+)
+
+// found is what the benchmarks measured, printed at the end.
+var found Table
+
+func TestMain(m *testing.M) {
+	if MainIsSink() {
+		return
+	}
+	code := local.Main(m)
+	fmt.Print(&found)
+	os.Exit(code)
+}
+
+// TestSmoke measures everything with tiny sizes. It looks at no figure.
+func TestSmoke(t *testing.T) {
+	var table Table
+	s := SmokeSizes()
+	machine(t, &table, s)
+	small(t, &table, s)
+	large(t, &table, s)
+	t.Log(&table)
+}
+
+// BenchmarkMachine measures what the machine can do without us.
+func BenchmarkMachine(b *testing.B) {
+	for b.Loop() {
+		report(b, machine(b, &found, FullSizes(b)))
+	}
+}
+
+// BenchmarkSmall measures small parcels between two processes.
+func BenchmarkSmall(b *testing.B) {
+	for b.Loop() {
+		report(b, small(b, &found, FullSizes(b)))
+	}
+}
+
+// BenchmarkLarge measures a large parcel between two processes, and bare streams
+// between two processes in turn with it.
+func BenchmarkLarge(b *testing.B) {
+	for b.Loop() {
+		report(b, large(b, &found, FullSizes(b)))
+	}
+}
+
+// metrics are figures by the units that "go test -bench" prints.
+type metrics map[string]float64
+
+func report(b *testing.B, m metrics) {
+	b.Helper()
+	for unit, figure := range m {
+		b.ReportMetric(figure, unit)
+	}
+	b.ReportMetric(0, "ns/op") // one operation is the whole story: its time says nothing
+}
+
+func must[T any](tb testing.TB, v T, err error) T {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return v
+}
+
+func machine(tb testing.TB, table *Table, s Sizes) metrics {
+	dir := tb.TempDir()
+	hash := hashing(s.Hashing)
+	syncs, err := syncing(dir, s.Syncs)
+	must(tb, 0, err)
+	write, err := writing(dir, s.Large)
+	must(tb, 0, err)
+	table.Title("the machine")
+	table.Add("SHA-256, one core", hash, "MB/s", "")
+	table.Add("append of 4 KiB and fdatasync, one by one", syncs, "per s", "")
+	table.Add("write and fsync a file", write, "MB/s", "%d MiB", s.Large>>20)
+	return metrics{"sha256-MB/s": hash, "fsyncs/s": syncs, "write-MB/s": write}
+}
+
+// pair are two running nodes that know each other.
+func pair(tb testing.TB) (*local.Network, *local.Node, *local.Node) {
+	w := local.New(tb)
+	a, b := w.Create("xa"), w.Create("xb")
+	w.Introduce(a, b)
+	a.Start()
+	b.Start()
+	// The first parcel also makes the connection: it is not counted.
+	a.Await(a.Send(local.Letter{To: []*local.Node{b}, Files: []string{w.File("first.bin", 100)}}), exchange.StatusDelivered)
+	return w, a, b
+}
+
+func small(tb testing.TB, table *Table, s Sizes) metrics {
+	w, a, b := pair(tb)
+	l := local.Letter{To: []*local.Node{b}, Files: []string{w.File("small.bin", s.Small)}}
+
+	alone := func(until exchange.Status) float64 {
+		var took []float64
+		for range s.Alone {
+			begin := time.Now()
+			a.Await(a.Send(l), until)
+			took = append(took, float64(time.Since(begin).Microseconds())/1e3)
+		}
+		return median(took)
+	}
+	relayed, handed := alone(exchange.StatusTransmitted), alone(exchange.StatusDelivered)
+
+	many := crowd(tb, a, b, l, s.Crowd, s.AtOnce)
+	perParcel := float64(many.cpu.Microseconds()) / 1e3 / float64(s.Crowd)
+	peaks := [2]float64{mib(a, tb), mib(b, tb)}
+
+	table.Title(fmt.Sprintf("small parcels: one attachment of %d bytes, signed, sealed, durable at both ends, evidence verified", s.Small))
+	table.Add("one at a time, until RelayAcceptance is here", relayed, "ms", "median of %d, %.0f per s", s.Alone, 1e3/relayed)
+	table.Add("one at a time, until ContentHandover is here", handed, "ms", "median of %d, %.0f per s", s.Alone, 1e3/handed)
+	table.Add(fmt.Sprintf("%d at once, sent", s.AtOnce), many.sent, "per s", "%d parcels, SubmissionAcceptance each", s.Crowd)
+	table.Add(fmt.Sprintf("%d at once, until RelayAcceptance is here", s.AtOnce), many.relayed, "per s", "")
+	table.Add(fmt.Sprintf("%d at once, until ContentHandover is signed", s.AtOnce), many.handed, "per s", "")
+	table.Add("processor, both sides and both offices", perParcel, "ms", "per parcel")
+	table.Add("peak memory, sender", peaks[0], "MiB", "")
+	table.Add("peak memory, recipient", peaks[1], "MiB", "")
+	return metrics{
+		"alone-relay-ms": relayed, "alone-handover-ms": handed, "relayed/s": many.relayed, "handed-over/s": many.handed,
+		"cpu-ms/parcel": perParcel, "sender-MiB": peaks[0], "recipient-MiB": peaks[1],
+	}
+}
+
+// rates are parcels per second, from the first Send until all have got so far,
+// and the processor time of both nodes until the evidence has settled.
+type rates struct {
+	sent, relayed, handed float64
+	cpu                   time.Duration
+}
+
+// crowd sends count letters, atOnce at a time. While they are under way it only
+// asks now and then how long the queue is, because a
+// watcher of every parcel would be measured with them; what the evidence says is
+// read at the end.
+func crowd(tb testing.TB, from, to *local.Node, l local.Letter, count, atOnce int) rates {
+	tb.Helper()
+	const pause = 20 * time.Millisecond
+	used := from.Process().CPU(tb) + to.Process().CPU(tb)
+	begin := time.Now()
+	held, errs := from.SendMany(count, atOnce, l, nil)
+	if len(errs) > 0 {
+		tb.Fatal(errs[0])
+	}
+	sent := time.Since(begin)
+	for from.Waiting(to) > 0 {
+		time.Sleep(pause)
+	}
+	relayed := time.Since(begin)
+	// The office at the other side works them off in the order in which they came.
+	from.Await(held[len(held)-1], exchange.StatusDelivered)
+	used = from.Process().CPU(tb) + to.Process().CPU(tb) - used
+	var last time.Time
+	for _, id := range held {
+		from.Await(id, exchange.StatusDelivered)
+		if at := times(tb, from, id)[evidence.ContentHandover]; at.After(last) {
+			last = at
+		}
+	}
+	rate := func(d time.Duration) float64 { return float64(count) / d.Seconds() }
+	return rates{rate(sent), rate(relayed), rate(last.Sub(begin)), used}
+}
+
+func mib(n *local.Node, tb testing.TB) float64 {
+	return float64(n.Process().PeakMemory(tb)) / (1 << 20)
+}
+
+func large(tb testing.TB, table *Table, s Sizes) metrics {
+	w, a, b := pair(tb)
+	_, sink := startSink(tb)
+	l := local.Letter{To: []*local.Node{b}, Files: []string{w.File("large.bin", s.Large)}}
+	var client, bare, whole, office, wire, intake, cpu []float64
+	a.Process().ForgetPeak(tb)
+	b.Process().ForgetPeak(tb)
+	for range s.Rounds {
+		speed, err := bareStream(context.Background(), sink, s.Large, byLargeWrites)
+		bare = append(bare, must(tb, speed, err))
+		speed, err = bareStream(context.Background(), sink, s.Large, byClient)
+		client = append(client, must(tb, speed, err))
+		used := a.Process().CPU(tb) + b.Process().CPU(tb)
+		begin := time.Now()
+		id := a.Send(l)
+		a.Await(id, exchange.StatusDelivered)
+		took := time.Since(begin)
+		used = a.Process().CPU(tb) + b.Process().CPU(tb) - used
+		at := times(tb, a, id)
+		whole = append(whole, perSecond(s.Large, took))
+		office = append(office, perSecond(s.Large, at[evidence.SubmissionAcceptance].Sub(begin)))
+		wire = append(wire, perSecond(s.Large, at[evidence.RelayAcceptance].Sub(at[evidence.SubmissionAcceptance])))
+		intake = append(intake, perSecond(s.Large, at[evidence.ContentHandover].Sub(at[evidence.RelayAcceptance])))
+		cpu = append(cpu, used.Seconds()/(float64(s.Large)/1e9))
+	}
+	peaks := [2]float64{mib(a, tb), mib(b, tb)}
+	table.Title(fmt.Sprintf("one large parcel: an attachment of %d MiB, medians of %d rounds in turn with bare streams", s.Large>>20, s.Rounds))
+	table.Add("bare HTTP/3 between two processes, http.Client", median(client), "MB/s", "")
+	table.Add("bare HTTP/3 between two processes, large writes", median(bare), "MB/s", "")
+	table.Add("hash, sign, seal, store, submit", median(office), "MB/s", "until SubmissionAcceptance")
+	table.Add("wire alone", median(wire), "MB/s", "until RelayAcceptance: sent, hashed, durable; %.2f of the bare stream", median(wire)/median(bare))
+	table.Add("take in", median(intake), "MB/s", "until ContentHandover: opened, every file verified")
+	table.Add("whole way, attached to verified", median(whole), "MB/s", "the three one after the other; %.2f of the bare stream", median(whole)/median(bare))
+	table.Add("processor, both sides and both offices", median(cpu), "s", "per GB")
+	table.Add("peak memory, sender", peaks[0], "MiB", "")
+	table.Add("peak memory, recipient", peaks[1], "MiB", "")
+	return metrics{
+		"client-MB/s": median(client), "bare-MB/s": median(bare), "whole-MB/s": median(whole), "wire-MB/s": median(wire),
+		"wire/bare": median(wire) / median(bare), "sender-MiB": peaks[0], "recipient-MiB": peaks[1],
+	}
+}
+
+// times are those that the evidence about a parcel names. Both processes have
+// this machine's clock.
+func times(tb testing.TB, n *local.Node, id protocol.ParcelID) map[evidence.Event]time.Time {
+	tb.Helper()
+	at := map[evidence.Event]time.Time{}
+	_, err := n.Client().Follow(context.Background(), "", string(id), "", func(e control.Evidence) error {
+		at[e.Event] = e.Time.Time
+		return nil
+	})
+	if err != nil {
+		tb.Fatalf("evidence about %s: %v", id, err)
+	}
+	for _, event := range local.ToHandover {
+		if at[event].IsZero() {
+			tb.Fatalf("no %s about %s", event, id)
+		}
+	}
+	return at
+}
