@@ -37,16 +37,18 @@ error.`,
 }
 
 func (p *program) introduced(i *control.Introduction, out string) error {
-	switch {
-	case p.json:
-		return p.object(i)
-	case out == "":
+	if out == "" && !p.json {
 		fmt.Fprint(p.stdout, i.File)
 		(&program{stdout: p.stderr}).words(i.Words, i.Digits)
 		return nil
 	}
-	if err := writeNew(out, []byte(i.File)); err != nil {
-		return err
+	if out != "" {
+		if err := writeNew(out, []byte(i.File)); err != nil {
+			return err
+		}
+	}
+	if p.json {
+		return p.object(i)
 	}
 	p.say("Wrote the introduction of state %s (record %d) to %s.", i.State, i.Sequence, out)
 	p.say("\nGive the file to the other side, and read these words to them by telephone:\n")

@@ -21,6 +21,7 @@ const (
 	exitFailed    = 1
 	exitMisuse    = 2
 	exitIntegrity = 3
+	exitUnchecked = 4
 )
 
 const about = `Comity carries requests for judicial cooperation between the authorities of two
@@ -195,6 +196,8 @@ func exitOf(code control.Code) int {
 		return exitMisuse
 	case control.NoNode, control.Integrity:
 		return exitIntegrity
+	case control.Unchecked:
+		return exitUnchecked
 	default:
 		return exitFailed
 	}

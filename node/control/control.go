@@ -61,6 +61,7 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 		"/v1/decline":     answer(s.decline),
 		"/v1/export":      answer(s.export),
 		"/v1/log/check":   answer(s.checkLog),
+		"/v1/adopted":     answer(s.adopted),
 		"/v1/send":        stream(s.send),
 		"/v1/follow":      stream(s.follow),
 		"/v1/doctor":      stream(s.doctor),

@@ -41,6 +41,7 @@ const (
 	Unreachable Code = "unreachable" // the peer does not answer
 	Interrupted Code = "interrupted" // the caller gave up, or the node stopped
 	Usage       Code = "usage"       // asked wrongly
+	Unchecked   Code = "unchecked"   // consistent, and nobody here vouches for the keys
 	Failed      Code = "failed"      // everything else
 )
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,6 +57,10 @@ func answerProblem(w http.ResponseWriter, status int, code protocol.Code, detail
 // of our own trouble only that it is to come back.
 func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer protocol.NodeID, status int, err error) {
 	var refusal *protocol.Refusal
+	if errors.Is(err, context.Canceled) { // the peer gave up, or this node stops
+		answerProblem(w, http.StatusServiceUnavailable, "", "interrupted, come back later")
+		return
+	}
 	if !errors.As(err, &refusal) {
 		g.Logger.Error("a peer's request failed here", "peer", peer, "method", r.Method, "path", r.URL.Path, "error", err)
 		answerProblem(w, http.StatusServiceUnavailable, "", "trouble at this node, come back later")

@@ -94,7 +94,7 @@ func (o *Office) addressees(to []protocol.AuthorityID) ([]addressee, error) {
 	for i, id := range to {
 		a := &all[i]
 		if a.state, a.member, err = o.gateway.Find(id); err != nil {
-			return nil, fmt.Errorf("recipient %s: %w", id, err)
+			return nil, err // it names the recipient
 		}
 		if a.state.Record().State == own.Record().State {
 			return nil, fmt.Errorf("recipient %s: it is served by your own node; parcels go to authorities of other states", id)

@@ -24,7 +24,7 @@ func Decode(data []byte, wantType string, limit int, v any) error {
 		return fmt.Errorf("decoding a document: want a pointer to a struct, got %T", v)
 	}
 	target = target.Elem()
-	shape, err := make(shapes).of(target.Type())
+	shape, err := shapeOf(target.Type())
 	if err == nil && (wantType != "") != (shape.find("type") == 0) {
 		err = errors.New("only a typed document has the member type, and has it first")
 	}

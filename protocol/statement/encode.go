@@ -31,7 +31,7 @@ func Encode(v any) ([]byte, error) {
 }
 
 func encode(v reflect.Value) ([]byte, error) {
-	shape, err := make(shapes).of(v.Type())
+	shape, err := shapeOf(v.Type())
 	if err != nil {
 		return nil, err
 	}

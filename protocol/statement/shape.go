@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"comity/protocol"
 )
@@ -69,10 +70,29 @@ var (
 	marshaler   = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// shapes builds the shapes of one call; the map ends types that contain themselves.
-//
-// They are built anew for each document: that costs about ten microseconds, far
-// less than the signature that goes with it, and needs no state in the package.
+// known holds the shape of each type that stands for a whole document. It is
+// derived from the program text alone and never changes once built, so it is no
+// state that two callers could see differently; building it anew for each
+// document cost more than reading most of them. There are as many entries as
+// the module has document types.
+var known sync.Map // reflect.Type → *shape
+
+// shapeOf returns the shape of t. Its errors are mistakes in our own structs.
+func shapeOf(t reflect.Type) (*shape, error) {
+	if s, ok := known.Load(t); ok {
+		return s.(*shape), nil
+	}
+	s, err := make(shapes).of(t)
+	if err != nil {
+		return nil, err
+	}
+	// Only a finished shape is shown to others; of two that were built at once,
+	// either serves.
+	known.Store(t, s)
+	return s, nil
+}
+
+// shapes builds the shapes of one type; the map ends types that contain themselves.
 type shapes map[reflect.Type]*shape
 
 // of returns the shape of t. Its errors are mistakes in our own structs.
@@ -80,8 +100,8 @@ func (s shapes) of(t reflect.Type) (*shape, error) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if known, ok := s[t]; ok {
-		return known, nil
+	if begun, ok := s[t]; ok {
+		return begun, nil
 	}
 	made := new(shape)
 	s[t] = made

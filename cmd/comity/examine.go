@@ -1,0 +1,166 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// examined is what an export of one transmission was found to hold.
+type examined struct {
+	envelope   *envelope.Envelope
+	events     []evidence.Event  // for which there is evidence
+	documents  map[string]string // name of the file: its exact text and signature
+	signatures int
+	proofs     int
+	sealed     int64
+}
+
+// examine checks an export of one transmission: the sealed bytes, and every
+// signature, digest and proof, against records that the caller trusts. It knows
+// no key and does not open the parcel.
+func examine(folder string, sender, receiver *record.State, now time.Time) (*examined, error) {
+	x := &examined{documents: map[string]string{}}
+	signed, err := x.read(folder, "envelope.json", protocol.MaxEnvelope)
+	if err != nil {
+		return nil, err
+	}
+	if x.envelope, err = sender.VerifyEnvelope(signed, now); err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	if x.sealed, err = sealedAs(filepath.Join(folder, "parcel.age"), x.envelope.Sealed); err != nil {
+		return nil, err
+	}
+	for _, event := range evidence.Events() {
+		state := receiver
+		if event.Rule().Sender {
+			state = sender
+		}
+		switch err := x.evidence(folder, event, state, signed.Ref(), now); {
+		case errors.Is(err, errNoEvidence):
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", event, err)
+		default:
+			x.events = append(x.events, event)
+		}
+	}
+	return x, nil
+}
+
+// errNoEvidence says that an export holds no evidence of an event.
+var errNoEvidence = errors.New("there is no evidence of it")
+
+func (x *examined) evidence(folder string, event evidence.Event, state *record.State, ref statement.Ref, now time.Time) error {
+	base := "evidence-" + string(event)
+	if _, err := os.Lstat(filepath.Join(folder, base+".json")); errors.Is(err, fs.ErrNotExist) {
+		return errNoEvidence
+	}
+	signed, err := x.read(folder, base+".json", protocol.MaxEvidence)
+	if err != nil {
+		return err
+	}
+	ev, err := state.VerifyEvidence(signed, now)
+	if err != nil {
+		return err
+	}
+	if ev.Event != event {
+		return fmt.Errorf("the file holds %s", ev.Event)
+	}
+	if err := ev.About(x.envelope, ref); err != nil {
+		return err
+	}
+	proof, err := readAll(filepath.Join(folder, base+".tlog-proof"), protocol.MaxProof)
+	if err != nil {
+		return err
+	}
+	own := signed.Ref()
+	if _, _, err := state.LogVerifier().Proof(proof, own.Document, own.Signature); err != nil {
+		return err
+	}
+	x.proofs++
+	return nil
+}
+
+// complete refuses an export in which a positive event has no evidence.
+func (x *examined) complete() error {
+	for _, event := range evidence.Events() {
+		if !event.Rule().Negative && !slices.Contains(x.events, event) {
+			return fmt.Errorf("%s: %w", event, errNoEvidence)
+		}
+	}
+	return nil
+}
+
+// read reads a signed document. Its signature is counted: every caller verifies it.
+func (x *examined) read(folder, name string, limit int64) (s statement.Signed, err error) {
+	if s, err = readSigned(filepath.Join(folder, name), limit); err != nil {
+		return s, err
+	}
+	x.signatures++
+	x.documents[name] = string(s.Document) + string(s.Signature)
+	return s, nil
+}
+
+// same reports whether two exports hold the same documents, byte for byte.
+func (x *examined) same(other *examined) error {
+	if len(x.documents) != len(other.documents) {
+		return fmt.Errorf("one side has %d documents, the other %d", len(x.documents), len(other.documents))
+	}
+	for name, text := range x.documents {
+		if other.documents[name] != text {
+			return fmt.Errorf("the two sides have a different %s", name)
+		}
+	}
+	return nil
+}
+
+func sealedAs(path string, want envelope.Sealed) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close() // only read from
+	sum := sha256.New()
+	n, err := io.Copy(sum, f)
+	if err != nil {
+		return 0, err
+	}
+	if n != want.Size || protocol.Digest(sum.Sum(nil)) != want.Digest {
+		return 0, errors.New("the sealed bytes are not those that the envelope states")
+	}
+	return n, nil
+}
+
+// readSigned reads a document and the signature beside it.
+func readSigned(path string, limit int64) (s statement.Signed, err error) {
+	if s.Document, err = readAll(path, limit); err != nil {
+		return s, err
+	}
+	s.Signature, err = readAll(path+".asc", protocol.MaxSignature)
+	return s, err
+}
+
+func readAll(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read from
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is longer than %d bytes", filepath.Base(path), limit)
+	}
+	return data, err
+}
