@@ -247,7 +247,7 @@ func (b *batch) packet(ctx context.Context, h *hashes, p storedPacket, note []by
 	}
 	if p.leaf < b.size {
 		var err error
-		out.Proof, err = proofOf(ctx, b.tx, p.leaf)
+		out.Proof, _, err = proofOf(ctx, b.tx, p.leaf)
 		return out, err
 	}
 	path, err := merkle.Prove(b.leaf(), p.leaf, h)

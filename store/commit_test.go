@@ -23,7 +23,7 @@ func TestParcelGoesItsWay(t *testing.T) {
 	k := key(1, prosecution)
 
 	receipt := a.commit(a.submit(1, prosecution))[0].Packets[0]
-	due, err := a.Due(ctx, nodeB, a.clock.now(), 10)
+	due, err := a.Due(ctx, nodeB, a.clock.now(), nil, 10)
 	if err != nil || len(due) != 1 || due[0].Key != k {
 		t.Fatalf("due at once: %v, %v", due, err)
 	}
@@ -39,7 +39,7 @@ func TestParcelGoesItsWay(t *testing.T) {
 		t.Errorf("after the acceptance something is due at %v, %v", next, err)
 	}
 
-	waiting, err := b.Waiting(ctx, prosecution, 10)
+	waiting, err := b.Waiting(ctx, prosecution, nil, 10)
 	if err != nil || len(waiting) != 1 || waiting[0].Key != k {
 		t.Fatalf("waiting for the office: %v, %v", waiting, err)
 	}

@@ -98,6 +98,9 @@ func create(ctx context.Context, c Config, k kind, fill func(context.Context, *t
 		return err
 	}()
 	if err == nil {
+		err = noLeftovers(work)
+	}
+	if err == nil {
 		// Link, not rename: it never replaces a file.
 		if err = os.Link(work, path); err == nil {
 			err = os.Remove(work)
@@ -108,6 +111,27 @@ func create(ctx context.Context, c Config, k kind, fill func(context.Context, *t
 	}
 	if err != nil {
 		return fmt.Errorf("creating the %s database %s: %w", k.name, path, err)
+	}
+	return nil
+}
+
+// noLeftovers removes the empty files that the engine left beside a closed
+// database. One with content would be part of the database.
+func noLeftovers(path string) error {
+	for _, name := range []string{path + "-wal", path + "-journal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if info.Size() > 0 && !strings.HasSuffix(name, "-shm") {
+			return fmt.Errorf("%w: %s was not folded into the database", ErrIntegrity, name)
+		}
+		if err := os.Remove(name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -126,11 +150,11 @@ func open(ctx context.Context, c Config, k kind) (*database, error) {
 	}
 	d, err := connect(c, k, path)
 	if err != nil {
-		return nil, fmt.Errorf("opening the %s database %s: %w", k.name, path, err)
+		return nil, fmt.Errorf("opening the %s database %s: %w", k.name, path, integrity(err))
 	}
 	if err := d.check(ctx); err != nil {
 		d.close()
-		return nil, fmt.Errorf("opening the %s database %s: %w", k.name, path, err)
+		return nil, fmt.Errorf("opening the %s database %s: %w", k.name, path, integrity(err))
 	}
 	return d, nil
 }

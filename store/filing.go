@@ -219,11 +219,17 @@ func scanEvidence(scan func(...any) error, before ...any) (r evidenceRow, err er
 	return r, err
 }
 
-// prove fills in the proof of own evidence.
-func (r *evidenceRow) prove(ctx context.Context, t *tx) (err error) {
-	if r.leaf != nil {
-		r.Proof, err = proofOf(ctx, t, *r.leaf)
+// prove fills in the proof of own evidence. A row that was altered since is not
+// handed out: a peer would refuse it for good.
+func (r *evidenceRow) prove(ctx context.Context, t *tx) error {
+	if r.leaf == nil {
+		return nil
 	}
+	proof, ref, err := proofOf(ctx, t, *r.leaf)
+	if err == nil && ref != r.Ref() {
+		err = fmt.Errorf("%w: evidence %d is not the document of its leaf %d", ErrIntegrity, r.ordinal, *r.leaf)
+	}
+	r.Proof = proof
 	return err
 }
 
@@ -244,6 +250,22 @@ func (g *Gateway) Evidence(ctx context.Context, k protocol.Key) ([]Evidence, err
 		return err
 	})
 	return all, wrap("reading the evidence of "+k.String(), err)
+}
+
+// EvidenceOf returns the evidence of one event, as Evidence does. ErrNotFound.
+func (g *Gateway) EvidenceOf(ctx context.Context, k protocol.Key, e evidence.Event) (ev Evidence, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		list, err := collect(ctx, t, func(scan func(...any) error) (evidenceRow, error) { return scanEvidence(scan) },
+			`SELECT `+evidenceColumns+` FROM evidence WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`,
+			k.From, k.Parcel, k.To, e)
+		if err := require(len(list) > 0, err); err != nil {
+			return err
+		}
+		err = list[0].prove(ctx, t)
+		ev = list[0].Evidence
+		return err
+	})
+	return ev, wrap("reading the "+string(e)+" of "+k.String(), err)
 }
 
 // FeedEntry is one place in a peer's feed.
@@ -279,6 +301,16 @@ func (g *Gateway) Feed(ctx context.Context, peer protocol.NodeID, after int64, l
 		return err
 	})
 	return all, wrap("reading the feed of "+string(peer), err)
+}
+
+// FeedEnd returns the last position in a peer's feed, 0 when it is empty. A peer
+// that has read further read another history.
+func (g *Gateway) FeedEnd(ctx context.Context, peer protocol.NodeID) (end int64, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.find(ctx, []any{&end}, `SELECT ordinal FROM evidence WHERE feed_peer = $1 ORDER BY ordinal DESC LIMIT 1`, peer)
+		return err
+	})
+	return end, wrap("reading the end of the feed of "+string(peer), err)
 }
 
 // collect reads all rows of a query that has its own limit.

@@ -20,7 +20,7 @@ func (o *Office) AddSent(ctx context.Context, m *Message, s *Spool, entry []byte
 	if m.Name.From != o.self {
 		return false, fmt.Errorf("storing sent message %s: %w", m.Name, factError("it is from another authority"))
 	}
-	err = o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		if added, err = o.insertMessage(ctx, t, m, Sent, s); err != nil || !added {
 			return err
 		}
@@ -65,7 +65,7 @@ func (o *Office) TakeIn(ctx context.Context, m *Message, s *Spool, ev *Evidence,
 		return false, fmt.Errorf("taking in message %s: %w", m.Name, factError("it needs exactly the transmission to this authority, with its envelope"))
 	}
 	var refusal error
-	err = o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		refusal = nil
 		added, err = o.insertMessage(ctx, t, m, Received, s)
 		if protocol.CodeOf(err) == protocol.Equivocation {
@@ -135,7 +135,7 @@ func (o *Office) ContestedList(ctx context.Context, limit int) (list []Contested
 // ContentAccessTracking, nil if the office does not issue it) is stored too;
 // later openings only write their journal entry. ErrNotFound.
 func (o *Office) SetOpened(ctx context.Context, n Name, ev *Evidence, entry []byte) (first bool, err error) {
-	err = o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		changed, err := t.exec(ctx, `UPDATE transmission SET opened_us = $4 WHERE recipient = $3 AND opened_us IS NULL
 AND message = (SELECT ordinal FROM message WHERE sender = $1 AND parcel = $2 AND direction = 'received')`,
 			n.From, n.Parcel, o.self, t.now.UnixMicro())
@@ -171,7 +171,7 @@ func (o *Office) SetAcknowledged(ctx context.Context, n Name, ev Evidence, entry
 		return false, fmt.Errorf("answering message %s: %w", n, factError(fmt.Sprintf("%s is not an answer", ev.Event)))
 	}
 	k := protocol.Key{From: n.From, Parcel: n.Parcel, To: o.self}
-	err = o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		first = false
 		changed, err := t.exec(ctx, `UPDATE transmission SET acknowledged_us = $4 WHERE recipient = $3 AND acknowledged_us IS NULL
 AND message = (SELECT ordinal FROM message WHERE sender = $1 AND parcel = $2 AND direction = 'received')`,
@@ -208,7 +208,7 @@ AND message = (SELECT ordinal FROM message WHERE sender = $1 AND parcel = $2 AND
 // ContentHandoverFailure, when there is no message) with a journal entry. The
 // same document again is a repeat; another one of the same event is Equivocation.
 func (o *Office) AddEvidence(ctx context.Context, k protocol.Key, ev Evidence, entry []byte) (repeat bool, err error) {
-	err = o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		if repeat, err = o.sign(ctx, t, k, ev); err != nil || repeat {
 			return err
 		}
@@ -223,7 +223,7 @@ func (o *Office) AddEvidence(ctx context.Context, k protocol.Key, ev Evidence, e
 // The same document again is a repeat that may add a missing proof; another one
 // of the same event is Equivocation.
 func (o *Office) Take(ctx context.Context, k protocol.Key, env statement.Signed, ev Evidence) (repeat bool, err error) {
-	err = o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		if repeat, err = putOfficeEvidence(ctx, t, k, ev, false); err != nil {
 			return err
 		}

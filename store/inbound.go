@@ -140,31 +140,73 @@ func (g *Gateway) InboundList(ctx context.Context, f Filter) (list []Inbound, er
 	return list, wrap("listing inbound transmissions", err)
 }
 
-const waitingRows = inboundColumns + ` WHERE keeps = 1 AND recipient = $1 AND state = $2 AND priority_rank = $3 AND ordinal > $4 ORDER BY ordinal LIMIT $5`
+const (
+	waitingRows = `SELECT ordinal, sender, parcel FROM inbound
+WHERE keeps = 1 AND recipient = $1 AND state = $2 AND priority_rank = $3 AND ordinal > $4 ORDER BY ordinal LIMIT $5`
+	waitingRow = inboundColumns + ` WHERE ordinal = $1`
+	// waitingPage is how many names are read at a time.
+	waitingPage = 256
+)
 
 // Waiting returns what waits for an authority's office, that is relayed or
 // consigned and not handed over: urgent ones first, and of one priority those
 // already consigned, because an interrupted office takes up where it stopped,
 // then in the order of arrival. Test parcels are included: the office must
 // take them in to answer them.
-func (g *Gateway) Waiting(ctx context.Context, to protocol.AuthorityID, limit int) (list []Inbound, err error) {
+//
+// Those for which held says true are passed over, by their names alone, so
+// that however many the office cannot finish now, the others come; nil holds
+// nothing.
+func (g *Gateway) Waiting(ctx context.Context, to protocol.AuthorityID, held func(protocol.Key) bool, limit int) (list []Inbound, err error) {
 	if limit <= 0 || limit > MaxPage {
 		limit = MaxPage
 	}
 	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
 		for _, rank := range ranks {
 			for _, state := range []exchange.State{exchange.Consigned, exchange.Relayed} {
-				if len(list) == limit {
-					return nil
-				}
-				rows, err := collect(ctx, t, scanInbound, waitingRows, to, state, rank, 0, limit-len(list))
+				free, err := waitingOrdinals(ctx, t, to, state, rank, held, limit-len(list))
 				if err != nil {
 					return err
 				}
-				list = append(list, rows...)
+				for _, ordinal := range free {
+					rows, err := collect(ctx, t, scanInbound, waitingRow, ordinal)
+					if err != nil {
+						return err
+					}
+					list = append(list, rows...)
+				}
 			}
 		}
 		return nil
 	})
 	return list, wrap("reading what waits for "+string(to), err)
+}
+
+// waitingOrdinals returns the rows of one state and priority that are not held,
+// at most limit.
+func waitingOrdinals(ctx context.Context, t *tx, to protocol.AuthorityID, state exchange.State, rank int, held func(protocol.Key) bool, limit int) (free []int64, err error) {
+	type name struct {
+		ordinal int64
+		key     protocol.Key
+	}
+	for after := int64(0); len(free) < limit; {
+		names, err := collect(ctx, t, func(scan func(...any) error) (name, error) {
+			n := name{key: protocol.Key{To: to}}
+			err := scan(&n.ordinal, &n.key.From, &n.key.Parcel)
+			return n, err
+		}, waitingRows, to, state, rank, after, waitingPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range names {
+			if len(free) < limit && (held == nil || !held(n.key)) {
+				free = append(free, n.ordinal)
+			}
+		}
+		if len(names) < waitingPage {
+			break
+		}
+		after = names[len(names)-1].ordinal
+	}
+	return free, nil
 }

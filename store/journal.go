@@ -74,7 +74,7 @@ func (o *Office) journal(ctx context.Context, t *tx, entry []byte) (JournalEntry
 
 // Append writes one journal entry of its own.
 func (o *Office) Append(ctx context.Context, entry []byte) (e JournalEntry, err error) {
-	err = o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		e, err = o.journal(ctx, t, entry)
 		return err
 	})

@@ -48,11 +48,11 @@ func TestDue(t *testing.T) {
 	k := key(6, prosecution)
 	n.commit(TakeEvidence{Key: k, Evidence: n.foreign(k, evidence.RelayAcceptance)})
 
-	due, err := n.Due(ctx, nodeB, now, 10)
+	due, err := n.Due(ctx, nodeB, now, nil, 10)
 	if got, want := parcels(due, ofOutbound), []string{"3", "4", "2", "1"}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("due: %v, %v; want %v", got, err, want)
 	}
-	due, err = n.Due(ctx, nodeB, now, 2)
+	due, err = n.Due(ctx, nodeB, now, nil, 2)
 	if got, want := parcels(due, ofOutbound), []string{"3", "4"}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("due, two at most: %v, %v; want %v", got, err, want)
 	}
@@ -62,7 +62,7 @@ func TestDue(t *testing.T) {
 	if woken, err := n.Wake(ctx, nodeB, now); err != nil || woken != 1 {
 		t.Errorf("woken: %d, %v; want the one in backoff", woken, err)
 	}
-	if due, _ = n.Due(ctx, nodeB, now, 10); len(due) != 5 {
+	if due, _ = n.Due(ctx, nodeB, now, nil, 10); len(due) != 5 {
 		t.Errorf("after waking %d are due, want 5", len(due))
 	}
 	queues, err := n.Queues(ctx, WithoutTests)
@@ -128,7 +128,7 @@ func TestTestParcelsAreLeftOut(t *testing.T) {
 			t.Errorf("mode %d: queues %+v, %v", mode, q, err)
 		}
 	}
-	if w, _ := n.Waiting(ctx, prosecution, 0); len(w) != 2 {
+	if w, _ := n.Waiting(ctx, prosecution, nil, 0); len(w) != 2 {
 		t.Errorf("waiting for the office: %d, want both", len(w))
 	}
 }
@@ -173,15 +173,15 @@ func TestWaitingOrder(t *testing.T) {
 	}
 	k := key(3, prosecution)
 	n.commit(FileEvidence{Key: k, Evidence: n.evidence(k, evidence.ContentConsignment)}, n.refuse(9))
-	w, err := n.Waiting(t.Context(), prosecution, 10)
+	w, err := n.Waiting(t.Context(), prosecution, nil, 10)
 	if got, want := parcels(w, ofInbound), []string{"2", "4", "3", "1"}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("waiting: %v, %v; want %v", got, err, want)
 	}
 	n.commit(FileEvidence{Key: k, Evidence: n.evidence(k, evidence.ContentHandover)})
-	if w, _ = n.Waiting(t.Context(), prosecution, 1); len(w) != 1 || w[0].Key.Parcel != parcelID(2) {
+	if w, _ = n.Waiting(t.Context(), prosecution, nil, 1); len(w) != 1 || w[0].Key.Parcel != parcelID(2) {
 		t.Errorf("waiting, one at most: %v", w)
 	}
-	if w, _ = n.Waiting(t.Context(), court, 10); len(w) != 0 {
+	if w, _ = n.Waiting(t.Context(), court, nil, 10); len(w) != 0 {
 		t.Errorf("waiting for another authority: %v", w)
 	}
 }

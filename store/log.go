@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"comity/crypto/merkle"
+	"comity/protocol"
 	"comity/protocol/statement"
 )
 
@@ -199,7 +200,7 @@ func groups(columns, n int) string {
 
 // proofOf makes the proof of a committed leaf under the checkpoint of its own
 // commit (R-LOG-3): the same bytes every time.
-func proofOf(ctx context.Context, t *tx, leaf int64) ([]byte, error) {
+func proofOf(ctx context.Context, t *tx, leaf int64) ([]byte, statement.Ref, error) {
 	var salt []byte
 	var document, signature digest
 	var size int64
@@ -214,12 +215,12 @@ FROM log_leaf l JOIN checkpoint c ON c.size = l.checkpoint_size WHERE l.leaf = $
 		path, err = merkle.Prove(size, leaf, &hashes{ctx: ctx, t: t})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("proving leaf %d: %w", leaf, err)
+		return nil, statement.Ref{}, fmt.Errorf("proving leaf %d: %w", leaf, err)
 	}
 	return merkle.Proof{
 		Index: leaf, Hashes: path, Checkpoint: []byte(note),
 		Salt: [merkle.SaltSize]byte(salt), Document: document, Signature: signature,
-	}.Marshal(), nil
+	}.Marshal(), statement.Ref{Document: protocol.Digest(document), Signature: protocol.Digest(signature)}, nil
 }
 
 // Size returns how many leaves the log has.
@@ -273,5 +274,5 @@ func wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", doing, integrity(err))
 }

@@ -166,10 +166,10 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for i := range 40 {
 				ctx := context.Background()
-				if _, err := n.Waiting(ctx, prosecution, 10); err != nil {
+				if _, err := n.Waiting(ctx, prosecution, nil, 10); err != nil {
 					t.Error(err)
 				}
-				if _, err := n.Due(ctx, nodeB, n.clock.now(), 10); err != nil {
+				if _, err := n.Due(ctx, nodeB, n.clock.now(), nil, 10); err != nil {
 					t.Error(err)
 				}
 				if list, err := n.Evidence(ctx, key(i%12, prosecution)); err != nil {

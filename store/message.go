@@ -310,7 +310,7 @@ func (o *Office) Slip(ctx context.Context, n Name) (slip []byte, err error) {
 // key, or destroys it when slip is nil (erasure), with a journal entry in the
 // same transaction. ErrNotFound.
 func (o *Office) SetSlip(ctx context.Context, n Name, slip, entry []byte) error {
-	err := o.v.write(ctx, func(ctx context.Context, t *tx) error {
+	err := o.writes.write(ctx, func(ctx context.Context, t *tx) error {
 		var value any
 		if slip != nil {
 			value = slip

@@ -11,8 +11,9 @@ import (
 
 // Office is the store of one authority's office. It is safe for concurrent use.
 type Office struct {
-	v    *vault
-	self protocol.AuthorityID
+	v      *vault
+	writes *group
+	self   protocol.AuthorityID
 }
 
 var officeKind = kind{
@@ -53,7 +54,7 @@ func OpenOffice(ctx context.Context, c Config, self protocol.AuthorityID) (*Offi
 		v.close()
 		return nil, fmt.Errorf("opening the office database: %w", err)
 	}
-	return &Office{v: v, self: self}, nil
+	return &Office{v: v, writes: &group{d: v.database}, self: self}, nil
 }
 
 // Close waits for running transactions and closes the database.

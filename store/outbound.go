@@ -197,15 +197,23 @@ func scanOutbound(scan func(...any) error) (o Outbound, err error) {
 var ranks = []int{protocol.Emergency.Rank(), protocol.Urgent.Rank(), protocol.Routine.Rank()}
 
 const (
-	dueRows  = outboundColumns + ` WHERE o.peer = $1 AND o.priority_rank = $2 AND o.next_us <= $3 ORDER BY o.next_us LIMIT $4`
+	dueRows = `SELECT ordinal, sender, parcel, recipient FROM outbound
+WHERE peer = $1 AND priority_rank = $2 AND next_us <= $3 ORDER BY next_us LIMIT $4`
+	dueRow   = outboundColumns + ` WHERE o.ordinal = $1`
 	firstDue = `SELECT min(next_us) FROM outbound WHERE peer = $1 AND priority_rank = $2 AND next_us IS NOT NULL`
 )
 
 // Due returns the peer's outbound rows whose Next has come, urgent ones first,
-// then the longest waiting.
-func (g *Gateway) Due(ctx context.Context, peer protocol.NodeID, now time.Time, limit int) ([]Outbound, error) {
+// then the longest waiting. Those in busy are passed over by their names alone:
+// a delivery under way leaves its row due, and its envelope need not be read
+// again for that.
+func (g *Gateway) Due(ctx context.Context, peer protocol.NodeID, now time.Time, busy map[protocol.Key]bool, limit int) ([]Outbound, error) {
 	if limit <= 0 || limit > MaxPage {
 		limit = MaxPage
+	}
+	type name struct {
+		ordinal int64
+		key     protocol.Key
 	}
 	var due []Outbound
 	err := g.v.read(ctx, func(ctx context.Context, t *tx) error {
@@ -215,11 +223,23 @@ func (g *Gateway) Due(ctx context.Context, peer protocol.NodeID, now time.Time, 
 			if len(due) == limit {
 				return nil
 			}
-			rows, err := collect(ctx, t, scanOutbound, dueRows, peer, rank, now.UnixMicro(), limit-len(due))
+			names, err := collect(ctx, t, func(scan func(...any) error) (n name, err error) {
+				err = scan(&n.ordinal, &n.key.From, &n.key.Parcel, &n.key.To)
+				return n, err
+			}, dueRows, peer, rank, now.UnixMicro(), limit-len(due)+len(busy))
 			if err != nil {
 				return err
 			}
-			due = append(due, rows...)
+			for _, n := range names {
+				if len(due) == limit || busy[n.key] {
+					continue
+				}
+				rows, err := collect(ctx, t, scanOutbound, dueRow, n.ordinal)
+				if err != nil {
+					return err
+				}
+				due = append(due, rows...)
+			}
 		}
 		return nil
 	})

@@ -145,6 +145,16 @@ func (g *Gateway) SetFeedCursor(ctx context.Context, peer protocol.NodeID, curso
 	return wrap("storing the feed cursor of "+string(peer), err)
 }
 
+// RewindFeed makes this node read a peer's feed again from its beginning, which
+// is idempotent. It is for a peer whose feed ends before the cursor.
+func (g *Gateway) RewindFeed(ctx context.Context, peer protocol.NodeID) error {
+	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE peer SET feed_cursor = 0 WHERE node = $1`, peer)
+		return err
+	})
+	return wrap("rewinding the feed cursor of "+string(peer), err)
+}
+
 // PeerCheckpoint returns the newest checkpoint of a peer's log that this node
 // has verified, and its note; a zero one and nil before the first.
 func (g *Gateway) PeerCheckpoint(ctx context.Context, peer protocol.NodeID) (c merkle.Checkpoint, note []byte, err error) {

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net/url"
 
 	"github.com/pressly/goose/v3"
@@ -69,6 +70,19 @@ func isConstraint(err error) bool {
 		return true
 	}
 	return false
+}
+
+// integrity marks the engine's own word that a file is damaged or is no
+// database, so that callers see one kind of error.
+func integrity(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && !errors.Is(err, ErrIntegrity) {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			return fmt.Errorf("%w: %w", ErrIntegrity, err)
+		}
+	}
+	return err
 }
 
 // IsFull reports whether err says that the disk or the database is full.

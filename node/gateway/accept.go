@@ -143,26 +143,40 @@ func (g *Gateway) receive(o *offer, body *patientBody, spool *store.Spool) error
 	if _, err := spool.Write(head); err != nil {
 		return err
 	}
-	buf := make([]byte, min(pieceSize, o.env.Sealed.Size-spool.Size()+1))
+	left := o.env.Sealed.Size - int64(len(head))
+	p := newPipeline(spool, left+1)
 	for {
 		// R-ENV-8: a body that trickles in does not outlive its envelope.
 		if !g.Now().Before(o.env.Expires.Time) {
-			return protocol.Refuse(protocol.Expired, "the parcel expired at %s, before its last byte arrived", o.env.Expires)
+			err = protocol.Refuse(protocol.Expired, "the parcel expired at %s, before its last byte arrived", o.env.Expires)
+			if doubt := g.certain(); doubt != nil {
+				err = doubt
+			}
+			break
 		}
-		n, err := body.Read(buf)
-		if spool.Size()+int64(n) > o.env.Sealed.Size {
-			return protocol.Refuse(protocol.SizeMismatch, "more than the announced %d bytes", o.env.Sealed.Size)
+		buf, failed := p.buffer()
+		if err = failed; err != nil {
+			break
 		}
-		if _, werr := spool.Write(buf[:n]); werr != nil {
-			return werr
+		n, rerr := body.fill(buf)
+		if left -= int64(n); left < 0 {
+			err = protocol.Refuse(protocol.SizeMismatch, "more than the announced %d bytes", o.env.Sealed.Size)
+			break
 		}
-		switch {
-		case errors.Is(err, io.EOF) && spool.Size() == o.env.Sealed.Size:
-			return nil
-		case err != nil:
-			return errBrokeOff
+		p.write(buf[:n])
+		if errors.Is(rerr, io.EOF) && left == 0 {
+			break
+		}
+		if rerr != nil {
+			err = errBrokeOff
+			break
 		}
 	}
+	// First of all: the spool belongs to the pipeline until it has stopped.
+	if werr := p.close(); err == nil {
+		err = werr
+	}
+	return err
 }
 
 // readHeader reads until the header of the sealed bytes is whole and inspects
@@ -191,19 +205,39 @@ func readHeader(body io.Reader, sealed envelope.Sealed) ([]byte, error) {
 
 // patientBody reads a body and gives each piece a bounded time.
 type patientBody struct {
-	body    io.Reader
-	control *http.ResponseController
-	over    atomic.Bool
+	body     io.Reader
+	control  *http.ResponseController
+	extended time.Time // when the deadline was last set
+	over     atomic.Bool
 }
 
+// extendEvery is how often the deadline of a body that flows is moved: setting
+// it for each packet would cost more than reading the packet.
+const extendEvery = time.Second
+
 func (b *patientBody) Read(p []byte) (int, error) {
-	if err := b.control.SetReadDeadline(time.Now().Add(protocol.MaxIdleBody)); err != nil {
-		return 0, err
+	if now := time.Now(); now.Sub(b.extended) >= extendEvery {
+		if err := b.control.SetReadDeadline(now.Add(protocol.MaxIdleBody)); err != nil {
+			return 0, err
+		}
+		b.extended = now
 	}
 	if b.over.Load() { // after the deadline was set, so that cut always wins
 		return 0, errBrokeOff
 	}
 	return b.body.Read(p)
+}
+
+// fill reads until p is full or a second has passed, so that a fast body, which
+// comes in packets, is written in large pieces, and a slow one is looked at now
+// and then. Unlike io.ReadFull it returns io.EOF together with the last bytes.
+func (b *patientBody) fill(p []byte) (n int, err error) {
+	for began := time.Now(); n < len(p) && err == nil && (n == 0 || b.extended.Sub(began) < extendEvery); {
+		var m int
+		m, err = b.Read(p[n:])
+		n += m
+	}
+	return n, err
 }
 
 // cut ends a read under way and all later ones.

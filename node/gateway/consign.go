@@ -12,15 +12,13 @@ import (
 	"comity/store"
 )
 
-// maxConsign is how many parcels one call hands to an office.
-const maxConsign = 64
-
 // Consign hands what waits for an authority to the office that authenticated
 // with consigneeKey: it issues ContentConsignment for each parcel that has none
-// and returns all that the office has not yet answered, urgent ones first, at
-// most a few dozen at a time.
-func (g *Gateway) Consign(ctx context.Context, to protocol.AuthorityID, consigneeKey protocol.Digest) ([]exchange.Consignment, error) {
-	rows, err := g.Store.Waiting(ctx, to, maxConsign)
+// and returns what the office has not yet answered, urgent ones first, at most
+// limit. What held names is passed over without being read: the office has it at
+// work, or tries it again later, and it must not stand in the way of the others.
+func (g *Gateway) Consign(ctx context.Context, to protocol.AuthorityID, consigneeKey protocol.Digest, held func(protocol.Key) bool, limit int) ([]exchange.Consignment, error) {
+	rows, err := g.Store.Waiting(ctx, to, held, limit)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}

@@ -7,12 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"sync"
 	"time"
 
-	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
@@ -26,96 +24,68 @@ const (
 	// overtake is the largest body that leaves together with its envelope, so
 	// that a small parcel costs one round trip. A larger one waits for the answer.
 	overtake = 256 << 10
+	// gatherDue lets what is submitted and what ends in a burst share one look at
+	// the queue. A parcel that finds the link idle does not wait for it.
+	gatherDue = 2 * time.Millisecond
 	// maxSleep bounds the sleep of a delivery loop, in case the wall clock jumps.
 	maxSleep = time.Minute
 )
 
 // deliver is the loop that empties the peer's queue, urgent parcels first. Each
-// peer has its own: one that is down delays no other (R-XCH-6).
+// peer has its own: one that is down delays no other (R-XCH-6). It never reads
+// more than it can begin, so that an urgent parcel waits for no others that were
+// read before it.
 func (l *link) deliver(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	slots := make(chan struct{}, deliverAtOnce)
-	flying := &keySet{keys: map[protocol.Key]bool{}}
+	flying := newFlight()
 	for ctx.Err() == nil {
-		rung := l.due.wait()
+		rung, ended := l.due.wait(), flying.ended.wait()
 		// Taken before the query: a row whose delivery ends between the two is
-		// stale here, and its end rings.
+		// stale here, and is not taken for one that is still to be begun.
 		busy := flying.snapshot()
-		rows, err := l.g.Store.Due(ctx, l.peer, l.g.Now(), 2*deliverAtOnce)
-		if err != nil {
-			l.logger().Error("cannot read the queue", "error", err)
-		}
-		started := 0
-		for _, row := range flying.add(rows, busy) {
-			started++
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				return
+		free := deliverAtOnce - len(busy)
+		var rows []store.Outbound
+		if free > 0 {
+			var err error
+			if rows, err = l.g.Store.Due(ctx, l.peer, l.g.Now(), busy, free); err != nil {
+				l.logger().Error("cannot read the queue", "error", err)
 			}
+		}
+		for _, row := range rows {
+			flying.add(row.Key)
 			wg.Go(func() {
-				defer func() { flying.remove(row.Key); <-slots; l.wake() }()
+				defer flying.remove(row.Key)
 				l.step(ctx, row)
 			})
 		}
-		if started > 0 {
-			continue // there may be more behind them
+		if len(rows) < free && len(busy)+len(rows) > 0 {
+			ended = flying.landed() // all that was due is under way: a free place serves nothing
 		}
-		l.sleep(ctx, rung, flying.empty())
+		l.sleep(ctx, rung, ended, len(busy)+len(rows) == 0)
+		if !flying.empty() {
+			pause(ctx, gatherDue)
+		}
 	}
 }
 
-// sleep waits until something may be due. While deliveries fly, their end rings.
-func (l *link) sleep(ctx context.Context, rung <-chan struct{}, idle bool) {
+// sleep waits until something may be due, or a delivery has ended. Only an idle
+// link asks when the next row falls due: those under way are due themselves.
+func (l *link) sleep(ctx context.Context, rung, ended <-chan struct{}, idle bool) {
 	wait := maxSleep
-	if next, err := l.g.Store.NextDue(ctx, l.peer); err == nil && !next.IsZero() && idle {
-		wait = min(max(next.Sub(l.g.Now()), time.Millisecond), maxSleep)
+	if idle {
+		if next, err := l.g.Store.NextDue(ctx, l.peer); err == nil && !next.IsZero() {
+			wait = min(max(next.Sub(l.g.Now()), time.Millisecond), maxSleep)
+		}
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-rung:
+	case <-ended:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-}
-
-// keySet is the transmissions under way.
-type keySet struct {
-	mu   sync.Mutex
-	keys map[protocol.Key]bool // guarded by mu
-}
-
-func (s *keySet) snapshot() map[protocol.Key]bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.keys)
-}
-
-// add returns the rows that are neither under way nor busy and marks them.
-func (s *keySet) add(rows []store.Outbound, busy map[protocol.Key]bool) (fresh []store.Outbound) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range rows {
-		if !s.keys[r.Key] && !busy[r.Key] {
-			s.keys[r.Key] = true
-			fresh = append(fresh, r)
-		}
-	}
-	return fresh
-}
-
-func (s *keySet) remove(k protocol.Key) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.keys, k)
-}
-
-func (s *keySet) empty() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.keys) == 0
 }
 
 // step asks the state machine what to do with one due row, and does it.
@@ -184,7 +154,10 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 		if !ok {
 			continue
 		}
-		err := l.fail(ctx, row, f)
+		err := l.g.certain()
+		if err == nil {
+			err = l.fail(ctx, row, f)
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -234,16 +207,11 @@ func (l *link) offerBody(ctx context.Context, row store.Outbound) ([]byte, error
 	if p, ok := l.g.offers.get(row.Key); ok {
 		return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, p})
 	}
-	all, err := l.g.Store.Evidence(ctx, row.Key)
+	ev, err := l.g.Store.EvidenceOf(ctx, row.Key, evidence.SubmissionAcceptance)
 	if err != nil {
 		return nil, err
 	}
-	for _, ev := range all {
-		if ev.Event == evidence.SubmissionAcceptance {
-			return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, ev.Packet})
-		}
-	}
-	return nil, fmt.Errorf("no SubmissionAcceptance is stored for %s", row.Key)
+	return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, ev.Packet})
 }
 
 // sendInTurn waits for the answer to the envelope before it sends the bytes.
@@ -320,6 +288,9 @@ func (l *link) askStatus(ctx context.Context, row store.Outbound) error {
 		_, actions := row.Outgoing().Step(exchange.StatusNone{}, l.g.Now(), 0)
 		for _, a := range actions {
 			if f, ok := a.(exchange.Fail); ok {
+				if err := l.g.certain(); err != nil {
+					return err
+				}
 				return l.fail(ctx, row, f)
 			}
 		}

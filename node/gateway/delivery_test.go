@@ -82,7 +82,8 @@ func TestAPeerThatNeverComesEndsInFailure(t *testing.T) {
 	if _, ok := a.events(first)[evidence.RelayFailure]; ok {
 		t.Fatal("failed before the end")
 	}
-	clock.forward(time.Hour + protocol.MaxSkew + time.Minute)
+	clock.forward(time.Hour + protocol.MaxSkew + exchange.FailGrace + time.Minute)
+	a.restart() // a running node would not believe the jump
 	later := newLetter(central, 100, b, prosecution)
 	later.Expires = protocol.At(clock.now().Add(time.Hour))
 	a.submit(later) // wakes the queue

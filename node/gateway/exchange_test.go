@@ -20,7 +20,7 @@ func TestAParcelCrossesAndAllEvidenceReturns(t *testing.T) {
 		l := newLetter(central, size, b.party, prosecution, court)
 		for _, r := range a.submit(l) {
 			b.await(r.Key, evidence.RelayAcceptance)
-			waiting, err := b.Consign(t.Context(), r.Key.To, digest("the office's TLS key"))
+			waiting, err := b.Consign(t.Context(), r.Key.To, digest("the office's TLS key"), nil, 64)
 			if err != nil || len(waiting) != 1 || waiting[0].Key != r.Key {
 				t.Fatalf("%s: consigned %v, %v", name, waiting, err)
 			}
@@ -60,7 +60,7 @@ func TestAParcelCrossesAndAllEvidenceReturns(t *testing.T) {
 			if diff := cmp.Diff(r.Evidence, sent.Packet); diff != "" {
 				t.Errorf("%s: SubmissionAcceptance: %s", name, diff)
 			}
-			if waiting, err := b.Consign(t.Context(), r.Key.To, digest("the office's TLS key")); err != nil || len(waiting) != 0 {
+			if waiting, err := b.Consign(t.Context(), r.Key.To, digest("the office's TLS key"), nil, 64); err != nil || len(waiting) != 0 {
 				t.Errorf("%s: still waiting after handover: %v, %v", name, waiting, err)
 			}
 		}

@@ -24,6 +24,9 @@ type feedPage struct {
 }
 
 const (
+	// maxPush is how many evidences one push carries: a peer may have several
+	// pushes open at once, and each is held whole.
+	maxPush = 8
 	// followPause is how long a node waits after a failed poll, at first;
 	// doubled up to followPauseMax.
 	followPause    = time.Second
@@ -53,6 +56,13 @@ func (w *wire) serveFeed(rw http.ResponseWriter, r *http.Request, l *link) {
 		return
 	}
 	l.notePoll(after)
+	if end, err := g.Store.FeedEnd(r.Context(), l.peer); err != nil {
+		g.answerError(rw, r, l.peer, http.StatusServiceUnavailable, err)
+		return
+	} else if after > end {
+		answerProblem(rw, http.StatusConflict, "", "the feed ends before this position: read it again from 0")
+		return
+	}
 	timer := time.NewTimer(time.Duration(min(seconds, int64(protocol.MaxFeedWait/time.Second))) * time.Second)
 	defer timer.Stop()
 	for last := false; ; {
@@ -98,12 +108,12 @@ func (g *Gateway) answerPage(w http.ResponseWriter, r *http.Request, peer protoc
 // servePush takes evidence that a peer hands over by itself (R-WIRE-7).
 func (g *Gateway) servePush(w http.ResponseWriter, r *http.Request, l *link) {
 	peer := l.peer
-	body, err := readBody(w, r, maxAnswer)
+	body, err := readBody(w, r, maxPush*protocol.MaxPacket)
 	if err != nil {
 		g.answerError(w, r, peer, http.StatusBadRequest, err)
 		return
 	}
-	packets, err := statement.DecodePackets(body, maxAnswer, protocol.MaxFeedPage)
+	packets, err := statement.DecodePackets(body, maxPush*protocol.MaxPacket, maxPush)
 	if err == nil {
 		_, err = g.takeForeign(r.Context(), peer, packets)
 	}
@@ -180,6 +190,11 @@ func (l *link) readPage(ctx context.Context) (more bool, err error) {
 	}
 	path := fmt.Sprintf("/v1/evidence?after=%d&wait=%d", after, int(protocol.MaxFeedWait/time.Second))
 	_, data, err := l.call(call, http.MethodGet, path, nil, maxAnswer)
+	var p *problem
+	if errors.As(err, &p) && p.Status == http.StatusConflict && after > 0 {
+		l.raise(fmt.Errorf("its evidence feed ends before %d, up to which it was read: it runs on an older copy of itself", after))
+		return false, l.g.Store.RewindFeed(ctx, l.peer)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -236,7 +251,7 @@ func (l *link) push(ctx context.Context) {
 }
 
 func (l *link) pushPage(ctx context.Context, after int64) (int64, error) {
-	entries, err := l.g.Store.Feed(ctx, l.peer, after, protocol.MaxFeedPage)
+	entries, err := l.g.Store.Feed(ctx, l.peer, after, maxPush)
 	if err != nil || len(entries) == 0 {
 		return after, err
 	}

@@ -59,6 +59,8 @@ type Gateway struct {
 	feeds   *bells[protocol.NodeID]
 	arrived *bells[protocol.AuthorityID]
 
+	clock *clock
+
 	wire atomic.Pointer[wire] // nil unless Run runs
 
 	mu    sync.Mutex
@@ -87,8 +89,12 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		arrived: newBells[protocol.AuthorityID](),
 		links:   map[protocol.NodeID]*link{},
 	}
-	g.seq = newSequencer(c.Store, c.Log, c.Now)
+	g.clock = newClock(c.Now)
+	g.seq = newSequencer(c.Store, c.Log, c.Now, g.clock.steady)
 	if err := g.checkKeys(); err != nil {
+		return nil, err
+	}
+	if err := g.checkStore(ctx); err != nil {
 		return nil, err
 	}
 	records, err := c.Store.Records(ctx)
@@ -130,6 +136,23 @@ func (g *Gateway) checkKeys() error {
 	}
 	if !slices.ContainsFunc(node.TLS, func(p record.Pin) bool { return p.SPKI == spki(g.TLS.Leaf) }) {
 		return errors.New("the TLS key is not one of those in the record of this node")
+	}
+	return nil
+}
+
+// checkStore makes sure that the store is this node's own: over another node's
+// it would sign a second history of that log, and forget the ids that it used.
+func (g *Gateway) checkStore(ctx context.Context) error {
+	note, err := g.Store.Checkpoint(ctx)
+	if err != nil {
+		return fmt.Errorf("read the newest checkpoint: %w", err)
+	}
+	if note == nil {
+		return nil
+	}
+	if _, err := g.Own.LogVerifier().Checkpoint(note); err != nil {
+		return fmt.Errorf("%w: the database belongs to another node or an earlier log: its newest checkpoint is not signed by %s: %v",
+			store.ErrIntegrity, g.Log.Origin(), err)
 	}
 	return nil
 }

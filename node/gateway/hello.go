@@ -125,7 +125,7 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 	wall, now := l.g.Now(), time.Now()
 	offset := h.Time.Sub(wall)
 	l.mu.Lock()
-	l.contact, l.heard, l.offset = wall, now, offset
+	l.contact, l.heard, l.told, l.offset = wall, now, now, offset
 	flush := l.flushed.IsZero() || now.Sub(l.flushed) >= flushEvery
 	if flush {
 		l.flushed = now
@@ -133,12 +133,14 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 	l.mu.Unlock()
 	if offset.Abs() > protocol.MaxSkew {
 		l.logger().Warn("our clocks differ", "skew", offset.Round(time.Second))
+	} else {
+		l.g.clock.believe()
 	}
 	if err := l.g.offered(ctx, l.peer, h); err != nil {
 		l.logger().Error("the peer's record was not adopted", "error", err)
 	}
 	if err := l.noteCheckpoint(ctx, h.Checkpoint); err != nil {
-		l.logger().Error("the peer's log does not hold together", "error", err)
+		l.raise(fmt.Errorf("its log does not hold together: %w", err))
 	}
 	if flush {
 		return l.flush(ctx)
@@ -237,5 +239,24 @@ func (l *link) noteCheckpoint(ctx context.Context, text *string) error {
 	if err != nil {
 		return err
 	}
+	held, _, err := l.g.Store.PeerCheckpoint(ctx, l.peer)
+	if err != nil {
+		return err
+	}
+	if held.Origin == c.Origin && c.Size < held.Size {
+		return fmt.Errorf("it has %d leaves and had %d: the node runs on an older copy of itself", c.Size, held.Size)
+	}
 	return l.g.Store.SetPeerCheckpoint(ctx, l.peer, c, []byte(*text))
+}
+
+// raise remembers an alarm about the peer for the operator to see, until this
+// node restarts. It stops no traffic.
+func (l *link) raise(alarm error) {
+	l.mu.Lock()
+	first := l.alarm == nil
+	l.alarm = alarm
+	l.mu.Unlock()
+	if first {
+		l.logger().Error("something is wrong with a peer: call its operator", "error", alarm)
+	}
 }

@@ -17,6 +17,9 @@ import (
 // issue signs evidence of this node about a transmission. It is worth nothing
 // until its commit, and must not leave the process before.
 func (g *Gateway) issue(env *envelope.Envelope, ref statement.Ref, event evidence.Event, more func(*evidence.Evidence)) (store.Evidence, error) {
+	if err := g.clock.steady(); err != nil {
+		return store.Evidence{}, fmt.Errorf("sign %s for %s: %w", event, env.Key(), err)
+	}
 	now := g.Now()
 	if err := g.Own.NodeKey(g.NodeKey.Digest(), now); err != nil {
 		// Not a refusal of what came in: nobody could verify what we would sign.
@@ -94,6 +97,10 @@ func premature(state *record.State, s statement.Signed, err error) error {
 	}
 	return err
 }
+
+// settles holds the office's events after which the receiving node needs the
+// sealed bytes no longer: the office has its own copy, or has refused them.
+var settles = map[evidence.Event]bool{evidence.ContentHandover: true, evidence.ContentHandoverFailure: true}
 
 // releases holds the events after which the sending node needs the sealed bytes
 // no longer: the recipient's office has them, or nothing will be sent any more.
@@ -183,7 +190,7 @@ func (g *Gateway) File(ctx context.Context, signed statement.Signed) (statement.
 		return statement.Packet{}, err
 	}
 	outcomes, err := g.fileOwn(ctx, row.Peer, store.FileEvidence{
-		Key: ev.TransmissionKey(), Feed: row.Peer, Release: ev.Event == evidence.ContentHandover, // the office has its own copy
+		Key: ev.TransmissionKey(), Feed: row.Peer, Release: settles[ev.Event],
 		Evidence: store.Evidence{Packet: statement.Packet{Signed: signed}, Event: ev.Event, Time: ev.Time.Time},
 	})
 	if err != nil {

@@ -65,6 +65,8 @@ type link struct {
 	heard    time.Time     // guarded by mu; real time of the same
 	flushed  time.Time     // guarded by mu; real time when all was last made due
 	greeted  time.Time     // guarded by mu; real time of our last hello
+	alarm    error         // guarded by mu; what its operator should be called about; nil: nothing
+	told     time.Time     // guarded by mu; real time when the peer last said what time it is
 	polled   time.Time     // guarded by mu; real time when the peer last asked for its feed
 	asked    int64         // guarded by mu; the cursor with which it did
 	offset   time.Duration // guarded by mu; the peer's clock minus ours

@@ -144,6 +144,9 @@ func (g *Gateway) judge(ctx context.Context, o *offer) error {
 	if _, err := exchange.Offer(known, o.signed.Digest()); err != nil {
 		return err
 	}
+	if err := g.clock.steady(); err != nil {
+		return protocol.Refuse(protocol.ClockSkew, "%v", err)
+	}
 	if skew := g.link(o.peer).skew(); skew.Abs() > protocol.MaxSkew {
 		return protocol.Refuse(protocol.ClockSkew, "our clocks differ by %s; nothing is decided until they agree", skew.Round(1e9))
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -58,7 +59,7 @@ func (l *link) describe(p *Peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.Reachable = l.session != nil && l.session.conn.Context().Err() == nil
-	p.LastError = sentence(l.failure)
+	p.LastError = sentence(cmp.Or(l.alarm, l.failure))
 	p.Contact, p.Skew = l.contact, l.offset
 }
 

@@ -21,9 +21,10 @@ const maxUnknown = 3
 // one, so that many parcels share one fsync and one signed checkpoint. It has a
 // goroutine only while there is something to commit.
 type sequencer struct {
-	store *store.Gateway
-	log   *merkle.Signer
-	now   func() time.Time
+	store  *store.Gateway
+	log    *merkle.Signer
+	now    func() time.Time
+	steady func() error // refuses to date anything while the clock is in doubt
 
 	mu     sync.Mutex
 	queue  []*order                // guarded by mu; each order's caller waits, so it is as long as there are callers
@@ -40,8 +41,8 @@ type order struct {
 	done     chan struct{} // closed when outcomes and err are final
 }
 
-func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time) *sequencer {
-	return &sequencer{store: s, log: log, now: now}
+func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time, steady func() error) *sequencer {
+	return &sequencer{store: s, log: log, now: now, steady: steady}
 }
 
 // onFatal has f called on an integrity failure, also on one from before.
@@ -174,5 +175,8 @@ func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 }
 
 func (s *sequencer) sign(size int64, root merkle.Hash) ([]byte, error) {
+	if err := s.steady(); err != nil {
+		return nil, err
+	}
 	return s.log.Checkpoint(size, root, s.now())
 }

@@ -119,24 +119,49 @@ func (t *transfer) write(fields [][2]string, body io.ReaderAt, size int64) error
 	head = append(head, block.Bytes()...)
 	head = quicvarint.Append(head, frameData)
 	head = quicvarint.Append(head, uint64(size))
-	buf := make([]byte, len(head)+int(min(size, pieceSize)))
-	n := copy(buf, head)
-	for at, left := int64(0), size; ; {
-		m, err := body.ReadAt(buf[n:n+int(min(left, int64(len(buf)-n)))], at)
-		if err != nil && (err != io.EOF || int64(m) != left) {
+	// The file is read ahead while the connection takes what was read before.
+	p := newPipeline(patientWriter{t.stream}, int64(len(head))+size+1)
+	err := feed(p, head, body, size)
+	if werr := p.close(); err == nil {
+		err = werr
+	}
+	if err != nil {
+		return err
+	}
+	// All was handed over. A peer that asks to stop just now has answered.
+	t.cut = t.stream.Close()
+	return nil
+}
+
+// feed hands head and then all of body to p.
+func feed(p *pipeline, head []byte, body io.ReaderAt, size int64) error {
+	for at := int64(0); ; {
+		buf, err := p.buffer()
+		if err != nil {
+			return err
+		}
+		n := copy(buf, head)
+		head = head[n:]
+		want := int(min(size-at, int64(len(buf)-n)))
+		m, err := body.ReadAt(buf[n:n+want], at)
+		if err != nil && (!errors.Is(err, io.EOF) || m != want) {
 			return fmt.Errorf("read the body: %w", err)
 		}
-		if err := t.stream.SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
-			return err
-		}
-		if _, err := t.stream.Write(buf[:n+m]); err != nil {
-			return err
-		}
-		at, left, n = at+int64(m), left-int64(m), 0
-		if left == 0 {
-			return t.stream.Close()
+		p.write(buf[:n+m])
+		if at += int64(m); at == size {
+			return nil
 		}
 	}
+}
+
+// patientWriter gives each piece that is written a bounded time.
+type patientWriter struct{ stream *quic.Stream }
+
+func (w patientWriter) Write(p []byte) (int, error) {
+	if err := w.stream.SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
+		return 0, err
+	}
+	return w.stream.Write(p)
 }
 
 // readAnswer reads the final answer on a request stream: HEADERS frames, of

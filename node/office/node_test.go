@@ -156,7 +156,7 @@ func (n *node) receive(signed statement.Signed, body []byte, known ...exchange.A
 	n.arrivals = make(chan struct{})
 }
 
-func (n *node) Consign(_ context.Context, to protocol.AuthorityID, key protocol.Digest) ([]exchange.Consignment, error) {
+func (n *node) Consign(_ context.Context, to protocol.AuthorityID, key protocol.Digest, held func(protocol.Key) bool, limit int) ([]exchange.Consignment, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var waiting []exchange.Consignment
@@ -164,6 +164,9 @@ func (n *node) Consign(_ context.Context, to protocol.AuthorityID, key protocol.
 		r := n.rows[k]
 		c := exchange.Consignment{Key: k, Envelope: r.signed, Parsed: r.env}
 		if k.To != to || r.has(evidence.ContentHandover) || r.has(evidence.ContentHandoverFailure) {
+			continue
+		}
+		if len(waiting) == limit || held != nil && held(k) {
 			continue
 		}
 		if !r.has(evidence.ContentConsignment) {

@@ -44,8 +44,10 @@ type Gateway interface {
 	// Submit queues sealed bytes and returns one receipt per addressee, all
 	// durable. A refusal means that nothing was taken.
 	Submit(context.Context, exchange.Submission, exchange.Sealed) ([]exchange.Receipt, error)
-	// Consign returns parcels that wait for the authority and are not yet handed over.
-	Consign(ctx context.Context, to protocol.AuthorityID, consigneeKey protocol.Digest) ([]exchange.Consignment, error)
+	// Consign returns parcels that wait for the authority and are not yet handed
+	// over, urgent ones first, at most limit, without those that held names; nil
+	// names none. Fewer than limit are all.
+	Consign(ctx context.Context, to protocol.AuthorityID, consigneeKey protocol.Digest, held func(protocol.Key) bool, limit int) ([]exchange.Consignment, error)
 	// Arrivals returns a channel that is closed when something next arrives.
 	Arrivals(to protocol.AuthorityID) <-chan struct{}
 	// Sealed opens the sealed bytes of a parcel that waits.

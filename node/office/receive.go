@@ -2,6 +2,8 @@ package office
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +18,9 @@ const (
 	// maxLargeTaking is how many of them may be large, so that a few huge
 	// parcels never hold up the small ones behind them.
 	maxLargeTaking = 2
-	largeParcel    = 64 << 20
+	// maxQueue is how many more are consigned ahead, so that many share a commit.
+	maxQueue    = 64
+	largeParcel = 64 << 20
 )
 
 // Taking is a parcel whose verification is under way.
@@ -71,17 +75,22 @@ func (o *Office) end(t *taking) {
 // receiver is the state of one run of receive; its goroutine alone uses it.
 type receiver struct {
 	*Office
-	queue   []exchange.Consignment
-	busy    map[protocol.Key]bool // at work; true for a large one
+	queue   []exchange.Consignment // consigned and not begun, urgent ones first
+	queued  map[protocol.Key]bool  // those in queue
+	busy    map[protocol.Key]bool  // at work; true for a large one
 	large   int
+	more    bool // the gateway may have more than it was asked for
 	later   map[protocol.Key]pause
 	results chan result
 }
 
-// pause is when a parcel that could not be taken in is tried again.
+// pause is when a parcel that was at work is tried again, if it still waits.
 type pause struct {
 	attempts int
-	until    time.Time // zero while it is in the queue or at work
+	until    time.Time
+	// taken says that it was taken in. Should the gateway still list it, it is
+	// filed again, but not at full speed, and nobody waits for that.
+	taken bool
 }
 
 type result struct {
@@ -91,7 +100,10 @@ type result struct {
 
 // receive asks the gateway for what waits and has it taken in by a few at once.
 func (o *Office) receive(ctx context.Context) error {
-	r := &receiver{Office: o, busy: map[protocol.Key]bool{}, later: map[protocol.Key]pause{}, results: make(chan result, maxTaking)}
+	r := &receiver{
+		Office: o, queued: map[protocol.Key]bool{}, busy: map[protocol.Key]bool{}, later: map[protocol.Key]pause{},
+		results: make(chan result, maxTaking),
+	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	failures := 0
@@ -119,25 +131,32 @@ func (o *Office) receive(ctx context.Context) error {
 	return nil
 }
 
-// ask fills the queue with what waits, is not at work and not paused.
+// ask adds to the queue what waits, is not here already and not paused.
 func (r *receiver) ask(ctx context.Context) error {
-	waiting, err := r.gateway.Consign(ctx, r.authority, r.consignee)
+	limit := maxQueue - len(r.queue)
+	now := time.Now()
+	waiting, err := r.gateway.Consign(ctx, r.authority, r.consignee, func(k protocol.Key) bool {
+		_, busy := r.busy[k]
+		return busy || r.queued[k] || now.Before(r.later[k].until)
+	}, limit)
 	if err != nil {
 		return err
 	}
-	r.queue = r.queue[:0]
-	now, later := time.Now(), map[protocol.Key]pause{}
 	for _, c := range waiting {
-		p := r.later[c.Key]
-		if _, busy := r.busy[c.Key]; !busy && !now.Before(p.until) {
-			r.queue = append(r.queue, c)
-			p.until = time.Time{}
-		}
-		if p.attempts > 0 {
-			later[c.Key] = p
-		}
+		r.queued[c.Key] = true
 	}
-	r.later = later // without those that no longer wait
+	r.queue = append(r.queue, waiting...)
+	slices.SortStableFunc(r.queue, func(a, b exchange.Consignment) int {
+		return a.Parsed.Priority.Rank() - b.Parsed.Priority.Rank()
+	})
+	if r.more = len(waiting) == limit; r.more {
+		return nil
+	}
+	// That was all: what was due and did not come no longer waits.
+	maps.DeleteFunc(r.later, func(k protocol.Key, p pause) bool {
+		_, busy := r.busy[k]
+		return !busy && !r.queued[k] && !now.Before(p.until)
+	})
 	return nil
 }
 
@@ -150,6 +169,7 @@ func (r *receiver) start(ctx context.Context, wg *sync.WaitGroup) {
 			rest = append(rest, c)
 			continue
 		}
+		delete(r.queued, c.Key)
 		r.busy[c.Key] = large
 		if large {
 			r.large++
@@ -163,17 +183,20 @@ func (r *receiver) start(ctx context.Context, wg *sync.WaitGroup) {
 			})}
 		})
 	}
+	clear(r.queue[len(rest):]) // so that the memory of what was begun is given back
 	r.queue = rest
 }
 
 // wait sleeps until there is something to do: again says that the queue goes
-// on, otherwise the gateway is to be asked again. most bounds the wait; negative
-// means no bound.
+// on, otherwise the gateway is to be asked again. most bounds the wait after a
+// failed question; negative means no bound.
 func (r *receiver) wait(ctx context.Context, arrived <-chan struct{}, most time.Duration) (again bool, err error) {
-	for _, p := range r.later {
-		if d := max(time.Until(p.until), 0); !p.until.IsZero() && (most < 0 || d < most) {
-			most = d
-		}
+	if len(r.busy) >= maxTaking || len(r.queue) >= maxQueue {
+		// Nothing more could be begun. What arrives meanwhile is asked for at
+		// once, and so is consigned in one commit.
+		arrived, most = nil, -1
+	} else if most < 0 {
+		most = r.nextPause()
 	}
 	var alarm <-chan time.Time
 	if most >= 0 {
@@ -186,20 +209,33 @@ func (r *receiver) wait(ctx context.Context, arrived <-chan struct{}, most time.
 	case <-arrived:
 	case <-alarm:
 	case done := <-r.results:
-		return len(r.queue) > 0, r.finish(ctx, done)
+		return len(r.queue) > 0 || !r.more, r.finish(ctx, done)
 	}
 	return false, nil
 }
 
-// finish notes what became of one parcel. One that was taken in is paused too:
-// should the gateway still list it, it is filed again, but not at full speed.
+// nextPause is how long until a paused parcel is due; negative without one.
+func (r *receiver) nextPause() time.Duration {
+	next := time.Duration(-1)
+	for k, p := range r.later {
+		if _, busy := r.busy[k]; busy || p.taken || r.queued[k] {
+			continue
+		}
+		if d := max(time.Until(p.until), 0); next < 0 || d < next {
+			next = d
+		}
+	}
+	return next
+}
+
+// finish notes what became of one parcel.
 func (r *receiver) finish(ctx context.Context, done result) error {
 	if r.busy[done.key] {
 		r.large--
 	}
 	delete(r.busy, done.key)
 	p := r.later[done.key]
-	r.later[done.key] = pause{p.attempts + 1, time.Now().Add(backoff(p.attempts))}
+	r.later[done.key] = pause{p.attempts + 1, time.Now().Add(backoff(p.attempts)), done.err == nil}
 	switch {
 	case broken(done.err):
 		return done.err

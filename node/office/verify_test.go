@@ -195,7 +195,7 @@ func TestVerify(t *testing.T) {
 			if _, err := w.office(prosecution).Message(t.Context(), nameOf(k)); errors.Is(err, store.ErrNotFound) != (c.want != "") {
 				t.Errorf("asked for the message, got %v", err)
 			}
-			if waiting, err := w.nodes["xb"].Consign(t.Context(), prosecution, protocol.Digest{1}); err != nil || len(waiting) > 0 {
+			if waiting, err := w.nodes["xb"].Consign(t.Context(), prosecution, protocol.Digest{1}, nil, 64); err != nil || len(waiting) > 0 {
 				t.Errorf("%d parcels still wait, %v", len(waiting), err)
 			}
 		})

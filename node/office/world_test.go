@@ -219,7 +219,7 @@ func (w *world) config(s *state, db *store.Office) Config {
 func (w *world) takeAll(a protocol.AuthorityID) error {
 	w.t.Helper()
 	o := w.office(a)
-	waiting, err := o.gateway.Consign(w.t.Context(), a, o.consignee)
+	waiting, err := o.gateway.Consign(w.t.Context(), a, o.consignee, nil, maxQueue)
 	if err != nil {
 		w.t.Fatal(err)
 	}

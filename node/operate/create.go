@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -56,13 +57,7 @@ func Create(ctx context.Context, p Plan) (*record.State, error) {
 		return nil, err
 	}
 	p.Now = p.Now.Truncate(time.Second) // OpenPGP has whole seconds, and the record's windows lie inside the keys' own
-	if entries, err := os.ReadDir(p.Dir); err == nil && len(entries) > 0 {
-		return nil, fmt.Errorf("create %s: the directory is not empty", p.Dir)
-	}
-	if err := os.MkdirAll(filepath.Dir(p.Dir), 0o700); err != nil {
-		return nil, err
-	}
-	work, err := os.MkdirTemp(filepath.Dir(p.Dir), ".comity-init-*")
+	work, err := workplace(p.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +67,62 @@ func Create(ctx context.Context, p Plan) (*record.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", p.Dir, err)
 	}
-	if err := os.Rename(work, p.Dir); err != nil {
+	if err := install(work, p.Dir); err != nil {
 		return nil, fmt.Errorf("create %s: %w", p.Dir, err)
 	}
-	return state, keys.SyncDir(filepath.Dir(p.Dir))
+	return state, nil
+}
+
+// workplace makes a temporary directory: inside the wanted one when that exists
+// and is empty, because its owner may have no right to the one above; otherwise
+// beside it.
+func workplace(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case err == nil && len(entries) > 0:
+		return "", fmt.Errorf("create %s: the directory is not empty", dir)
+	case err == nil:
+		if err := keys.MkdirPrivate(dir); err != nil {
+			return "", err
+		}
+		return os.MkdirTemp(dir, ".init-*")
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("create %s: %w", dir, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return "", fmt.Errorf("create %s: %w", dir, err)
+	}
+	return os.MkdirTemp(filepath.Dir(dir), ".comity-init-*")
+}
+
+// install gives the finished work its place. The configuration moves last:
+// without it nobody takes the directory for a node.
+func install(work, dir string) error {
+	if filepath.Dir(work) != filepath.Clean(dir) {
+		if err := os.Rename(work, dir); err != nil {
+			return err
+		}
+		return keys.SyncDir(filepath.Dir(dir))
+	}
+	entries, err := os.ReadDir(work)
+	if err != nil {
+		return err
+	}
+	config := filepath.Base(Layout{work}.Config())
+	for _, e := range entries {
+		if e.Name() != config {
+			if err := os.Rename(filepath.Join(work, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	if err := keys.SyncDir(dir); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(work, config), filepath.Join(dir, config)); err != nil {
+		return err
+	}
+	return keys.SyncDir(dir)
 }
 
 func (p Plan) validate() error {

@@ -72,6 +72,9 @@ func Open(ctx context.Context, dir string, o Options) (_ *Node, err error) {
 	} else if err != nil {
 		return nil, err
 	}
+	if err := keys.MkdirPrivate(dir); err != nil { // it exists: this only looks at its mode
+		return nil, err
+	}
 	if n.lock, err = TakeLock(n.Layout); err != nil {
 		return nil, err
 	}

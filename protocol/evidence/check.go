@@ -160,6 +160,9 @@ func (e *Evidence) About(env *envelope.Envelope, ref statement.Ref) error {
 		differs = "the test mark"
 	case e.Sealed != env.Sealed.Digest:
 		differs = "the digest of the sealed bytes"
+	case e.Time.Before(env.Created.Add(-protocol.MaxSkew)):
+		// A peer that dates its acceptance back could undo a RelayFailure.
+		return refuse("%s for %s is dated %s, before its envelope of %s", e.Event, env.Key(), e.Time, env.Created)
 	default:
 		return nil
 	}

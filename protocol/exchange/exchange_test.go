@@ -43,7 +43,7 @@ func TestFailureOnlyAfterExpirySkewAndQuery(t *testing.T) {
 		{"before expiry", true, Due{}, end.Add(-time.Second), []Action{Deliver{}}},
 		{"between expiry and skew", true, Due{}, end.Add(time.Second), nil},
 		{"after skew: ask first", true, Due{}, end.Add(protocol.MaxSkew + time.Second), []Action{AskStatus{}}},
-		{"never offered: nobody to ask", false, Due{}, end.Add(protocol.MaxSkew + time.Second), []Action{queued().fail(protocol.PeerUnreachable)}},
+		{"never offered: ask all the same", false, Due{}, end.Add(protocol.MaxSkew + time.Second), []Action{AskStatus{}}},
 		{"asked, holds none", true, StatusNone{}, end.Add(protocol.MaxSkew + time.Second), []Action{queued().fail(protocol.NotAccepted)}},
 		{"asked too early", true, StatusNone{}, end.Add(-time.Hour), nil},
 		{"silent peer, within grace", true, Unreachable{}, end.Add(protocol.MaxSkew + time.Minute), nil},

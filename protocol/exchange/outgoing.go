@@ -96,9 +96,9 @@ func (o Outgoing) Step(e Event, now time.Time, random float64) (Outgoing, []Acti
 			// yes to nothing new, but evidence may be on its way: wait.
 			o.Next = o.Expires.Add(protocol.MaxSkew + time.Second)
 			return o, nil
-		case !o.Offered:
-			return o, []Action{o.fail(protocol.PeerUnreachable)}
 		default:
+			// Asked also when the envelope was never offered: whoever can be
+			// reached and agrees about the time makes the failure certain.
 			return o, []Action{AskStatus{}}
 		}
 	case Unreachable:
@@ -133,7 +133,7 @@ func (o Outgoing) learn(l Learned) Outgoing {
 }
 
 func (o Outgoing) fail(code protocol.Code) Fail {
-	text := "the peer could not be reached until the parcel expired"
+	text := "the peer could not be reached after the parcel had expired, and no acceptance had come before"
 	if code == protocol.NotAccepted {
 		text = "the peer was asked and holds no acceptance of this parcel"
 	}

@@ -3,10 +3,11 @@ package statement
 import (
 	"encoding"
 	"fmt"
+	"maps"
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"comity/protocol"
 )
@@ -73,23 +74,31 @@ var (
 // known holds the shape of each type that stands for a whole document. It is
 // derived from the program text alone and never changes once built, so it is no
 // state that two callers could see differently; building it anew for each
-// document cost more than reading most of them. There are as many entries as
-// the module has document types.
-var known sync.Map // reflect.Type → *shape
+// document cost a third of reading one. There are as many entries as the module
+// has document types, so the map is copied for each new one, and reading it
+// takes no lock.
+var known atomic.Pointer[map[reflect.Type]*shape]
 
 // shapeOf returns the shape of t. Its errors are mistakes in our own structs.
 func shapeOf(t reflect.Type) (*shape, error) {
-	if s, ok := known.Load(t); ok {
-		return s.(*shape), nil
+	if all := known.Load(); all != nil && (*all)[t] != nil {
+		return (*all)[t], nil
 	}
-	s, err := make(shapes).of(t)
+	made, err := make(shapes).of(t)
 	if err != nil {
 		return nil, err
 	}
-	// Only a finished shape is shown to others; of two that were built at once,
-	// either serves.
-	known.Store(t, s)
-	return s, nil
+	for { // only a finished shape is shown to others; of two built at once, either serves
+		before := known.Load()
+		after := map[reflect.Type]*shape{}
+		if before != nil {
+			after = maps.Clone(*before)
+		}
+		after[t] = made
+		if known.CompareAndSwap(before, &after) {
+			return made, nil
+		}
+	}
 }
 
 // shapes builds the shapes of one type; the map ends types that contain themselves.
