@@ -135,3 +135,27 @@ func TestFileRefuses(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Parcels that an office cannot take in yet, however many, do not stand in the
+// way of those behind them.
+func TestStuckParcelsDoNotBlockTheOthers(t *testing.T) {
+	a, b := pair(t)
+	const stuck, batch = 9, 4
+	held := map[protocol.Key]bool{}
+	for range stuck {
+		k := a.submit(newLetter(central, 100, b.party, prosecution))[0].Key
+		a.await(k, evidence.RelayAcceptance)
+		held[k] = true
+	}
+	good := a.submit(newLetter(central, 100, b.party, prosecution))[0].Key
+	a.await(good, evidence.RelayAcceptance)
+	key := digest("the office's TLS key")
+	waiting, err := b.Consign(t.Context(), prosecution, key, nil, batch)
+	if err != nil || len(waiting) != batch {
+		t.Fatalf("%d of %d, %v", len(waiting), batch, err)
+	}
+	waiting, err = b.Consign(t.Context(), prosecution, key, func(k protocol.Key) bool { return held[k] }, batch)
+	if err != nil || len(waiting) != 1 || waiting[0].Key != good {
+		t.Errorf("behind %d stuck ones: %v, %v", stuck, waiting, err)
+	}
+}

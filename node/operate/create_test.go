@@ -67,7 +67,7 @@ func TestOpenWantsAPrivateDirectory(t *testing.T) {
 	if _, err := Create(t.Context(), plan(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // that is the fault
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
