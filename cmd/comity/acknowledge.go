@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
@@ -26,12 +28,16 @@ taken back. No program does this by itself.`,
 }
 
 // answered tells what was signed.
-func (p *program) answered(done string, e *control.Evidence, offline bool) error {
+func (p *program) answered(done string, e *control.Answer, offline bool) error {
 	if p.json {
 		return p.object(e)
 	}
+	if e.Repeat {
+		p.say("Was %s already, on %s UTC; nothing was sent again.", strings.ToLower(done), moment(e.Time))
+		return nil
+	}
 	p.say("%s parcel %s from %s.", done, e.Parcel, e.From)
-	p.evidence(*e)
+	p.evidence(e.Evidence, false)
 	if offline {
 		p.say("The node is not running. The sender hears of it after: comity serve")
 	}

@@ -14,7 +14,7 @@ func (p *program) decline() *cobra.Command {
 		Long: `Signs the authority's formal rejection and sends it back with the reason, which
 the sender reads. It is an answer to this parcel, such as "not our matter", and
 not the decision on a request. It cannot be taken back.`,
-		Example: `  comity decline 019ab0f2 --reason "The competent authority is xb/ministry-of-justice."`,
+		Example: `  comity decline 2f9a01 --reason "The competent authority is xb/ministry-of-justice."`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if reason == "" {
 				return misuse(`comity decline PARCEL --reason "…"`, "a rejection needs a reason: its sender reads it")

@@ -98,60 +98,6 @@ func (d *demo) run(ctx context.Context, files []string) (err error) {
 	return nil
 }
 
-// stage prepares the directory and the files to be sent.
-func (d *demo) stage(files []string) (done func(), err error) {
-	if d.files, err = present(files); err != nil {
-		return nil, err
-	}
-	done = func() {}
-	if d.p.dir == "" {
-		if d.dir, err = os.MkdirTemp("", "comity-demo-*"); err != nil {
-			return nil, err
-		}
-		done = func() { _ = os.RemoveAll(d.dir) } // the system empties its temporary folder as well
-	} else {
-		if d.dir, err = filepath.Abs(d.p.dir); err != nil {
-			return nil, err
-		}
-		d.kept = true
-		for _, part := range []string{"a", "b", "documents", "received", "export-a", "export-b", "xa.json", "xb.json"} {
-			if _, err := os.Lstat(filepath.Join(d.dir, part)); err == nil {
-				return nil, problem("choose another directory with --dir", "%s exists already: nothing was changed", filepath.Join(d.dir, part))
-			}
-		}
-		if err := os.MkdirAll(d.dir, 0o700); err != nil {
-			return nil, problem("choose another directory with --dir", "%v", err)
-		}
-	}
-	if len(files) == 0 {
-		if d.files, err = writeDocuments(filepath.Join(d.dir, "documents")); err != nil {
-			done()
-			return nil, err
-		}
-	}
-	return done, nil
-}
-
-// present makes the paths absolute and sees that files are there, before
-// anything is created for them.
-func present(files []string) ([]string, error) {
-	var all []string
-	for _, f := range files {
-		path, err := filepath.Abs(f)
-		if err != nil {
-			return nil, err
-		}
-		switch info, err := os.Stat(path); {
-		case err != nil:
-			return nil, control.Explain(err)
-		case info.IsDir():
-			return nil, problem("name the files in it one by one", "%s is a folder", path)
-		}
-		all = append(all, path)
-	}
-	return all, nil
-}
-
 func (d *demo) create(ctx context.Context) error {
 	d.chapter("Each state sets up its own gateway")
 	for _, s := range []*side{d.a, d.b} {

@@ -117,7 +117,7 @@ var plainly = map[evidence.Event]string{
 
 func (s *story) evidence(e control.Evidence) {
 	s.step(step{Step: "evidence", Parcel: e.Parcel, Evidence: &e})
-	s.say("%s  %s", e.Time.Local().Format("15:04:05.000"), plainly[e.Event])
+	s.say("%s UTC  %s", e.Time.UTC().Format("15:04:05.000"), plainly[e.Event])
 	s.say("              signed by %s: %s", e.Issuer, e.Event)
 }
 
@@ -158,7 +158,7 @@ func (d *demo) closing(id protocol.ParcelID) {
 	d.p.say("Neither can take that back or change it later, and nobody in between had to be trusted.")
 	if d.kept {
 		d.p.say("\nEverything is kept in %s. Run a node again with", d.dir)
-		d.p.say("  comity serve --dir %s", filepath.Join(d.dir, "a"))
+		d.p.say("  comity serve --dir %s", quoted(filepath.Join(d.dir, "a")))
 		d.p.say("Their keys have no passphrase: this is a demonstration.")
 		return
 	}

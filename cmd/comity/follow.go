@@ -15,7 +15,7 @@ func (p *program) follow() *cobra.Command {
 		Long: `Shows all evidence about a parcel, then waits for more until the parcel has the
 status asked for with every recipient. With --json, one evidence a line. Leaves
 with 1 when the parcel can no longer get there.`,
-		Example: "  comity follow 019ab0f2 --until delivered --timeout 10m",
+		Example: "  comity follow 2f9a01 --until delivered --timeout 10m",
 		RunE: func(c *cobra.Command, args []string) error {
 			w, err := waitFor(until, timeout)
 			if err != nil {
@@ -26,7 +26,11 @@ with 1 when the parcel can no longer get there.`,
 					_, err = node.Follow(c.Context(), p.as, args[0], w.until, func(e control.Evidence) error { return p.line(e) })
 					return err
 				}
-				_, err := p.wait(c.Context(), node, p.as, args[0], w)
+				m, err := node.Parcel(c.Context(), p.as, args[0])
+				if err != nil {
+					return err
+				}
+				_, err = p.wait(c.Context(), node, p.as, args[0], len(m.Transmissions) > 1, w)
 				return err
 			})
 		},

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
+	"comity/protocol"
 )
 
 func (p *program) inbox() *cobra.Command {
 	var unread bool
-	var limit int
+	limit := atMost(100)
 	c := &cobra.Command{
 		Use: "inbox", GroupID: "parcels", Args: words(0, 0),
 		Short: "List received parcels, the newest first",
@@ -18,7 +22,7 @@ func (p *program) inbox() *cobra.Command {
 acknowledged or declined. What is still on its way, or did not verify, is not here.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.ask(c.Context(), func(node *control.Client) error {
-				list, err := node.Inbox(c.Context(), p.as, unread, limit)
+				list, err := node.Inbox(c.Context(), p.as, unread, int(limit))
 				if err != nil {
 					return err
 				}
@@ -29,17 +33,62 @@ acknowledged or declined. What is still on its way, or did not verify, is not he
 					p.say("Nothing has been received.")
 					return nil
 				}
-				t := p.table("PARCEL", "FROM", "KIND", "RECEIVED", "FILES", "STATUS")
-				for _, m := range list.Parcels {
-					t.row(string(m.Parcel), string(m.From), string(m.Kind), moment(m.Stored), fileSum(&m), m.State)
+				status, err := node.Status(c.Context())
+				if err != nil {
+					return err
 				}
-				return p.tableEnd(t, list)
+				return p.received(list, len(status.Authorities) > 1)
 			})
 		},
 	}
 	c.Flags().BoolVar(&unread, "new", false, "only those that nobody has opened")
-	c.Flags().IntVar(&limit, "limit", 100, "`NUMBER` to list at most")
+	c.Flags().Var(&limit, "limit", "`NUMBER` to list at most")
 	return c
+}
+
+// received lists received parcels. On a node with several authorities it says
+// to which of them each is: only that one can answer it.
+func (p *program) received(list *control.Parcels, several bool) error {
+	head := []string{"PARCEL", "FROM", "TO", "KIND", "RECEIVED (UTC)", "FILES", "STATUS"}
+	if !several {
+		head = slices.Delete(head, 2, 3)
+	}
+	t := p.table(head...)
+	for _, m := range list.Parcels {
+		cells := []string{string(m.Parcel), string(m.From)}
+		if several {
+			cells = append(cells, string(m.Transmissions[0].To))
+		}
+		t.row(append(cells, kind(&m), moment(m.Stored), fileSum(&m), m.State)...)
+	}
+	return p.tableEnd(t, list)
+}
+
+// kind is the kind of a message, with its priority unless that is routine.
+func kind(m *control.Parcel) string {
+	if m.Priority == protocol.Routine {
+		return string(m.Kind)
+	}
+	return fmt.Sprintf("%s, %s", m.Kind, m.Priority)
+}
+
+// atMost is how many parcels a list has at most.
+type atMost int
+
+// String shows the number.
+func (n *atMost) String() string { return strconv.Itoa(int(*n)) }
+
+// Type names it in the help.
+func (n *atMost) Type() string { return "number" }
+
+// Set takes what was typed.
+func (n *atMost) Set(text string) error {
+	number, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || number == 0 {
+		return errors.New("want a whole number, 1 or more")
+	}
+	*n = atMost(number)
+	return nil
 }
 
 // fileSum is how many files a parcel has and how large they are together.

@@ -137,12 +137,16 @@ func (f *initFlags) plan(dir string) (*operate.Plan, error) {
 // node keeps for good, because it stands in its record.
 func (f *initFlags) ports(plan *operate.Plan) error {
 	host, port, err := splitAddress(f.endpoint)
-	if err != nil || host == "" {
+	if errors.Is(err, strconv.ErrRange) {
+		return misuse("", "--endpoint %q: a port is 1 to 65535", f.endpoint)
+	} else if err != nil || host == "" {
 		return misuse("", "--endpoint %q: want host:port, such as gateway.example.org:7443", f.endpoint)
 	}
 	at, listenPort := "", port
 	if f.listen != "" {
-		if at, listenPort, err = splitAddress(f.listen); err != nil {
+		if at, listenPort, err = splitAddress(f.listen); errors.Is(err, strconv.ErrRange) {
+			return misuse("", "--listen %q: a port is 1 to 65535", f.listen)
+		} else if err != nil {
 			return misuse("", "--listen %q: want address:port, such as 0.0.0.0:7443", f.listen)
 		}
 	} else if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
@@ -202,8 +206,8 @@ func (p *program) created(plan *operate.Plan, state *record.State) error {
 	p.words(state.Words(), state.Digits())
 	p.say("\nNow")
 	p.say("  1. move %s off this machine: whoever has it speaks for the state;", layout.Offline())
-	p.say("  2. comity serve --dir %s", plan.Dir)
-	p.say("  3. comity introduce --dir %s -o %s.json", plan.Dir, plan.Node)
+	p.say("  2. comity serve --dir %s", quoted(plan.Dir))
+	p.say("  3. comity introduce --dir %s -o %s.json", quoted(plan.Dir), plan.Node)
 	p.say("     and give that file to the other side, who types: comity peer pin %s.json", plan.Node)
 	return nil
 }

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
-	"comity/node/control"
 	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
@@ -29,7 +29,8 @@ type exportReport struct {
 	Proofs     int                  `json:"proofs"`
 	Events     []evidence.Event     `json:"events"`
 	// Identities says whether a node vouches for both records.
-	Identities bool `json:"identities_checked"`
+	Identities bool              `json:"identities_checked"`
+	Records    []*exportedRecord `json:"records"` // of the sender, of the recipient
 }
 
 // checkExport checks what "comity parcel export" wrote, for one recipient or
@@ -39,15 +40,24 @@ func (p *program) checkExport(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	checked := true
 	var reports []exportReport
+	var records recordSet
 	for _, f := range folders {
-		r, err := p.checkTransmission(ctx, f)
+		r, err := p.checkTransmission(f)
 		if err != nil {
 			return err
 		}
-		checked = checked && r.Identities
+		for i := range r.Records {
+			r.Records[i] = records.add(r.Records[i])
+		}
 		reports = append(reports, *r)
+	}
+	node, err := p.vouch(ctx, records)
+	if err != nil {
+		return err
+	}
+	for i := range reports {
+		reports[i].Identities = !slices.ContainsFunc(reports[i].Records, func(r *exportedRecord) bool { return !r.Adopted })
 	}
 	if p.json {
 		if err := p.object(reports); err != nil {
@@ -56,47 +66,61 @@ func (p *program) checkExport(ctx context.Context, folder string) error {
 	} else {
 		p.exportChecked(reports)
 	}
-	if !checked {
-		return &control.Error{
-			Code:    control.Unchecked,
-			Message: "everything agrees, but nothing here vouches for the records in the folder: whoever made it may have made them too",
-			Hint:    `name a node that has adopted both records with --dir, or compare their words by telephone`,
-		}
-	}
-	return nil
+	return p.identities(records, node)
 }
 
 // transmissions returns the folder itself, or the folders in it, one for each
 // recipient.
 func transmissions(folder string) ([]string, error) {
-	if _, err := os.Stat(filepath.Join(folder, "envelope.json")); err == nil {
+	const write = `write one with "comity parcel export PARCEL -o FOLDER"`
+	entries, err := os.ReadDir(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, problem("check the path", "%s: there is no such folder", folder)
+	case errors.Is(err, syscall.ENOTDIR):
+		return nil, problem("name the folder that the export wrote", "%s is a file, not a folder", folder)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, problem("see who owns the folder", "%s: permission denied", folder)
+	case err != nil:
+		return nil, problem("", "%v", err)
+	}
+	const envelope = "envelope.json"
+	if _, err := os.Lstat(filepath.Join(folder, envelope)); err == nil {
 		return []string{folder}, nil
 	}
-	inside, err := filepath.Glob(filepath.Join(folder, "*", "envelope.json"))
-	if err != nil || len(inside) == 0 {
-		return nil, problem(`write one with "comity parcel export PARCEL -o FOLDER"`, "%s holds no exported parcel", folder)
+	var inside []string
+	for _, e := range entries {
+		one := filepath.Join(folder, e.Name())
+		switch _, err := os.Lstat(filepath.Join(one, envelope)); {
+		case err == nil:
+			inside = append(inside, one)
+		case errors.Is(err, fs.ErrPermission):
+			return nil, problem("see who owns the folder", "%s: permission denied", one)
+		}
 	}
-	for i := range inside {
-		inside[i] = filepath.Dir(inside[i])
+	if len(inside) == 0 {
+		return nil, problem(write, "%s holds no exported parcel", folder)
 	}
 	return inside, nil
 }
 
-func (p *program) checkTransmission(ctx context.Context, folder string) (*exportReport, error) {
+func (p *program) checkTransmission(folder string) (*exportReport, error) {
 	// Only to learn which records to read: everything is verified below.
 	doc, err := readAll(filepath.Join(folder, "envelope.json"), protocol.MaxEnvelope)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, problem("see who owns the folder", "%s: permission denied", folder)
+	} else if err != nil {
 		return nil, problem("", "%v", err)
 	}
 	env, err := envelope.Parse(doc)
 	if err != nil {
 		return nil, integrity("%s: %v", folder, err)
 	}
-	sender, err := exportedRecord(folder, env.From.State())
+	sender, err := readRecord(folder, env.From.State())
 	if err != nil {
 		return nil, err
 	}
-	receiver, err := exportedRecord(folder, env.To.State())
+	receiver, err := readRecord(folder, env.To.State())
 	if err != nil {
 		return nil, err
 	}
@@ -106,17 +130,14 @@ func (p *program) checkTransmission(ctx context.Context, folder string) (*export
 	} else if err != nil {
 		return nil, integrity("%s: %v", folder, err)
 	}
-	vouched, err := p.vouched(ctx, sender, receiver)
-	if err != nil {
-		return nil, err
-	}
 	return &exportReport{
 		Folder: folder, Parcel: env.Parcel, From: env.From, To: env.To, Sealed: x.sealed,
-		Signatures: x.signatures + 2, Proofs: x.proofs, Events: x.events, Identities: vouched,
+		Signatures: x.signatures + 2, Proofs: x.proofs, Events: x.events,
+		Records: []*exportedRecord{exported(sender), exported(receiver)},
 	}, nil
 }
 
-func exportedRecord(folder string, state protocol.StateID) (*record.State, error) {
+func readRecord(folder string, state protocol.StateID) (*record.State, error) {
 	path := filepath.Join(folder, "trust", string(state)+"-record.json")
 	signed, err := readSigned(path, protocol.MaxRecord)
 	if err != nil {
@@ -130,24 +151,6 @@ func exportedRecord(folder string, state protocol.StateID) (*record.State, error
 		return nil, integrity("%s: %v", path, err)
 	}
 	return s, nil
-}
-
-// vouched reports whether the node in the data directory, if there is one, has
-// adopted all the records.
-func (p *program) vouched(ctx context.Context, states ...*record.State) (all bool, err error) {
-	var wanted []protocol.Digest
-	for _, s := range states {
-		wanted = append(wanted, s.Ref().Digest)
-	}
-	err = p.ask(ctx, func(node *control.Client) error {
-		known, err := node.Adopted(ctx, wanted)
-		all = err == nil && !slices.ContainsFunc(wanted, func(d protocol.Digest) bool { return !slices.Contains(known, d) })
-		return err
-	})
-	if control.CodeOf(err) == control.NoNode && p.dir == "" {
-		return false, nil // an auditor's machine has no node
-	}
-	return all, err
 }
 
 func (p *program) exportChecked(reports []exportReport) {

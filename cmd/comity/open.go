@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,8 +27,8 @@ func (p *program) open() *cobra.Command {
 only that, to -o or to standard output. If -o names a folder, the file gets its
 own name in it. Nothing is overwritten. The first opening of a received parcel is
 told to its sender, without saying by whom.`,
-		Example: `  comity open 019ab0f2
-  comity open 019ab0f2 1 -o request.pdf`,
+		Example: `  comity open 2f9a01
+  comity open 2f9a01 1 -o request.pdf`,
 		RunE: func(c *cobra.Command, args []string) error {
 			number := 0
 			if len(args) == 2 {
@@ -97,6 +100,10 @@ func (p *program) free(out string) error {
 	if err == nil && !info.IsDir() {
 		return problem("choose another name, or move that file away", "%s exists already; nothing was overwritten", out)
 	}
+	folder := filepath.Dir(out) // of "new/" it is "new"
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return problem("make it first, or name another place with -o", "%s: there is no such folder", folder)
+	}
 	return nil
 }
 
@@ -139,6 +146,10 @@ func copyFile(w io.Writer, content io.Reader, file *control.File, tick func(done
 		}
 		if err == io.EOF {
 			break
+		} else if e := (*control.Error)(nil); errors.As(err, &e) {
+			return &control.Error{
+				Code: e.Code, Message: fmt.Sprintf("the content broke off after %s of %s: %s", bytes(done), bytes(file.Size), e.Message), Hint: e.Hint,
+			}
 		} else if err != nil {
 			return problem("see the log of the node", "the content broke off after %s of %s: %v", bytes(done), bytes(file.Size), err)
 		}

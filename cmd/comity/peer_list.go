@@ -33,7 +33,7 @@ func (p *program) peers(all []control.Peer) error {
 		p.say(`No state is pinned yet. Get their introduction and type: comity peer pin FILE`)
 		return nil
 	}
-	t := p.table("NODE", "REACHABLE", "RECORD", "WAITING", "LAST CONTACT", "CLOCK", "NAME AND LAST ERROR")
+	t := p.table("NODE", "REACHABLE", "RECORD", "WAITING", "LAST CONTACT (UTC)", "CLOCK", "NAME AND LAST ERROR")
 	for _, peer := range all {
 		reachable, waiting, trust := "-", "-", fmt.Sprint(peer.Record)
 		if peer.Reachable != nil {

@@ -51,7 +51,7 @@ On a terminal you are asked. Elsewhere give what you heard with --words.`,
 
 func (p *program) showIntroduction(i *control.Introduction) {
 	p.say("This file says that it introduces")
-	p.say("  state       %s (%s), record %d, valid until %s", i.State, name(i.Name), i.Sequence, moment(i.Until))
+	p.say("  state       %s (%s), record %d, valid until %s UTC", i.State, name(i.Name), i.Sequence, moment(i.Until))
 	p.say("  node        %s at %s", i.Node, safe(strings.Join(i.Endpoints, ", ")))
 	for _, a := range i.Authorities {
 		p.say("  authority   %s (%s)", a.ID, name(a.Name))
@@ -94,6 +94,10 @@ func (p *program) pin(ctx context.Context, file []byte, heard string) error {
 		}
 		if p.json {
 			return p.object(done)
+		}
+		if done.Already {
+			p.say("Record %d of state %s was pinned already; nothing changed.", done.Sequence, done.State)
+			return nil
 		}
 		switch done.Before {
 		case 0:

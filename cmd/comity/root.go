@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,10 +32,12 @@ Meet another state:   comity introduce, then comity peer pin FILE
 Send a request:       comity send --to xb/prosecution-service --file request.pdf
 Receive:              comity inbox, comity open PARCEL 1, comity acknowledge PARCEL
 
-A parcel may be named by the first or last characters of its id, at least six.
+A parcel may be named by the first or last characters of its id, at least six:
+best its last six, because the first are a time.
 
 Exit codes: 0 done, 1 failed, 2 misuse, 3 integrity (what is stored must not be
-used as it is), 4 consistent but identities unchecked.`
+used as it is) or no node in this directory, 4 consistent but identities
+unchecked.`
 
 // program is what one run of the command has: its streams, its environment and
 // the flags that every command knows.
@@ -76,15 +77,21 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 }
 
 func (p *program) root() *cobra.Command {
+	version := p.version()
+	asked := false
 	root := &cobra.Command{
-		Use:               "comity",
-		Short:             "Sealed transmission between the authorities of states",
-		Long:              about,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRun:  func(*cobra.Command, []string) { p.started = true },
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
-		Args:              cobra.ArbitraryArgs,
+		Use:              "comity",
+		Short:            "Sealed transmission between the authorities of states",
+		Long:             about,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		PersistentPreRun: func(*cobra.Command, []string) { p.started = true },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if asked {
+				return version.RunE(c, nil)
+			}
+			return c.Help()
+		},
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.Args = func(c *cobra.Command, args []string) error {
@@ -97,6 +104,9 @@ func (p *program) root() *cobra.Command {
 	flags.StringVar(&p.dir, "dir", "", "data directory `D` of the node (default $COMITY_DIR, else ~/.comity)")
 	flags.StringVar(&p.as, "as", "", "`AUTHORITY` to act for, when the node hosts several")
 	flags.BoolVar(&p.json, "json", false, "write JSON for programs")
+
+	root.Flags().BoolVar(&asked, "version", false, "say which version this is")
+	root.SetHelpCommand(help())
 
 	// Commands stand in the order in which they are needed, not by the alphabet.
 	cobra.EnableCommandSorting = false
@@ -111,7 +121,7 @@ func (p *program) root() *cobra.Command {
 	logs := group("log", "Check the node's log", "checks", p.logCheck())
 	for _, c := range []*cobra.Command{
 		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.send(), p.sent(), p.show(), p.follow(),
-		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, p.version(),
+		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, version,
 	} {
 		root.AddCommand(c)
 	}
@@ -132,6 +142,24 @@ func group(name, short, in string, commands ...*cobra.Command) *cobra.Command {
 	}
 	c.AddCommand(commands...)
 	return c
+}
+
+// help is cobra's, but for words that are no command: they are a misuse.
+func help() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show what a command does, with examples",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = unknown(about, rest[0])
+			}
+			if err != nil {
+				return misuse(`type "comity --help"`, "%v", err)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 func unknown(c *cobra.Command, word string) error {
@@ -160,58 +188,6 @@ func words(least, most int) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("%q wants only %s, got %d words", c.CommandPath(), form, len(args))
 	}
-}
-
-// misuse is an error that leaves with exitMisuse.
-func misuse(hint, format string, args ...any) error {
-	return &control.Error{Code: control.Usage, Message: fmt.Sprintf(format, args...), Hint: hint}
-}
-
-// problem is an error that leaves with exitFailed.
-func problem(hint, format string, args ...any) error {
-	return &control.Error{Code: control.Failed, Message: fmt.Sprintf(format, args...), Hint: hint}
-}
-
-// complain writes the error and its hint and returns the exit code.
-func (p *program) complain(ctx context.Context, err error) int {
-	var e *control.Error
-	if !errors.As(err, &e) {
-		e = &control.Error{Code: control.Failed, Message: err.Error()}
-		if ctx.Err() != nil {
-			e = &control.Error{Code: control.Interrupted, Message: "interrupted"}
-		}
-	}
-	for line := range strings.SplitSeq(strings.TrimSpace(e.Message), "\n") {
-		fmt.Fprintf(p.stderr, "comity: error: %s\n", safe(line))
-	}
-	if e.Hint != "" {
-		fmt.Fprintf(p.stderr, "comity: hint: %s\n", safe(p.typed(e.Hint)))
-	}
-	return exitOf(e.Code)
-}
-
-func exitOf(code control.Code) int {
-	switch code {
-	case control.Usage:
-		return exitMisuse
-	case control.NoNode, control.Integrity:
-		return exitIntegrity
-	case control.Unchecked:
-		return exitUnchecked
-	default:
-		return exitFailed
-	}
-}
-
-var quotedCommand = regexp.MustCompile(`"comity ([a-gi-z][^"]*)"`) // all but help
-
-// typed makes the commands in a hint fit the directory that the person named,
-// so that they can be typed as they stand.
-func (p *program) typed(hint string) string {
-	if p.dir == "" {
-		return hint
-	}
-	return quotedCommand.ReplaceAllString(hint, `"comity $1 --dir `+p.dir+`"`)
 }
 
 // directory returns the data directory: the flag, the environment, the home.

@@ -88,6 +88,9 @@ func (p *program) draft(f *sendFlags, args []string) (*control.Draft, error) {
 		return nil, misuse("kinds are, among others, REQUEST, ADDITIONAL_INFO, RESULT, EVIDENCE_TRANSFER; protocol/SPEC.md has the list",
 			"--kind %q is not a kind of message", f.kind)
 	}
+	if err := apart(files, f.names); err != nil {
+		return nil, err
+	}
 	if f.caseID != "" {
 		if err := d.Case.UnmarshalText([]byte(f.caseID)); err != nil {
 			return nil, misuse(`"comity show PARCEL" shows the case of a parcel`, "--case %q is not the id of a case", f.caseID)
@@ -116,6 +119,22 @@ func (p *program) draft(f *sendFlags, args []string) (*control.Draft, error) {
 		d.Files = append(d.Files, source)
 	}
 	return d, nil
+}
+
+// apart refuses files that the recipient would see under one name.
+func apart(files, names []string) error {
+	seen := map[string]int{}
+	for i, path := range files {
+		shown := filepath.Base(path)
+		if len(names) > 0 {
+			shown = names[i]
+		}
+		if first, twice := seen[shown]; twice {
+			return problem("give each file a name of its own with --name, in the same order", "files %d and %d have the same name %q", first, i+1, shown)
+		}
+		seen[shown] = i + 1
+	}
+	return nil
 }
 
 // waiting is what to wait for, and how long.
@@ -167,7 +186,7 @@ func (p *program) sendAndWait(ctx context.Context, node *control.Client, d *cont
 	}
 	var outcome *control.Outcome
 	if w.until != "" {
-		outcome, err = p.wait(ctx, node, p.as, string(sent.Parcel), w)
+		outcome, err = p.wait(ctx, node, p.as, string(sent.Parcel), len(sent.To) > 1, w)
 	}
 	if p.json {
 		return errors.Join(p.object(sentView{sent, outcome}), err)
@@ -186,8 +205,9 @@ func join(ids []protocol.AuthorityID) string {
 }
 
 // wait shows evidence as it comes. It is an error when a parcel does not get
-// where it was waited for.
-func (p *program) wait(ctx context.Context, node *control.Client, as, ref string, w waiting) (*control.Outcome, error) {
+// where it was waited for. When it goes to several recipients, each line says
+// about which of them it is.
+func (p *program) wait(ctx context.Context, node *control.Client, as, ref string, several bool, w waiting) (*control.Outcome, error) {
 	asked := ctx
 	if w.limit > 0 {
 		var cancel context.CancelFunc
@@ -196,7 +216,7 @@ func (p *program) wait(ctx context.Context, node *control.Client, as, ref string
 	}
 	outcome, err := node.Follow(ctx, as, ref, w.until, func(e control.Evidence) error {
 		if !p.json {
-			p.evidence(e)
+			p.evidence(e, several)
 		}
 		return nil
 	})
@@ -224,13 +244,16 @@ func statuses(all []control.Transmission) string {
 	return strings.Join(texts, ", ")
 }
 
-// evidence writes one evidence for people.
-func (p *program) evidence(e control.Evidence) {
-	proof := ""
+// evidence writes one evidence for people, with the recipient if there are several.
+func (p *program) evidence(e control.Evidence, several bool) {
+	to, proof := "", ""
+	if several {
+		to = " to " + string(e.To)
+	}
 	if !e.Proof {
 		proof = " (its proof is not here yet)"
 	}
-	p.say("  %s  %s, signed by %s%s", moment(e.Time), e.Event, safe(e.Issuer), proof)
+	p.say("  %s UTC  %s%s, signed by %s%s", moment(e.Time), e.Event, to, safe(e.Issuer), proof)
 	p.say("      %s", e.Says)
 	if e.Reason != nil {
 		p.say("      reason: %s: %s", e.Reason.Code, name(e.Reason.Text))

@@ -7,7 +7,7 @@ import (
 )
 
 func (p *program) sent() *cobra.Command {
-	var limit int
+	limit := atMost(100)
 	c := &cobra.Command{
 		Use: "sent", GroupID: "parcels", Args: words(0, 0),
 		Short: "List sent parcels and where they stand, the newest first",
@@ -16,7 +16,7 @@ node), delivered (handed to the recipient's office), acknowledged or declined by
 an officer, refused, or failed. Each of these words rests on signed evidence.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.ask(c.Context(), func(node *control.Client) error {
-				list, err := node.Sent(c.Context(), p.as, limit)
+				list, err := node.Sent(c.Context(), p.as, int(limit))
 				if err != nil {
 					return err
 				}
@@ -27,16 +27,16 @@ an officer, refused, or failed. Each of these words rests on signed evidence.`,
 					p.say("Nothing has been sent.")
 					return nil
 				}
-				t := p.table("PARCEL", "TO", "KIND", "SENT", "FILES", "STATUS")
+				t := p.table("PARCEL", "TO", "KIND", "SENT (UTC)", "FILES", "STATUS")
 				for _, m := range list.Parcels {
 					for _, to := range m.Transmissions {
-						t.row(string(m.Parcel), string(to.To), string(m.Kind), moment(m.Stored), fileSum(&m), string(to.Status))
+						t.row(string(m.Parcel), string(to.To), kind(&m), moment(m.Stored), fileSum(&m), string(to.Status))
 					}
 				}
 				return p.tableEnd(t, list)
 			})
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 100, "`NUMBER` to list at most")
+	c.Flags().Var(&limit, "limit", "`NUMBER` to list at most")
 	return c
 }

@@ -22,7 +22,8 @@ func (p *program) serve() *cobra.Command {
 		Long: `Runs the node and its offices: receives, delivers, verifies, and answers commands.
 It only opens what "comity init" created and never creates anything. It logs to
 standard error and stops within seconds on SIGTERM or SIGINT; a power cut does
-no harm.`,
+no harm. Leaves with 3 when there is no node in the directory, or when what is
+stored there must not be used.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := p.directory()
 			if err != nil {

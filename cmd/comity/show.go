@@ -12,7 +12,7 @@ func (p *program) show() *cobra.Command {
 	return &cobra.Command{
 		Use: "show PARCEL", GroupID: "parcels", Args: words(1, 1),
 		Short:   "Show a parcel, its files and all evidence about it",
-		Example: "  comity show 019ab0f2",
+		Example: "  comity show 2f9a01",
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.ask(c.Context(), func(node *control.Client) error {
 				m, err := node.Parcel(c.Context(), p.as, args[0])
@@ -30,7 +30,7 @@ func (p *program) show() *cobra.Command {
 				for _, t := range m.Transmissions {
 					p.say("\nTo %s: %s", t.To, t.Status)
 					for _, e := range t.Evidence {
-						p.evidence(e)
+						p.evidence(e, len(m.Transmissions) > 1)
 					}
 				}
 				return nil
@@ -40,7 +40,7 @@ func (p *program) show() *cobra.Command {
 }
 
 func (p *program) parcelHead(m *control.Parcel) {
-	p.say("Parcel %s, %s %s", m.Parcel, m.Direction, moment(m.Stored))
+	p.say("Parcel %s, %s %s UTC", m.Parcel, m.Direction, moment(m.Stored))
 	p.say("  from     %s", m.From)
 	for _, t := range m.Transmissions {
 		p.say("  to       %s", t.To)

@@ -101,12 +101,13 @@ func bytes(n int64) string {
 	return fmt.Sprintf("%.1f %cB", float64(n)/float64(div), "kMGTPE"[exp])
 }
 
-// moment writes a time for people, in their own zone; "-" for none.
+// moment writes a time for people in UTC, which whoever shows it says beside it:
+// two states compare times by telephone. "-" for none.
 func moment(t protocol.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
 // count writes a number with its noun.

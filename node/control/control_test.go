@@ -167,7 +167,7 @@ func TestPinNeedsTheWordsOrTheDigits(t *testing.T) {
 		}
 		want := &Pinned{State: "xb", Node: "xb", Sequence: 1}
 		if i > 0 {
-			want.Before = 1
+			want.Before, want.Already = 1, true
 		}
 		if diff := cmp.Diff(want, done); diff != "" {
 			t.Errorf("heard %q:\n%s", heard, diff)

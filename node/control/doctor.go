@@ -255,7 +255,7 @@ func (s *Service) checkLogQuickly(ctx context.Context) Check {
 	case ctx.Err() != nil:
 		return warn("log", `check it in full with "comity log check"`, "too long to check here")
 	}
-	return bad("log", "stop the node, keep the directory as it is, and compare with a backup", "%v", err)
+	return bad("log", "stop the node, keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
 }
 
 func (s *Service) checkPeer(p Peer) Check {
@@ -266,12 +266,28 @@ func (s *Service) checkPeer(p Peer) Check {
 		return bad(name, `ask them for a new introduction and pin it with "comity peer pin FILE"`, "its record %d ended on %s", p.Record, until)
 	case now.Add(soon).After(p.Until.Time):
 		return warn(name, "ask them to publish a new record", "its record %d ends on %s", p.Record, until)
-	case p.Waiting > 0 && s.running && p.LastError != "":
-		return warn(name, "see that the other node runs and that UDP passes the firewalls", "%d parcels wait for it: %s", p.Waiting, p.LastError)
+	case p.Reachable != nil && !*p.Reachable && p.LastError != "":
+		return s.cutOff(name, p)
 	case time.Duration(p.Skew).Abs()*time.Millisecond > clockWarning:
 		return warn(name, "see which clock is wrong: beyond "+protocol.MaxSkew.String()+" parcels are refused", "its clock differs by %s", time.Duration(p.Skew)*time.Millisecond)
 	}
 	return good(name, "record %d, valid until %s", p.Record, until)
+}
+
+// cutOff is a peer that cannot be reached, with what waits for it.
+func (s *Service) cutOff(name string, p Peer) Check {
+	since, do := "this node started", "see that the other node runs, that its address is right, and that UDP passes the firewalls"
+	if !p.Contact.IsZero() {
+		since = p.Contact.UTC().Format("2006-01-02 15:04:05") + " UTC"
+	}
+	if p.LastError == s.refusal(p.Node) {
+		do = s.askToPin()
+	}
+	wait := ""
+	if p.Waiting > 0 {
+		wait = fmt.Sprintf("; parcels that wait for it: %d", p.Waiting)
+	}
+	return warn(name, do, "not reachable since %s: %s%s", since, p.LastError, wait)
 }
 
 // probe sends a test parcel to an authority of a peer and waits until the
@@ -365,7 +381,7 @@ func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 	r, err := s.node.Gateway.CheckLog(ctx)
 	if err != nil {
 		if ctx.Err() == nil && !isIntegrity(err) {
-			err = fail(Integrity, "stop the node, keep the directory as it is, and compare with a backup", "%v", err)
+			err = fail(Integrity, "stop the node, keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
 		}
 		return nil, err
 	}

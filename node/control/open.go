@@ -1,13 +1,13 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"unicode/utf16"
 
 	"comity/protocol/parcel"
@@ -16,6 +16,9 @@ import (
 // fileHeader carries the view of the file whose content is the body.
 const fileHeader = "Comity-File"
 
+// breakTrailer carries, after the body, the error at which the content broke off.
+const breakTrailer = "Comity-Break"
+
 // openRequest names one file of a parcel, from 1.
 type openRequest struct {
 	parcelRequest
@@ -23,8 +26,7 @@ type openRequest struct {
 }
 
 // open streams one file. The content is decrypted as it is read from the sealed
-// parcel and is never whole in memory. A break in the middle shows as a body
-// shorter than its length.
+// parcel and is never whole in memory. A break in the middle is told in a trailer.
 func (s *Service) open(w http.ResponseWriter, r *http.Request) {
 	var in openRequest
 	err := readRequest(r, &in)
@@ -50,10 +52,11 @@ func (s *Service) open(w http.ResponseWriter, r *http.Request) {
 	view := filesOf([]parcel.File{file})[0]
 	view.Number = in.Number
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.FormatInt(file.Size, 10))
+	w.Header().Set("Trailer", breakTrailer) // and so without a length, which the view has
 	w.Header().Set(fileHeader, string(asciiJSON(view)))
 	if _, err := content.WriteTo(w); err != nil && r.Context().Err() == nil {
 		s.logger.Error("a file could not be read to its end", "parcel", f.message.Name.Parcel, "file", in.Number, "error", err)
+		w.Header().Set(breakTrailer, string(asciiJSON(explain(err))))
 	}
 }
 
@@ -84,5 +87,23 @@ func (c *Client) Open(ctx context.Context, as, ref string, n int) (*File, io.Rea
 	if err := json.Unmarshal([]byte(resp.Header.Get(fileHeader)), view); err != nil {
 		return nil, nil, errors.Join(err, resp.Body.Close())
 	}
-	return view, resp.Body, nil
+	return view, &body{resp}, nil
 }
+
+// body is the content of a file. It ends with the error that the node met.
+type body struct{ resp *http.Response }
+
+// Read returns io.EOF only at the end of what the node could read.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.resp.Body.Read(p)
+	if errors.Is(err, io.EOF) {
+		if why := b.resp.Trailer.Get(breakTrailer); why != "" {
+			e := new(Error)
+			return n, cmp.Or(json.Unmarshal([]byte(why), e), error(e))
+		}
+	}
+	return n, err
+}
+
+// Close gives up what was not read.
+func (b *body) Close() error { return b.resp.Body.Close() }

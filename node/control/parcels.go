@@ -2,95 +2,16 @@ package control
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strings"
 
 	"comity/node/office"
-	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/store"
 )
 
-// minAbbreviation is the shortest part of a parcel id that names a parcel: the
-// first characters of a UUIDv7 are a time, so fewer would fit too many.
-const minAbbreviation = 6
-
 // page is how many messages are read at once.
 const page = 100
-
-// found is one message and the office that has it.
-type found struct {
-	office  *office.Office
-	message *office.Message // without evidence, as lists have it
-}
-
-// find returns the message that a person means by a parcel id or by its first
-// or last characters, in the office named or, without a name, in any of them.
-func (s *Service) find(ctx context.Context, as, ref string) (*found, error) {
-	offices, err := s.offices(as)
-	if err != nil {
-		return nil, err
-	}
-	wanted := strings.ToLower(strings.TrimSpace(ref))
-	if id := protocol.ParcelID(""); id.UnmarshalText([]byte(wanted)) == nil {
-		return s.byID(ctx, offices, id)
-	}
-	if len(strings.ReplaceAll(wanted, "-", "")) < minAbbreviation || strings.Trim(wanted, "0123456789abcdef-") != "" {
-		return nil, fail(Usage, `"comity inbox" and "comity sent" show the ids`,
-			"%q names no parcel: give its id, or at least %d characters of its beginning or end", ref, minAbbreviation)
-	}
-	var hits []*found
-	for _, o := range offices {
-		err := s.each(ctx, o, func(m *office.Message) {
-			// R-XCH-5: a test parcel stands in nobody's way; its full id finds it.
-			if id := string(m.Name.Parcel); !m.Test && abbreviates(wanted, id) {
-				hits = append(hits, &found{o, m})
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	switch len(hits) {
-	case 0:
-		return nil, noParcel(ref)
-	case 1:
-		return hits[0], nil
-	}
-	return nil, fail(Ambiguous, "give more of its characters", "%q fits %d parcels, among them %s and %s",
-		ref, len(hits), hits[0].message.Name.Parcel, hits[1].message.Name.Parcel)
-}
-
-func noParcel(ref string) *Error {
-	return fail(NotFound, `"comity inbox" and "comity sent" show the ids; what has just arrived is shown once it is verified`, "there is no parcel %s here", ref)
-}
-
-// abbreviates reports whether part is the beginning or the end of a parcel id,
-// with or without its hyphens.
-func abbreviates(part, id string) bool {
-	plain, short := strings.ReplaceAll(id, "-", ""), strings.ReplaceAll(part, "-", "")
-	return strings.HasPrefix(id, part) || strings.HasSuffix(id, part) ||
-		!strings.Contains(part, "-") && (strings.HasPrefix(plain, short) || strings.HasSuffix(plain, short))
-}
-
-func (s *Service) byID(ctx context.Context, offices []*office.Office, id protocol.ParcelID) (*found, error) {
-	for _, o := range offices {
-		name, err := o.Locate(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		m, err := o.Message(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		return &found{o, m}, nil
-	}
-	return nil, noParcel(string(id))
-}
 
 // each calls f for every message of an office, page by page, tests included:
 // whoever knows the id of a test parcel may look at it.
@@ -112,19 +33,6 @@ func (s *Service) each(ctx context.Context, o *office.Office, f func(*office.Mes
 		}
 	}
 	return nil
-}
-
-// offices returns the office named, or all.
-func (s *Service) offices(as string) ([]*office.Office, error) {
-	if as != "" {
-		o, err := s.office(as)
-		return []*office.Office{o}, err
-	}
-	var all []*office.Office
-	for _, id := range s.node.Config.Authorities {
-		all = append(all, s.node.Offices[id])
-	}
-	return all, nil
 }
 
 // listRequest chooses the messages of a list.
@@ -264,36 +172,6 @@ func progressOf(all []Evidence, until exchange.Status) (reached, over bool) {
 	}
 }
 
-// answerRequest is an officer's formal answer.
-type answerRequest struct {
-	parcelRequest
-	Reason string `json:"reason,omitempty"`
-}
-
-func (s *Service) acknowledge(ctx context.Context, in parcelRequest) (*Evidence, error) {
-	f, err := s.find(ctx, in.As, in.Parcel)
-	if err != nil {
-		return nil, err
-	}
-	return answered(f.office.Acknowledge(ctx, f.message.Name))
-}
-
-func (s *Service) decline(ctx context.Context, in answerRequest) (*Evidence, error) {
-	f, err := s.find(ctx, in.As, in.Parcel)
-	if err != nil {
-		return nil, err
-	}
-	return answered(f.office.Decline(ctx, f.message.Name, in.Reason))
-}
-
-func answered(a exchange.Attested, err error) (*Evidence, error) {
-	if err != nil {
-		return nil, err
-	}
-	view := evidenceView(a)
-	return &view, nil
-}
-
 // exportRequest says where to write. The path is written by the process of the
 // node, so it must be absolute.
 type exportRequest struct {
@@ -327,17 +205,6 @@ func (c *Client) Sent(ctx context.Context, as string, limit int) (*Parcels, erro
 // part of it.
 func (c *Client) Parcel(ctx context.Context, as, ref string) (*Parcel, error) {
 	return call[*Parcel](ctx, c, "/v1/parcel", parcelRequest{As: as, Parcel: ref})
-}
-
-// Acknowledge signs the officer's formal acknowledgement. A repeat returns the
-// evidence that was signed first.
-func (c *Client) Acknowledge(ctx context.Context, as, ref string) (*Evidence, error) {
-	return call[*Evidence](ctx, c, "/v1/acknowledge", parcelRequest{As: as, Parcel: ref})
-}
-
-// Decline signs the officer's formal rejection; its sender reads the reason.
-func (c *Client) Decline(ctx context.Context, as, ref, reason string) (*Evidence, error) {
-	return call[*Evidence](ctx, c, "/v1/decline", answerRequest{parcelRequest{As: as, Parcel: ref}, reason})
 }
 
 // Export writes what stock tools need to check a parcel into a new folder. path

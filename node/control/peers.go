@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
+	"slices"
 	"strings"
-	"time"
+	"unicode"
 
 	"comity/node/gateway"
 	"comity/protocol"
@@ -35,7 +35,7 @@ type Introduction struct {
 func ReadIntroduction(file []byte) (*Introduction, error) {
 	signed, err := record.DecodeIntroduction(file)
 	if err != nil {
-		return nil, fail(Code(protocol.CodeOf(err)), `an introduction is the file that the other side wrote with "comity introduce -o FILE"`,
+		return nil, fail(Code(protocol.CodeOf(err)), `an introduction is the file that the other side wrote with: comity introduce -o FILE`,
 			"this is not an introduction: %s", strings.TrimPrefix(plainly(err), "introduction: "))
 	}
 	state, err := record.Verify(signed, nil)
@@ -115,6 +115,7 @@ type Peer struct {
 	Name      string           `json:"name"` // foreign text
 	Endpoints []string         `json:"endpoints"`
 	Record    int64            `json:"record"` // number of its newest record here
+	Digest    protocol.Digest  `json:"record_sha256"`
 	Until     protocol.Time    `json:"record_until"`
 	// Confirmed says that a person compared the words of this very record; a
 	// record that followed from such a one is trusted as well.
@@ -154,6 +155,9 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned,
 		Skew: k.Skew.Milliseconds(), LastError: k.LastError, Waiting: k.Waiting, Bytes: k.Bytes, LogSize: k.LogSize,
 	}
+	if refused(k.LastError) {
+		p.LastError = s.refusal(k.Node)
+	}
 	if s.running {
 		p.Reachable = &k.Reachable
 	}
@@ -164,7 +168,7 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 		p.Oldest = protocol.At(k.Oldest)
 	}
 	if state, ok := s.node.Gateway.State(k.State); ok {
-		p.Name, p.Until = nameIn(state.Record().Name), state.Record().Valid.Until
+		p.Name, p.Until, p.Digest = nameIn(state.Record().Name), state.Record().Valid.Until, state.Ref().Digest
 		p.Authorities = authoritiesOf(state)
 	}
 	return p
@@ -184,12 +188,17 @@ type Pinned struct {
 	Sequence int64            `json:"sequence"`
 	// Before is the number of the record that was known before; 0: none.
 	Before int64 `json:"before"`
+	// Already says that this very record was pinned before, so nothing changed.
+	Already bool `json:"already"`
 }
 
 func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 	i, err := ReadIntroduction([]byte(in.File))
 	if err != nil {
 		return nil, err
+	}
+	if words := len(strings.Fields(in.Heard)); words != len(i.Words) && strings.ContainsFunc(in.Heard, unicode.IsLetter) {
+		return nil, fail(NotEqual, "let the other side read all of them again, and give them in quotes", "these are %d words: a record has %d", words, len(i.Words))
 	}
 	if !i.Confirms(in.Heard) {
 		return nil, fail(NotEqual, "do not pin it: get the introduction again by another way, and compare the words again by telephone",
@@ -213,51 +222,19 @@ func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 	done := &Pinned{State: i.State, Node: i.Node, Sequence: i.Sequence}
 	if held, ok := s.node.Gateway.State(i.State); ok {
 		done.Before = held.Record().Sequence
+		if held.Ref().Digest == state.Ref().Digest {
+			if done.Already, err = s.confirmed(ctx, i.Node); err != nil || done.Already {
+				return done, err
+			}
+		}
 	}
 	return done, s.node.Gateway.Pin(ctx, state)
 }
 
-type pingRequest struct {
-	Node protocol.NodeID `json:"node"`
-}
-
-// Pong is what a peer answered.
-type Pong struct {
-	Node protocol.NodeID `json:"node"`
-	Trip int64           `json:"round_trip_us"`
-	// Skew is the peer's clock minus ours, in milliseconds.
-	Skew   int64 `json:"clock_skew_ms"`
-	Record int64 `json:"record"` // number of its newest record, now known here
-}
-
-func (s *Service) ping(ctx context.Context, in pingRequest) (*Pong, error) {
-	state, ok := s.node.Gateway.State(in.Node.State())
-	if !ok || state.Record().Node.ID != in.Node {
-		return nil, fail(NotPinned, `"comity peer list" shows the pinned ones; pin this one with "comity peer pin FILE"`, "peer %q has no pinned record", in.Node)
-	}
-	if !s.running {
-		return nil, notRunning("nothing can be reached")
-	}
-	trip, skew, err := s.node.Gateway.Ping(ctx, in.Node)
-	if err != nil {
-		return nil, unreachable(in.Node, err)
-	}
-	if state, ok = s.node.Gateway.State(in.Node.State()); !ok {
-		return nil, errors.New("the peer's record has gone")
-	}
-	return &Pong{Node: in.Node, Trip: trip.Microseconds(), Skew: skew.Milliseconds(), Record: state.Record().Sequence}, nil
-}
-
-func notRunning(what string) *Error {
-	return fail(NotRunning, `start it with "comity serve" and try again`, "the node is not running, so %s", what)
-}
-
-func unreachable(node protocol.NodeID, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	return fail(Unreachable, "see that the other node runs, that its address in its record is right, and that UDP passes the firewalls; "+
-		"a node that has not pinned this one yet refuses the connection", "peer %s does not answer: %v", node, err)
+// confirmed reports whether a person compared the words of a node's record.
+func (s *Service) confirmed(ctx context.Context, node protocol.NodeID) (bool, error) {
+	known, err := s.node.Gateway.Peers(ctx)
+	return slices.ContainsFunc(known, func(k gateway.Peer) bool { return k.Node == node && k.Pinned }), err
 }
 
 // Status asks what the node is.
@@ -282,13 +259,3 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 func (c *Client) Pin(ctx context.Context, file []byte, heard string) (*Pinned, error) {
 	return call[*Pinned](ctx, c, "/v1/pin", pinRequest{File: string(file), Heard: heard})
 }
-
-// Ping asks a peer whether it is there. NotRunning, NotPinned, Unreachable.
-func (c *Client) Ping(ctx context.Context, node protocol.NodeID) (*Pong, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingWait)
-	defer cancel()
-	return call[*Pong](ctx, c, "/v1/ping", pingRequest{Node: node})
-}
-
-// pingWait is longer than one attempt to connect and one hello.
-const pingWait = 45 * time.Second

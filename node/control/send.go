@@ -75,7 +75,7 @@ func (s *Service) send(ctx context.Context, d Draft, each func(Progress)) (*Sent
 	}
 	done, err := o.Send(ctx, draft, sparingly(each))
 	if done == nil {
-		return nil, err
+		return nil, s.withRecipients(d.To, err)
 	}
 	sent := &Sent{
 		Parcel: done.Name.Parcel, From: done.Name.From, To: d.To, Case: done.Case, Message: done.Message, Bytes: done.Size, Running: s.running,
@@ -86,6 +86,28 @@ func (s *Service) send(ctx context.Context, d Draft, each func(Progress)) (*Sent
 		return nil, err
 	}
 	return sent, nil
+}
+
+// withRecipients adds to the refusal of an unknown recipient whom its state lists.
+func (s *Service) withRecipients(to []protocol.AuthorityID, err error) error {
+	if protocol.CodeOf(err) != protocol.UnknownRecipient {
+		return err
+	}
+	for _, id := range to {
+		state, known := s.node.Gateway.State(id.State())
+		if !known {
+			continue
+		}
+		if _, listed := state.Authority(id); listed {
+			continue
+		}
+		var names []string
+		for _, m := range state.Members() {
+			names = append(names, string(m.ID()))
+		}
+		return fail(Code(protocol.UnknownRecipient), fmt.Sprintf("state %s lists: %s", id.State(), strings.Join(names, ", ")), "%s", plainly(err))
+	}
+	return err
 }
 
 // sparingly passes on the beginning and the end of each stage, and between them

@@ -134,3 +134,17 @@ func TestRecipe(t *testing.T) {
 		})
 	}
 }
+
+// The sender's side has no key: it leaves the identity empty, and the recipe ends well after step 5 without opening anything.
+func TestRecipeWithoutIdentity(t *testing.T) {
+	stockTools(t)
+	t.Parallel()
+	dir, err := filepath.Abs("exchange")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := follow(t, dir, "")
+	if err != nil || !strings.Contains(said, "steps 1 to 5 agree") || strings.Contains(said, "plaintext") {
+		t.Errorf("without an identity: %v, want it to end after step 5; it said\n%s", err, said)
+	}
+}

@@ -63,8 +63,8 @@ func newNetwork(r *rand.Rand) *Network {
 func (n *Network) socket(addr *net.UDPAddr) net.PacketConn {
 	link := &simnet.SimulatedLink{Latency: latency, UploadPacket: n.router}
 	conn := simnet.NewBlockingSimConn(addr, link)
+	link.Start() // before packets can find it: it makes its queues here
 	n.router.AddNode(addr, link)
-	link.Start()
 	return &socket{conn, link, n.router, addr}
 }
 

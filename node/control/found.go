@@ -1,0 +1,122 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"comity/node/office"
+	"comity/protocol"
+	"comity/store"
+)
+
+// minAbbreviation is the shortest part of a parcel id that names a parcel: the
+// first characters of a UUIDv7 are a time, so fewer would fit too many.
+const minAbbreviation = 6
+
+// found is one message and the office that has it.
+type found struct {
+	office  *office.Office
+	message *office.Message // without evidence, as lists have it
+}
+
+// find returns the message that a person means by a parcel id or by its first
+// or last characters, in the office named or, without a name, in the only one
+// that has it.
+func (s *Service) find(ctx context.Context, as, ref string) (*found, error) {
+	offices, err := s.offices(as)
+	if err != nil {
+		return nil, err
+	}
+	wanted := strings.ToLower(strings.TrimSpace(ref))
+	if id := protocol.ParcelID(""); id.UnmarshalText([]byte(wanted)) == nil {
+		return s.byID(ctx, offices, id)
+	}
+	if len(strings.ReplaceAll(wanted, "-", "")) < minAbbreviation || strings.Trim(wanted, "0123456789abcdef-") != "" {
+		return nil, fail(Usage, `"comity inbox" and "comity sent" show the ids`,
+			"%q names no parcel: give its id, or at least %d characters of its beginning or end", ref, minAbbreviation)
+	}
+	var hits []*found
+	for _, o := range offices {
+		err := s.each(ctx, o, func(m *office.Message) {
+			// R-XCH-5: a test parcel stands in nobody's way; its full id finds it.
+			if id := string(m.Name.Parcel); !m.Test && abbreviates(wanted, id) {
+				hits = append(hits, &found{o, m})
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	switch len(hits) {
+	case 0:
+		return nil, noParcel(ref)
+	case 1:
+		return hits[0], nil
+	}
+	if id := hits[0].message.Name.Parcel; !slices.ContainsFunc(hits, func(h *found) bool { return h.message.Name.Parcel != id }) {
+		return nil, severalOffices(hits)
+	}
+	return nil, fail(Ambiguous, "give more of its characters", "%q fits %d parcels, among them %s and %s",
+		ref, len(hits), hits[0].message.Name.Parcel, hits[1].message.Name.Parcel)
+}
+
+func noParcel(ref string) *Error {
+	return fail(NotFound, `"comity inbox" and "comity sent" show the ids; what has just arrived is shown once it is verified`, "there is no parcel %s here", ref)
+}
+
+// abbreviates reports whether part is the beginning or the end of a parcel id,
+// with or without its hyphens.
+func abbreviates(part, id string) bool {
+	plain, short := strings.ReplaceAll(id, "-", ""), strings.ReplaceAll(part, "-", "")
+	return strings.HasPrefix(id, part) || strings.HasSuffix(id, part) ||
+		!strings.Contains(part, "-") && (strings.HasPrefix(plain, short) || strings.HasSuffix(plain, short))
+}
+
+// severalOffices refuses to choose: an act of one authority is not another's.
+func severalOffices(hits []*found) *Error {
+	var names []string
+	for _, h := range hits {
+		names = append(names, string(h.office.Authority()))
+	}
+	return fail(Ambiguous, "name one with --as", "parcel %s is with %d authorities of this node: %s",
+		hits[0].message.Name.Parcel, len(hits), strings.Join(names, " and "))
+}
+
+func (s *Service) byID(ctx context.Context, offices []*office.Office, id protocol.ParcelID) (*found, error) {
+	var hits []*found
+	for _, o := range offices {
+		name, err := o.Locate(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		m, err := o.Message(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		hits = append(hits, &found{o, m})
+	}
+	switch len(hits) {
+	case 0:
+		return nil, noParcel(string(id))
+	case 1:
+		return hits[0], nil
+	}
+	return nil, severalOffices(hits)
+}
+
+// offices returns the office named, or all.
+func (s *Service) offices(as string) ([]*office.Office, error) {
+	if as != "" {
+		o, err := s.office(as)
+		return []*office.Office{o}, err
+	}
+	var all []*office.Office
+	for _, id := range s.node.Config.Authorities {
+		all = append(all, s.node.Offices[id])
+	}
+	return all, nil
+}

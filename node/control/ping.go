@@ -1,0 +1,85 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"comity/protocol"
+)
+
+type pingRequest struct {
+	Node protocol.NodeID `json:"node"`
+}
+
+// Pong is what a peer answered.
+type Pong struct {
+	Node protocol.NodeID `json:"node"`
+	Trip int64           `json:"round_trip_us"`
+	// Skew is the peer's clock minus ours, in milliseconds.
+	Skew   int64 `json:"clock_skew_ms"`
+	Record int64 `json:"record"` // number of its newest record, now known here
+}
+
+func (s *Service) ping(ctx context.Context, in pingRequest) (*Pong, error) {
+	state, ok := s.node.Gateway.State(in.Node.State())
+	if !ok || state.Record().Node.ID != in.Node {
+		return nil, fail(NotPinned, `"comity peer list" shows the pinned ones; pin this one with "comity peer pin FILE"`, "peer %q has no pinned record", in.Node)
+	}
+	if !s.running {
+		return nil, notRunning("nothing can be reached")
+	}
+	trip, skew, err := s.node.Gateway.Ping(ctx, in.Node)
+	if err != nil {
+		return nil, s.unreachable(in.Node, err)
+	}
+	if state, ok = s.node.Gateway.State(in.Node.State()); !ok {
+		return nil, errors.New("the peer's record has gone")
+	}
+	return &Pong{Node: in.Node, Trip: trip.Microseconds(), Skew: skew.Milliseconds(), Record: state.Record().Sequence}, nil
+}
+
+func notRunning(what string) *Error {
+	return fail(NotRunning, `start it with "comity serve" and try again`, "the node is not running, so %s", what)
+}
+
+// unreachable says why a peer was not reached, and who can mend it: only the
+// other side, when it answers and does not know this node.
+func (s *Service) unreachable(node protocol.NodeID, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if refused(err.Error()) {
+		return fail(Unreachable, s.askToPin(), "%s", s.refusal(node))
+	}
+	return fail(Unreachable, "see that the other node runs, that its address in its record is right, and that UDP passes the firewalls",
+		"peer %s does not answer: %v", node, err)
+}
+
+// refused reports whether a peer ended the TLS handshake because it does not know
+// our key. The transport tells it only as text: alert 42 (bad_certificate),
+// which QUIC carries as error 0x100 + 42.
+func refused(text string) bool {
+	alert := strings.Contains(text, "CRYPTO_ERROR 0x12a") || strings.Contains(text, "bad certificate")
+	return alert && !strings.Contains(text, "(local)")
+}
+
+func (s *Service) refusal(peer protocol.NodeID) string {
+	return fmt.Sprintf("%s refuses this node: it has not pinned the record of %s, or holds another one", peer, s.node.Config.Node.State())
+}
+
+func (s *Service) askToPin() string {
+	return fmt.Sprintf(`ask them to type: comity peer pin %s.json`, s.node.Config.Node)
+}
+
+// Ping asks a peer whether it is there. NotRunning, NotPinned, Unreachable.
+func (c *Client) Ping(ctx context.Context, node protocol.NodeID) (*Pong, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingWait)
+	defer cancel()
+	return call[*Pong](ctx, c, "/v1/ping", pingRequest{Node: node})
+}
+
+// pingWait is longer than one attempt to connect and one hello.
+const pingWait = 45 * time.Second
