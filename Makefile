@@ -59,10 +59,7 @@ fmt: ## Format the Go code with gofumpt and goimports.
 
 .PHONY: race
 race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part).
-	CGO_ENABLED=1 go test -race -count=1 -timeout 25m $$(go list $(PKG) | grep -v /testnet/sim$$)
-	@# The detector's own runtime ends with a memory fault after minutes of simulation; short stories run under it,
-	@# all of them run without it in the simulation stage.
-	CGO_ENABLED=1 go test -race -count=1 -timeout 10m -run 'TestALetterCrosses|TestBehindAFirewall|TestATestParcelIsNeverSeen' ./testnet/sim
+	CGO_ENABLED=1 go test -race -count=1 -timeout 25m $(PKG)
 
 .PHONY: sim
 sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.

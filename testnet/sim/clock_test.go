@@ -1,5 +1,3 @@
-//go:build !race
-
 package sim
 
 import (
@@ -8,9 +6,6 @@ import (
 
 	"comity/protocol/exchange"
 )
-
-// This story is not for the race detector: its own runtime ends with a memory
-// fault in it, in code that is not ours. The simulation stage runs it without.
 
 // R-EVID-9, R-EVID-8: a clock that is weeks ahead decides nothing, neither that a
 // parcel was not accepted in time nor that it came too late.
