@@ -67,7 +67,7 @@ func TestAdoptRefusesOtherBytes(t *testing.T) {
 
 func testBodies(t *testing.T) *bodies {
 	t.Helper()
-	b, err := openBodies(t.TempDir() + "/sealed")
+	b, err := openBodies(t.TempDir()+"/sealed", Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ const temporary = "tmp"
 // <first two digits>/<digest>. os.Root shuts out every path that leads outside.
 type bodies struct {
 	root   *os.Root
+	sync   func(*os.File) error
 	serial atomic.Uint64 // names temporary files
 
 	mu      sync.Mutex
@@ -32,12 +33,12 @@ type bodies struct {
 	shards  map[string]bool          // folders known to be durable
 }
 
-func openBodies(dir string) (*bodies, error) {
+func openBodies(dir string, c Config) (*bodies, error) {
 	if err := os.MkdirAll(filepath.Join(dir, temporary), 0o700); err != nil {
 		return nil, fmt.Errorf("opening the folder of sealed bytes: %w", err)
 	}
 	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := syncFolder(d); err != nil {
+		if err := c.syncFolder(d); err != nil {
 			return nil, fmt.Errorf("opening the folder of sealed bytes: %w", err)
 		}
 	}
@@ -45,7 +46,7 @@ func openBodies(dir string) (*bodies, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of sealed bytes: %w", err)
 	}
-	b := &bodies{root: root, held: map[protocol.Digest]int{}, orphans: map[protocol.Digest]bool{}, shards: map[string]bool{}}
+	b := &bodies{root: root, sync: c.sync, held: map[protocol.Digest]int{}, orphans: map[protocol.Digest]bool{}, shards: map[string]bool{}}
 	err = b.each(temporary, func(name string, _ fs.DirEntry) error { return root.RemoveAll(name) })
 	if err != nil {
 		root.Close()
@@ -87,7 +88,7 @@ func bodyName(d protocol.Digest) (shard, name string) {
 //   - after it, the file has its full content (it was synced first) and no row
 //     yet: an orphan, cleaned at open.
 func (b *bodies) keep(f *os.File, temp string, d protocol.Digest) error {
-	err := errors.Join(f.Sync(), f.Close())
+	err := errors.Join(b.sync(f), f.Close())
 	if err == nil {
 		shard, name := bodyName(d)
 		if err = b.makeShard(shard); err == nil {
@@ -133,7 +134,7 @@ func (b *bodies) syncShard(shard string) error {
 		return err
 	}
 	defer dir.Close()
-	return dir.Sync()
+	return b.sync(dir)
 }
 
 // hold keeps Sweep away from a digest until its spool is committed or given up.
@@ -217,7 +218,7 @@ func openVault(ctx context.Context, c Config, k kind) (*vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := openBodies(filepath.Join(c.Dir, k.bodies))
+	b, err := openBodies(filepath.Join(c.Dir, k.bodies), c)
 	if err != nil {
 		d.close()
 		return nil, err

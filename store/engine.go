@@ -107,7 +107,7 @@ func create(ctx context.Context, c Config, k kind, fill func(context.Context, *t
 		}
 	}
 	if err == nil {
-		err = syncFolder(c.Dir)
+		err = c.syncFolder(c.Dir)
 	}
 	if err != nil {
 		return fmt.Errorf("creating the %s database %s: %w", k.name, path, err)
@@ -491,16 +491,6 @@ func (d *database) checkClock(now, last time.Time) error {
 			now.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))
 	}
 	return nil
-}
-
-// syncFolder makes names in a folder durable.
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 func isNoSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) }

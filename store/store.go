@@ -17,6 +17,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -36,6 +37,27 @@ type Config struct {
 	Connect func(dsn string) driver.Connector
 	// Readers is how many connections read at once; 0 means 4.
 	Readers int
+	// Sync makes a file or a folder durable; nil means (*os.File).Sync. Every
+	// sync of the package outside the database goes through it, so that tests
+	// know what a power cut would take, and can make it fail.
+	Sync func(*os.File) error
+}
+
+func (c Config) sync(f *os.File) error {
+	if c.Sync == nil {
+		return f.Sync()
+	}
+	return c.Sync(f)
+}
+
+// syncFolder makes names in a folder durable.
+func (c Config) syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return c.sync(f)
 }
 
 func (c Config) now() time.Time {
