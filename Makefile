@@ -7,6 +7,7 @@ AGE_VERSION           := v1.3.2
 # How much the open-ended targets do; override on the command line: make sim SEEDS=2000
 SEEDS    ?= 200
 FUZZTIME ?= 20s
+BULK     ?= 4GiB
 PKG      ?= ./...
 
 SHELL       := bash
@@ -22,7 +23,7 @@ export GOLANGCI_LINT_VERSION AGE_VERSION
 
 .PHONY: help
 help: ## List these targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build ## Build, then let a request cross between two nodes on this machine and tell the story.
@@ -68,6 +69,10 @@ sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prin
 .PHONY: bench
 bench: ## Measure parcels per second, MB/s and peak memory between two processes.
 	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
+
+.PHONY: emergency
+emergency: ## Send emergency parcels behind BULK=n of bulk (4GiB, MiB or GiB) and compare with an idle link.
+	BULK=$(BULK) go test -count=1 -timeout 60m -v -run TestEmergencyBeforeBulk ./testnet/local
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each (20s unless given).

@@ -103,6 +103,9 @@ const (
 	// MaxInline is the largest sealed body kept as a column of its row instead
 	// of a file: a small parcel is then one commit and no file.
 	MaxInline = 64 << 10
+	// MaxSmall is the largest sealed body that counts as small: it leaves together
+	// with its envelope, so that it costs one round trip, and waits for no large one.
+	MaxSmall = 256 << 10
 	// MaxFeedPage is how many evidences one answer of the feed carries.
 	MaxFeedPage = 64
 	// MaxFeedWait is the longest long poll of the evidence feed.

@@ -79,7 +79,7 @@ func BenchmarkFull(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("rows=%d/due", rows), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := n.Due(b.Context(), nodeB, n.clock.now(), nil, 16); err != nil {
+				if _, err := n.Due(b.Context(), nodeB, n.clock.now(), nil, 16, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -23,7 +23,7 @@ func TestParcelGoesItsWay(t *testing.T) {
 	k := key(1, prosecution)
 
 	receipt := a.commit(a.submit(1, prosecution))[0].Packets[0]
-	due, err := a.Due(ctx, nodeB, a.clock.now(), nil, 10)
+	due, err := a.Due(ctx, nodeB, a.clock.now(), nil, 10, nil)
 	if err != nil || len(due) != 1 || due[0].Key != k {
 		t.Fatalf("due at once: %v, %v", due, err)
 	}
@@ -35,7 +35,7 @@ func TestParcelGoesItsWay(t *testing.T) {
 
 	take := TakeEvidence{Key: k, Peer: nodeB, Evidence: Evidence{Packet: relayed, Event: evidence.RelayAcceptance, Time: b.clock.now()}}
 	wantState(t, "taken", a.commit(take)[0].State, exchange.Relayed)
-	if next, err := a.NextDue(ctx, nodeB); err != nil || !next.IsZero() {
+	if next, err := a.NextDue(ctx, nodeB, time.Time{}); err != nil || !next.IsZero() {
 		t.Errorf("after the acceptance something is due at %v, %v", next, err)
 	}
 

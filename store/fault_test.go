@@ -114,7 +114,7 @@ func TestOtherWritesFailBothWays(t *testing.T) {
 				return err
 			},
 			func(n *node) bool {
-				at, _ := n.NextDue(context.Background(), nodeB)
+				at, _ := n.NextDue(context.Background(), nodeB, time.Time{})
 				return at.Before(n.clock.now())
 			},
 		},

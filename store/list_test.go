@@ -48,21 +48,24 @@ func TestDue(t *testing.T) {
 	k := key(6, prosecution)
 	n.commit(TakeEvidence{Key: k, Evidence: n.foreign(k, evidence.RelayAcceptance)})
 
-	due, err := n.Due(ctx, nodeB, now, nil, 10)
+	due, err := n.Due(ctx, nodeB, now, nil, 10, nil)
 	if got, want := parcels(due, ofOutbound), []string{"3", "4", "2", "1"}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("due: %v, %v; want %v", got, err, want)
 	}
-	due, err = n.Due(ctx, nodeB, now, nil, 2)
+	due, err = n.Due(ctx, nodeB, now, nil, 2, nil)
 	if got, want := parcels(due, ofOutbound), []string{"3", "4"}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("due, two at most: %v, %v; want %v", got, err, want)
 	}
-	if next, _ := n.NextDue(ctx, nodeB); !next.Equal(now.Add(-time.Hour)) {
+	if next, _ := n.NextDue(ctx, nodeB, time.Time{}); !next.Equal(now.Add(-time.Hour)) {
 		t.Errorf("next due at %v, want %v", next, now.Add(-time.Hour))
+	}
+	if next, _ := n.NextDue(ctx, nodeB, now); !next.Equal(now.Add(time.Minute)) {
+		t.Errorf("next due after now at %v, want %v", next, now.Add(time.Minute))
 	}
 	if woken, err := n.Wake(ctx, nodeB, now); err != nil || woken != 1 {
 		t.Errorf("woken: %d, %v; want the one in backoff", woken, err)
 	}
-	if due, _ = n.Due(ctx, nodeB, now, nil, 10); len(due) != 5 {
+	if due, _ = n.Due(ctx, nodeB, now, nil, 10, nil); len(due) != 5 {
 		t.Errorf("after waking %d are due, want 5", len(due))
 	}
 	queues, err := n.Queues(ctx, WithoutTests)

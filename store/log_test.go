@@ -100,7 +100,7 @@ func TestCheckLogFindsChanges(t *testing.T) {
 		`DELETE FROM checkpoint WHERE size = 8`,
 		`INSERT INTO checkpoint (size, root, note, signed_us) VALUES (9, zeroblob(32), 'x', 1)`,
 		`INSERT INTO outbound SELECT 1, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest, zeroblob(32), 1, priority,
-		 priority_rank, test, created_us, expires_us, stored_us, state, 0, 0, NULL, '', NULL, 0 FROM inbound LIMIT 1`,
+		 priority_rank, test, created_us, expires_us, stored_us, state, 0, 0, NULL, '', NULL, 0, 0 FROM inbound LIMIT 1`,
 	} {
 		t.Run(strings.Fields(change)[0]+" "+fmt.Sprintf("%.40s", change), func(t *testing.T) {
 			n := newNode(t)
@@ -169,7 +169,7 @@ func TestConcurrentUse(t *testing.T) {
 				if _, err := n.Waiting(ctx, prosecution, nil, 10); err != nil {
 					t.Error(err)
 				}
-				if _, err := n.Due(ctx, nodeB, n.clock.now(), nil, 10); err != nil {
+				if _, err := n.Due(ctx, nodeB, n.clock.now(), nil, 10, nil); err != nil {
 					t.Error(err)
 				}
 				if list, err := n.Evidence(ctx, key(i%12, prosecution)); err != nil {

@@ -50,8 +50,8 @@ func (o *Outbound) Outgoing() exchange.Outgoing {
 const (
 	lastOutbound   = `SELECT coalesce(max(ordinal), 0) FROM outbound`
 	insertOutbound = `INSERT INTO outbound (ordinal, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest,
-sealed_digest, sealed_recipients, priority, priority_rank, test, created_us, expires_us, stored_us, state, offered, attempts, next_us, last_error, keeps)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, '', 1)`
+sealed_digest, sealed_recipients, priority, priority_rank, test, created_us, expires_us, stored_us, state, offered, attempts, next_us, last_error, keeps, large)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, '', 1, $19)`
 )
 
 func (f Submit) apply(ctx context.Context, b *batch) (*answer, error) {
@@ -108,7 +108,7 @@ func (b *batch) enqueue(ctx context.Context, o *Outbound) error {
 	_, err = b.exec(ctx, insertOutbound, ordinal, o.Key.From, o.Key.Parcel, o.Key.To, o.Peer,
 		string(o.Envelope.Document), string(o.Envelope.Signature), digest[:], o.Sealed.Digest[:], o.Sealed.Recipients,
 		o.Priority, o.Priority.Rank(), flag(o.Test), o.Created.UnixMicro(), o.Expires.UnixMicro(), b.now.UnixMicro(),
-		exchange.Queued, next.UnixMicro())
+		exchange.Queued, next.UnixMicro(), flag(o.Sealed.Size > protocol.MaxSmall))
 	return err
 }
 
@@ -196,63 +196,16 @@ func scanOutbound(scan func(...any) error) (o Outbound, err error) {
 // ranks are the values of protocol.Priority.Rank.
 var ranks = []int{protocol.Emergency.Rank(), protocol.Urgent.Rank(), protocol.Routine.Rank()}
 
-const (
-	dueRows = `SELECT ordinal, sender, parcel, recipient FROM outbound
-WHERE peer = $1 AND priority_rank = $2 AND next_us <= $3 ORDER BY next_us LIMIT $4`
-	dueRow   = outboundColumns + ` WHERE o.ordinal = $1`
-	firstDue = `SELECT min(next_us) FROM outbound WHERE peer = $1 AND priority_rank = $2 AND next_us IS NOT NULL`
-)
+const firstDue = `SELECT min(next_us) FROM outbound WHERE peer = $1 AND priority_rank = $2 AND next_us > $3`
 
-// Due returns the peer's outbound rows whose Next has come, urgent ones first,
-// then the longest waiting. Those in busy are passed over by their names alone:
-// a delivery under way leaves its row due, and its envelope need not be read
-// again for that.
-func (g *Gateway) Due(ctx context.Context, peer protocol.NodeID, now time.Time, busy map[protocol.Key]bool, limit int) ([]Outbound, error) {
-	if limit <= 0 || limit > MaxPage {
-		limit = MaxPage
-	}
-	type name struct {
-		ordinal int64
-		key     protocol.Key
-	}
-	var due []Outbound
-	err := g.v.read(ctx, func(ctx context.Context, t *tx) error {
-		// One query a priority, so that each walks its index from the front
-		// however many rows wait for later.
-		for _, rank := range ranks {
-			if len(due) == limit {
-				return nil
-			}
-			names, err := collect(ctx, t, func(scan func(...any) error) (n name, err error) {
-				err = scan(&n.ordinal, &n.key.From, &n.key.Parcel, &n.key.To)
-				return n, err
-			}, dueRows, peer, rank, now.UnixMicro(), limit-len(due)+len(busy))
-			if err != nil {
-				return err
-			}
-			for _, n := range names {
-				if len(due) == limit || busy[n.key] {
-					continue
-				}
-				rows, err := collect(ctx, t, scanOutbound, dueRow, n.ordinal)
-				if err != nil {
-					return err
-				}
-				due = append(due, rows...)
-			}
-		}
-		return nil
-	})
-	return due, wrap("reading what is due to "+string(peer), err)
-}
-
-// NextDue returns when the peer's next row falls due; the zero time when none will.
-func (g *Gateway) NextDue(ctx context.Context, peer protocol.NodeID) (time.Time, error) {
+// NextDue returns when the first of the peer's rows falls due that does so after
+// a moment, which may be zero; the zero time when none will.
+func (g *Gateway) NextDue(ctx context.Context, peer protocol.NodeID, after time.Time) (time.Time, error) {
 	var first time.Time
 	err := g.v.read(ctx, func(ctx context.Context, t *tx) error {
 		for _, rank := range ranks {
 			var us *int64
-			if _, err := t.find(ctx, []any{&us}, firstDue, peer, rank); err != nil {
+			if _, err := t.find(ctx, []any{&us}, firstDue, peer, rank, after.UnixMicro()); err != nil {
 				return err
 			}
 			if at := instant(us); us != nil && (first.IsZero() || at.Before(first)) {

@@ -12,6 +12,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 	const byKey = ` WHERE sender = $1 AND parcel = $2 AND recipient = $3`
 	for name, query := range map[string]string{
 		"due":               dueRows,
+		"next line":         nextLine,
 		"next due":          firstDue,
 		"wake":              `UPDATE outbound SET next_us = $3 WHERE peer = $1 AND priority_rank = $2 AND next_us > $3`,
 		"due, one":          dueRow,

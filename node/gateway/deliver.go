@@ -7,10 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
 
+	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
@@ -19,11 +21,6 @@ import (
 )
 
 const (
-	// deliverAtOnce is how many parcels go to one peer at once.
-	deliverAtOnce = 32
-	// overtake is the largest body that leaves together with its envelope, so
-	// that a small parcel costs one round trip. A larger one waits for the answer.
-	overtake = 256 << 10
 	// gatherDue lets what is submitted and what ends in a burst share one look at
 	// the queue. A parcel that finds the link idle does not wait for it.
 	gatherDue = 2 * time.Millisecond
@@ -31,52 +28,64 @@ const (
 	maxSleep = time.Minute
 )
 
-// deliver is the loop that empties the peer's queue, urgent parcels first. Each
-// peer has its own: one that is down delays no other (R-XCH-6). It never reads
-// more than it can begin, so that an urgent parcel waits for no others that were
-// read before it.
+// deliver is the loop that empties the peer's queue: emergencies first, each
+// authority in its turn. Each peer has its own: one that is down delays no other
+// (R-XCH-6). It never reads more than it can begin, so that an urgent parcel
+// waits for no others that were read before it.
 func (l *link) deliver(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	flying := newFlight()
 	for ctx.Err() == nil {
-		rung, ended := l.due.wait(), flying.ended.wait()
+		rung, ended := l.due.wait(), l.flying.ended.wait()
 		// Taken before the query: a row whose delivery ends between the two is
 		// stale here, and is not taken for one that is still to be begun.
-		busy := flying.snapshot()
-		free := deliverAtOnce - len(busy)
+		busy, load := l.flying.snapshot()
+		// Counted by choose: rows that were due and may not begin yet.
+		waiting := 0
+		choose := func(all []store.Candidate) []store.Candidate {
+			begin := load.choose(all)
+			waiting = len(all) - len(begin)
+			return begin
+		}
 		var rows []store.Outbound
-		if free > 0 {
+		if !load.full() {
 			var err error
-			if rows, err = l.g.Store.Due(ctx, l.peer, l.g.Now(), busy, free); err != nil {
+			if rows, err = l.g.Store.Due(ctx, l.peer, l.g.Now(), busy, frontMost, choose); err != nil {
 				l.logger().Error("cannot read the queue", "error", err)
 			}
 		}
 		for _, row := range rows {
-			flying.add(row.Key)
+			l.flying.add(row.Key, lineOf(row))
 			wg.Go(func() {
-				defer flying.remove(row.Key)
+				defer l.flying.remove(row.Key)
 				l.step(ctx, row)
 			})
 		}
-		if len(rows) < free && len(busy)+len(rows) > 0 {
-			ended = flying.landed() // all that was due is under way: a free place serves nothing
+		idle := len(busy)+len(rows) == 0
+		if waiting == 0 && !idle && !load.full() {
+			ended = l.flying.landed() // all that was due is under way: a free place serves nothing
 		}
-		l.sleep(ctx, rung, ended, len(busy)+len(rows) == 0)
-		if !flying.empty() {
+		l.sleep(ctx, rung, ended, idle)
+		if !l.flying.empty() {
 			pause(ctx, gatherDue)
 		}
 	}
 }
 
-// sleep waits until something may be due, or a delivery has ended. Only an idle
-// link asks when the next row falls due: those under way are due themselves.
+func lineOf(row store.Outbound) store.Line {
+	return store.Line{Rank: row.Priority.Rank(), Large: row.Sealed.Size > protocol.MaxSmall, Sender: row.Key.From}
+}
+
+// sleep waits until something may be due, or a delivery has ended. A link that
+// is not idle asks only for what falls due later: those under way are due
+// themselves, and so are those that wait for a place.
 func (l *link) sleep(ctx context.Context, rung, ended <-chan struct{}, idle bool) {
-	wait := maxSleep
-	if idle {
-		if next, err := l.g.Store.NextDue(ctx, l.peer); err == nil && !next.IsZero() {
-			wait = min(max(next.Sub(l.g.Now()), time.Millisecond), maxSleep)
-		}
+	wait, after := maxSleep, time.Time{}
+	if !idle {
+		after = l.g.Now()
+	}
+	if next, err := l.g.Store.NextDue(ctx, l.peer, after); err == nil && !next.IsZero() {
+		wait = min(max(next.Sub(l.g.Now()), time.Millisecond), maxSleep)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -190,11 +199,13 @@ func (l *link) send(ctx context.Context, row store.Outbound) error {
 		return fmt.Errorf("open the sealed bytes: %w", err)
 	}
 	defer sealed.Close()
-	send := l.sendInTurn
-	if row.Sealed.Size <= overtake {
-		send = l.sendTogether
+	var packets []statement.Packet
+	if line := lineOf(row); line.Large {
+		body := polite{sealed, ctx, l.flying, line.Rank}
+		packets, err = l.sendInTurn(ctx, path, offer, body, sealed.Size())
+	} else {
+		packets, err = l.sendTogether(ctx, path, offer, sealed, sealed.Size())
 	}
-	packets, err := send(ctx, path, offer, sealed)
 	if err != nil {
 		return err
 	}
@@ -215,15 +226,15 @@ func (l *link) offerBody(ctx context.Context, row store.Outbound) ([]byte, error
 }
 
 // sendInTurn waits for the answer to the envelope before it sends the bytes.
-func (l *link) sendInTurn(ctx context.Context, path string, offer []byte, sealed *store.Sealed) ([]statement.Packet, error) {
+func (l *link) sendInTurn(ctx context.Context, path string, offer []byte, body io.ReaderAt, size int64) ([]statement.Packet, error) {
 	if status, packets, err := l.callPackets(ctx, http.MethodPut, path, offer); err != nil || status == http.StatusOK {
 		return packets, err
 	}
-	return l.patch(ctx, path, sealed)
+	return l.patch(ctx, path, body, size)
 }
 
-func (l *link) patch(ctx context.Context, path string, sealed *store.Sealed) ([]statement.Packet, error) {
-	t, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(sealed.Size()), sealed, sealed.Size())
+func (l *link) patch(ctx context.Context, path string, body io.ReaderAt, size int64) ([]statement.Packet, error) {
+	t, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(size), body, size)
 	if err != nil {
 		return nil, err
 	}
@@ -234,12 +245,12 @@ func (l *link) patch(ctx context.Context, path string, sealed *store.Sealed) ([]
 // sendTogether lets the bytes leave right behind their envelope; the peer makes
 // bytes that overtake wait (R-WIRE-8). The answer to the bytes decides, unless
 // the envelope alone was answered with evidence or refused.
-func (l *link) sendTogether(ctx context.Context, path string, offer []byte, sealed *store.Sealed) ([]statement.Packet, error) {
+func (l *link) sendTogether(ctx context.Context, path string, offer []byte, sealed io.ReaderAt, size int64) ([]statement.Packet, error) {
 	put, err := l.begin(ctx, http.MethodPut, path, offerHeaders(len(offer)), bytes.NewReader(offer), int64(len(offer)))
 	if err != nil {
 		return nil, err
 	}
-	body, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(sealed.Size()), sealed, sealed.Size())
+	body, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(size), sealed, size)
 	if err != nil {
 		put.abandon()
 		put.stop()
@@ -254,7 +265,7 @@ func (l *link) sendTogether(ctx context.Context, path string, offer []byte, seal
 	_, packets, err = body.finish(answerTimeout)
 	var p *problem
 	if errors.As(err, &p) && p.Status == http.StatusNotFound {
-		return l.patch(ctx, path, sealed) // the envelope was lost on the way for too long, and has arrived since
+		return l.patch(ctx, path, sealed, size) // the envelope was lost on the way for too long, and has arrived since
 	}
 	return packets, err
 }

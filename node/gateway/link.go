@@ -45,10 +45,11 @@ var errOffline = errors.New("this node is not running")
 // needed, and the loops that deliver, follow its feed and push evidence; from
 // it, what it may hold open.
 type link struct {
-	g    *Gateway
-	peer protocol.NodeID
-	due  *bell // something may be ready to deliver
-	http *retryablehttp.Client
+	g      *Gateway
+	peer   protocol.NodeID
+	due    *bell   // something may be ready to deliver
+	flying *flight // deliveries under way
+	http   *retryablehttp.Client
 
 	taken *recent[packetID, struct{}] // evidence of the peer that is stored
 
@@ -92,7 +93,7 @@ type session struct {
 
 func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
-		g: g, peer: peer, due: newBell(), taken: newRecent[packetID, struct{}](maxTaken),
+		g: g, peer: peer, due: newBell(), flying: newFlight(), taken: newRecent[packetID, struct{}](maxTaken),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 	}
 	l.http = retryablehttp.NewClient()

@@ -19,13 +19,14 @@ import (
 
 // Letter is what a test sends: a request with attachments.
 type Letter struct {
-	To    []*Node
-	Files []string // paths
-	Test  bool
+	To       []*Node
+	Files    []string          // paths
+	Priority protocol.Priority // empty: routine
+	Test     bool
 }
 
 func (l Letter) draft() control.Draft {
-	d := control.Draft{Kind: parcel.KindRequest, Test: l.Test}
+	d := control.Draft{Kind: parcel.KindRequest, Priority: l.Priority, Test: l.Test}
 	if l.Test {
 		d.Kind = parcel.KindConformanceTest
 	}
