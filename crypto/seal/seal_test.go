@@ -331,6 +331,25 @@ func TestSealingAllocatesNothingPerChunk(t *testing.T) {
 	}
 }
 
+// A parcel is mostly small, and it is read in a dozen short pieces.
+func TestReadingOneChunkAllocatesNothing(t *testing.T) {
+	id := generate(t)
+	body, key := sealed(t, plainOf(ChunkSize), id.Recipient())
+	plain, _, err := Open(bytes.NewReader(body), int64(len(body)), key)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	piece := make([]byte, 512)
+	read := func() {
+		if _, err := plain.ReadAt(piece, 1024); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := testing.AllocsPerRun(50, read); n != 0 {
+		t.Errorf("%v allocations per read, want 0", n)
+	}
+}
+
 func TestDigestOfRecipient(t *testing.T) {
 	t.Parallel()
 	r := generate(t).Recipient()
