@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// maxTaking is how many parcels are verified at once.
-	maxTaking = 8
+	// maxTaking is how many parcels are taken in at once. Most of that time a
+	// small one waits for a commit, and those that wait together share it.
+	maxTaking = 32
 	// maxLargeTaking is how many of them may be large, so that a few huge
 	// parcels never hold up the small ones behind them.
 	maxLargeTaking = 2
