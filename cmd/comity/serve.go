@@ -56,6 +56,7 @@ func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) 
 		return problem("change listen in comity.toml to an address of this machine", "listen on %s: %v", config.Listen, err)
 	}
 	defer conn.Close()
+	defer calmCollector()()
 	node, err := control.Open(ctx, dir, operate.Options{Conn: conn, Logger: logger})
 	if err != nil {
 		return err
