@@ -94,7 +94,7 @@ func (g *Gateway) answerPage(w http.ResponseWriter, r *http.Request, peer protoc
 		page.Next = e.Position
 		page.Packets = append(page.Packets, e.Evidence.Packet)
 	}
-	body, err := statement.Encode(page)
+	body, err := statement.EncodeCarrier(page, statement.SizeOf(page.Packets))
 	if err != nil {
 		g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
 		return

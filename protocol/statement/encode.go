@@ -19,41 +19,57 @@ import (
 // since Encode knows no limit. It is not for re-writing a document that was
 // read: its bytes are kept as they are (R-DOC-7).
 func Encode(v any) ([]byte, error) {
-	source := reflect.Indirect(reflect.ValueOf(v))
-	if source.Kind() != reflect.Struct {
-		return nil, fmt.Errorf("encoding a document: want a struct, got %T", v)
+	doc, typ, err := encode(v, documentSize)
+	if err == nil {
+		err = Decode(doc, typ, math.MaxInt, reflect.New(reflect.Indirect(reflect.ValueOf(v)).Type()).Interface())
 	}
-	doc, err := encode(source)
 	if err != nil {
-		return nil, fmt.Errorf("encoding a document from %s: %w", source.Type(), err)
+		return nil, fmt.Errorf("encoding a document from %T: %w", v, err)
 	}
 	return doc, nil
 }
 
-func encode(v reflect.Value) ([]byte, error) {
-	shape, err := shapeOf(v.Type())
+// EncodeCarrier writes the struct v, which carries signed documents and is not
+// signed itself, as Encode does, without reading the result back: all that is in
+// it was read or written by this package before. The carrier has about size
+// bytes.
+func EncodeCarrier(v any, size int) ([]byte, error) {
+	data, _, err := encode(v, size)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("encoding a carrier from %T: %w", v, err)
+	}
+	return data, nil
+}
+
+// documentSize is about what an evidence or an envelope has.
+const documentSize = 2 << 10
+
+// encode returns the bytes and the type member, empty where there is none.
+func encode(v any, size int) (data []byte, typ string, err error) {
+	source := reflect.Indirect(reflect.ValueOf(v))
+	if source.Kind() != reflect.Struct {
+		return nil, "", errors.New("want a struct")
+	}
+	shape, err := shapeOf(source.Type())
+	if err != nil {
+		return nil, "", err
 	}
 	if shape.kind != object {
-		return nil, errors.New("it is no object")
+		return nil, "", errors.New("it is no object")
 	}
-	var typ string
 	if i := shape.find("type"); i >= 0 {
-		typ = v.FieldByIndex(shape.members[i].index).String()
+		typ = source.FieldByIndex(shape.members[i].index).String()
 		if typ == "" {
-			return nil, errors.New("its type is not set")
+			return nil, "", errors.New("its type is not set")
 		}
 	}
 	var b bytes.Buffer
+	b.Grow(size)
 	w := writer{jsontext.NewEncoder(&b, jsontext.WithIndent("  "))}
-	if err := w.value(shape, rule{}, v); err != nil {
-		return nil, err
+	if err := w.value(shape, rule{}, source); err != nil {
+		return nil, "", err
 	}
-	if err := Decode(b.Bytes(), typ, math.MaxInt, reflect.New(v.Type()).Interface()); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return b.Bytes(), typ, nil
 }
 
 // writer writes one document. The encoder escapes what JSON demands and no

@@ -20,10 +20,25 @@ type packets struct {
 	Packets []Packet `json:"packets"`
 }
 
+// size is about what the packet has as JSON: every quote and line end of its
+// texts takes two bytes there.
+func (p *Packet) size() int {
+	return 256 + (len(p.Document)+len(p.Signature)+len(p.Proof))*5/4
+}
+
+// SizeOf is about what the packets have as JSON.
+func SizeOf(list []Packet) int {
+	size := 256
+	for i := range list {
+		size += list[i].size()
+	}
+	return size
+}
+
 // EncodePacket writes p as one strict JSON object without a type:
 // {"document": "…", "signature": "…", "proof": "…" or null}.
 func EncodePacket(p Packet) ([]byte, error) {
-	data, err := Encode(p)
+	data, err := EncodeCarrier(p, p.size())
 	if err != nil {
 		return nil, fmt.Errorf("packing a signed document: %w", err)
 	}
@@ -41,7 +56,7 @@ func DecodePacket(data []byte, limit int) (Packet, error) {
 
 // EncodePackets writes the list form: {"packets": […]}.
 func EncodePackets(list []Packet) ([]byte, error) {
-	data, err := Encode(packets{list})
+	data, err := EncodeCarrier(packets{list}, SizeOf(list))
 	if err != nil {
 		return nil, fmt.Errorf("packing %d signed documents: %w", len(list), err)
 	}

@@ -43,6 +43,9 @@ func (r *reader) frame(data []byte) error {
 
 // value reads the next value into v, which has the shape s.
 func (r *reader) value(s *shape, rule rule, v reflect.Value) error {
+	if r.tokens.PeekKind() == jsontext.KindString {
+		return r.text(s, rule, v)
+	}
 	token, err := r.token()
 	if err != nil {
 		return err
@@ -67,10 +70,42 @@ func (r *reader) value(s *shape, rule rule, v reflect.Value) error {
 	case s.kind == boolean && (kind == jsontext.KindTrue || kind == jsontext.KindFalse):
 		v.SetBool(token.Bool())
 		return nil
-	case s.kind.isString() && kind == jsontext.KindString:
-		return r.string(s.kind, rule, token.String(), v)
 	}
 	return r.refuseHere("want %s", s.kind.wanted())
+}
+
+// text reads the next value, which is a string.
+func (r *reader) text(s *shape, rule rule, v reflect.Value) error {
+	b, own, err := r.unquoted()
+	switch {
+	case err != nil:
+		return err
+	case !s.kind.isString():
+		return r.refuseHere("want %s", s.kind.wanted())
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	return r.string(s.kind, rule, b, own, v)
+}
+
+// unquoted reads the next string, a name or a value, without making a Go string
+// of it: a document carried as text is copied once, not three times. The bytes
+// are the caller's to keep only if own says so; else they stand in the input.
+func (r *reader) unquoted() (b []byte, own bool, err error) {
+	raw, err := r.tokens.ReadValue()
+	if err != nil {
+		return nil, false, r.explain(err)
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1], false, nil
+	}
+	b, err = jsontext.AppendUnquote(make([]byte, 0, len(raw)), raw)
+	if err != nil {
+		return nil, false, r.refuse(protocol.Malformed, "not strict JSON in UTF-8, near byte %d", r.tokens.InputOffset())
+	}
+	return b, true, nil
 }
 
 func (r *reader) object(s *shape, v reflect.Value) error {
@@ -89,15 +124,12 @@ func (r *reader) object(s *shape, v reflect.Value) error {
 		v.FieldByIndex(s.members[0].index).SetString(got)
 		seen[0], r.wantType = true, ""
 	}
-	for {
-		token, err := r.token()
+	for r.tokens.PeekKind() == jsontext.KindString {
+		name, _, err := r.unquoted()
 		if err != nil {
 			return err
 		}
-		if token.Kind() == jsontext.KindEndObject {
-			break
-		}
-		i := s.find(token.String())
+		i := s.find(string(name)) // compared, not copied
 		if i < 0 {
 			return r.refuseHere("is not a member of this format")
 		}
@@ -105,6 +137,9 @@ func (r *reader) object(s *shape, v reflect.Value) error {
 		if err := r.value(s.members[i].shape, s.members[i].rule, v.FieldByIndex(s.members[i].index)); err != nil {
 			return err
 		}
+	}
+	if _, err := r.token(); err != nil { // the end of the object, or what should be one
+		return err
 	}
 	// R-DOC-4: absence is never a value.
 	for i, m := range s.members {
@@ -146,32 +181,35 @@ func (r *reader) integer(digits string, v reflect.Value) error {
 	return nil
 }
 
-// string reads all kinds of text (R-DOC-6).
-func (r *reader) string(k kind, rule rule, s string, v reflect.Value) error {
-	if strings.IndexByte(s, 0) >= 0 {
+// string takes all kinds of text (R-DOC-6). own says that b may be kept.
+func (r *reader) string(k kind, rule rule, b []byte, own bool, v reflect.Value) error {
+	if bytes.IndexByte(b, 0) >= 0 {
 		return r.refuseHere("contains U+0000")
 	}
 	long := rule.long
 	if k == base {
 		long = base64.StdEncoding.EncodedLen(rule.long)
 	}
-	if len(s) > long {
-		return r.refuseHere("%d bytes of text, at most %d allowed", len(s), long)
+	if len(b) > long {
+		return r.refuseHere("%d bytes of text, at most %d allowed", len(b), long)
 	}
 	switch k {
 	case plain:
-		v.SetString(s)
+		v.SetString(string(b))
 	case carried:
-		v.SetBytes([]byte(s))
-	case base:
-		// The library skips line breaks and would take other final bits.
-		b, err := base64.StdEncoding.DecodeString(s)
-		if err != nil || base64.StdEncoding.EncodeToString(b) != s || len(b) > rule.long {
-			return r.refuseHere("want canonical base64 of at most %d bytes", rule.long)
+		if !own {
+			b = bytes.Clone(b)
 		}
 		v.SetBytes(b)
+	case base:
+		// The library skips line breaks and would take other final bits.
+		content, err := base64.StdEncoding.DecodeString(string(b))
+		if err != nil || base64.StdEncoding.EncodeToString(content) != string(b) || len(content) > rule.long {
+			return r.refuseHere("want canonical base64 of at most %d bytes", rule.long)
+		}
+		v.SetBytes(content)
 	case text:
-		return r.member(v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)))
+		return r.member(v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(b))
 	default: // not strings
 	}
 	return nil
@@ -216,18 +254,23 @@ func isVersion(s string) bool {
 
 func (r *reader) token() (jsontext.Token, error) {
 	token, err := r.tokens.ReadToken()
-	if err == nil {
-		return token, nil
+	if err != nil {
+		err = r.explain(err)
 	}
-	// The library's own text may quote any length of foreign text.
+	return token, err
+}
+
+// explain turns an error of the library into a refusal. The library's own text
+// may quote any length of foreign text.
+func (r *reader) explain(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch at := r.tokens.InputOffset(); {
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		return token, r.refuse(protocol.Malformed, "a member stands twice, near byte %d", at)
+		return r.refuse(protocol.Malformed, "a member stands twice, near byte %d", at)
 	case errors.As(err, &syntax):
-		return token, r.refuse(protocol.Malformed, "not strict JSON in UTF-8, near byte %d", syntax.ByteOffset)
+		return r.refuse(protocol.Malformed, "not strict JSON in UTF-8, near byte %d", syntax.ByteOffset)
 	default:
-		return token, r.refuse(protocol.Malformed, "ends within the object, near byte %d", at)
+		return r.refuse(protocol.Malformed, "ends within the object, near byte %d", at)
 	}
 }
 
