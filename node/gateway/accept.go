@@ -127,6 +127,7 @@ func (g *Gateway) accept(ctx context.Context, o *offer, body *patientBody, lengt
 		return nil, err
 	}
 	if outcomes[0].Err == nil && outcomes[0].State == exchange.Relayed {
+		g.in.put(o.env.Key(), newTransmission(o.peer, o.env, o.signed.Ref()))
 		g.arrived.of(o.env.To).ring()
 	}
 	return outcomes[0].Packets, outcomes[0].Err

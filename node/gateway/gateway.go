@@ -55,6 +55,7 @@ type Gateway struct {
 	seq     *sequencer
 	uploads *uploads
 	offers  *recent[protocol.Key, statement.Packet] // SubmissionAcceptances whose offer is about to leave
+	out, in *recent[protocol.Key, transmission]     // sent from here, and received
 	changes *bell                                   // rings when any evidence was stored
 	feeds   *bells[protocol.NodeID]
 	arrived *bells[protocol.AuthorityID]
@@ -84,6 +85,8 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		book:    newBook(c.Own),
 		uploads: newUploads(),
 		offers:  newRecent[protocol.Key, statement.Packet](maxOffers),
+		out:     newRecent[protocol.Key, transmission](maxTransmissions),
+		in:      newRecent[protocol.Key, transmission](maxTransmissions),
 		changes: newBell(),
 		feeds:   newBells[protocol.NodeID](),
 		arrived: newBells[protocol.AuthorityID](),

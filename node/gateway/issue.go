@@ -66,20 +66,16 @@ func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p stat
 	if _, _, err := state.LogVerifier().Proof(p.Proof, ref.Document, ref.Signature); err != nil {
 		return nil, protocol.Refuse(protocol.BadSignature, "proof of %s: %v", ev.Event, err)
 	}
-	row, err := g.Store.Outbound(ctx, ev.TransmissionKey())
+	sent, err := g.sent(ctx, ev.TransmissionKey())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, protocol.Refuse(protocol.WrongParcel, "%s speaks of a parcel that was never sent from here", ev.Event)
 	} else if err != nil {
 		return nil, err
 	}
-	if row.Peer != state.Record().Node.ID {
+	if sent.peer != state.Record().Node.ID {
 		return nil, protocol.Refuse(protocol.WrongParcel, "%s is about a parcel for another node", ev.Event)
 	}
-	env, err := envelope.Parse(row.Envelope.Document)
-	if err != nil {
-		return nil, fmt.Errorf("read own envelope: %w", err)
-	}
-	return ev, ev.About(env, row.Envelope.Ref())
+	return ev, ev.About(sent.envelope, sent.ref)
 }
 
 // notYet is the refusal of evidence that may verify later: it is dated in the
@@ -178,19 +174,15 @@ func (g *Gateway) File(ctx context.Context, signed statement.Signed) (statement.
 	if ev.Issuer.Role == evidence.Node {
 		return statement.Packet{}, protocol.Refuse(protocol.WrongRole, "%s is for the node to issue, not for an office", ev.Event)
 	}
-	row, err := g.Store.Inbound(ctx, ev.TransmissionKey())
+	got, err := g.received(ctx, ev.TransmissionKey())
 	if err != nil {
 		return statement.Packet{}, fmt.Errorf("file %s for %s: %w", ev.Event, ev.TransmissionKey(), err)
 	}
-	env, err := envelope.Parse(row.Envelope.Document)
-	if err != nil {
+	if err := ev.About(got.envelope, got.ref); err != nil {
 		return statement.Packet{}, err
 	}
-	if err := ev.About(env, row.Envelope.Ref()); err != nil {
-		return statement.Packet{}, err
-	}
-	outcomes, err := g.fileOwn(ctx, row.Peer, store.FileEvidence{
-		Key: ev.TransmissionKey(), Feed: row.Peer, Release: settles[ev.Event],
+	outcomes, err := g.fileOwn(ctx, got.peer, store.FileEvidence{
+		Key: ev.TransmissionKey(), Feed: got.peer, Release: settles[ev.Event],
 		Evidence: store.Evidence{Packet: statement.Packet{Signed: signed}, Event: ev.Event, Time: ev.Time.Time},
 	})
 	if err != nil {
