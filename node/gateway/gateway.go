@@ -71,7 +71,7 @@ type Gateway struct {
 
 // maxOffers is how many SubmissionAcceptances are held in memory; building
 // their proofs again costs more than the rest of an offer.
-const maxOffers = 256
+const maxOffers = 512
 
 // New makes a gateway from what the store remembers. It starts nothing.
 func New(ctx context.Context, c Config) (*Gateway, error) {
