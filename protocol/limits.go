@@ -121,3 +121,23 @@ const (
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
 )
+
+// The share of one peer in a node.
+const (
+	// MaxHeld is how many bytes of calls, uploads and answers of all peers
+	// together a node holds in memory at once; less when it has little memory.
+	MaxHeld = 64 << 20
+	// MaxHeldOfPeer is how many of them are one peer's: the largest hello, with
+	// what is decoded from it, fits.
+	MaxHeldOfPeer = 32 << 20
+	// MaxFaults is how many requests of a peer may be refused at once, as not
+	// authentic or malformed, before it is asked to come back later.
+	MaxFaults = 200
+	// FaultEvery is how often one more may be refused after that.
+	FaultEvery = time.Second
+	// MaxRejections is how many parcels of a peer may be refused for good at once:
+	// each costs a row and a leaf for ever.
+	MaxRejections = 100
+	// RejectionEvery is how often one more may be after that.
+	RejectionEvery = 5 * time.Second
+)

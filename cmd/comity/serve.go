@@ -49,6 +49,7 @@ func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) 
 	if err != nil {
 		return err
 	}
+	operate.LimitMemory(logger) // before anything is opened, which divides what there is
 	conn, err := net.ListenPacket("udp", config.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return problem("see which program has the port, or change it in comity.toml and publish a new record", "the address %s is taken", config.Listen)

@@ -124,13 +124,17 @@ type Peer struct {
 	Reachable *bool         `json:"reachable"`
 	Contact   protocol.Time `json:"last_contact,omitzero"` // since the node started
 	// Skew is its clock minus ours at the last contact, in milliseconds.
-	Skew        int64         `json:"clock_skew_ms"`
-	LastError   string        `json:"last_error,omitempty"`
-	Waiting     int64         `json:"waiting"` // parcels queued for it
-	Bytes       int64         `json:"waiting_bytes"`
-	Oldest      protocol.Time `json:"waiting_since,omitzero"`
-	LogSize     int64         `json:"log_size"`
-	Authorities []Authority   `json:"authorities"`
+	Skew      int64         `json:"clock_skew_ms"`
+	LastError string        `json:"last_error,omitempty"`
+	Waiting   int64         `json:"waiting"` // parcels queued for it
+	Bytes     int64         `json:"waiting_bytes"`
+	Oldest    protocol.Time `json:"waiting_since,omitzero"`
+	LogSize   int64         `json:"log_size"`
+	// Refused counts its requests that were refused as not authentic or malformed,
+	// Limited those that were asked to come back later; both since the node started.
+	Refused     int64       `json:"refused_requests"`
+	Limited     int64       `json:"limited_requests"`
+	Authorities []Authority `json:"authorities"`
 }
 
 // Peers is the answer of that operation.
@@ -154,6 +158,7 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 	p := Peer{
 		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned,
 		Skew: k.Skew.Milliseconds(), LastError: k.LastError, Waiting: k.Waiting, Bytes: k.Bytes, LogSize: k.LogSize,
+		Refused: k.Refused, Limited: k.Limited,
 	}
 	if refused(k.LastError) {
 		p.LastError = s.refusal(k.Node)

@@ -52,7 +52,7 @@ func (w *wire) serveFeed(rw http.ResponseWriter, r *http.Request, l *link) {
 	case l.polls <- struct{}{}:
 		defer func() { <-l.polls }()
 	default:
-		answerProblem(rw, http.StatusTooManyRequests, "", "too many polls at once")
+		g.answerError(rw, r, l.peer, http.StatusTooManyRequests, errTooManyCalls)
 		return
 	}
 	l.notePoll(after)
@@ -97,6 +97,12 @@ func (g *Gateway) answerPage(w http.ResponseWriter, r *http.Request, peer protoc
 	body, err := statement.EncodeCarrier(page, statement.SizeOf(page.Packets))
 	if err != nil {
 		g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
+		return
+	}
+	held := g.link(peer).memory.hold() // a peer that reads slowly makes us hold it
+	defer held.free()
+	if err := held.grow(r.Context(), int64(len(body))); err != nil {
+		g.answerError(w, r, peer, http.StatusTooManyRequests, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -162,6 +168,7 @@ func (l *link) follow(ctx context.Context) {
 		case ctx.Err() == nil:
 			l.logger().Debug("cannot read the peer's feed", "error", err)
 		}
+		pause(ctx, retryAfter(err))
 		timer := time.NewTimer(wait)
 		wait = min(2*wait, followPauseMax)
 		select {
@@ -236,6 +243,9 @@ func (l *link) push(ctx context.Context) {
 			next, err := l.pushPage(ctx, pushed)
 			if err != nil && ctx.Err() == nil {
 				l.logger().Debug("cannot push evidence", "error", err)
+			}
+			if err != nil {
+				pause(ctx, retryAfter(err))
 			}
 			if err != nil || next == pushed {
 				break

@@ -60,7 +60,8 @@ type Gateway struct {
 	feeds   *bells[protocol.NodeID]
 	arrived *bells[protocol.AuthorityID]
 
-	clock *clock
+	clock  *clock
+	memory *budget
 
 	wire atomic.Pointer[wire] // nil unless Run runs
 
@@ -91,6 +92,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		feeds:   newBells[protocol.NodeID](),
 		arrived: newBells[protocol.AuthorityID](),
 		links:   map[protocol.NodeID]*link{},
+		memory:  newBudget(heldAtMost()),
 	}
 	g.clock = newClock(c.Now)
 	g.seq = newSequencer(c.Store, c.Log, c.Now, g.clock.steady)

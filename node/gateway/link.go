@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -56,6 +57,12 @@ type link struct {
 	connecting chan struct{} // holds one entry while an attempt to connect is under way
 	calls      chan struct{} // one entry per small call of the peer
 	polls      chan struct{} // one entry per long poll of the peer
+	memory     *account      // what it makes us hold
+	faults     *bucket       // requests of it that may be refused
+	rejections *bucket       // parcels of it that may be refused for good
+
+	refused atomic.Int64 // its requests that were refused, since this node started
+	limited atomic.Int64 // its requests that were asked to come back later
 
 	mu       sync.Mutex
 	session  *session      // guarded by mu; nil before the first and after drop
@@ -95,6 +102,7 @@ func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
 		g: g, peer: peer, due: newBell(), flying: newFlight(), taken: newRecent[packetID, struct{}](maxTaken),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
+		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(),
 	}
 	l.http = retryablehttp.NewClient()
 	l.http.HTTPClient = &http.Client{
@@ -252,6 +260,9 @@ func (l *link) call(ctx context.Context, method, path string, body []byte, limit
 	if err != nil {
 		return 0, nil, err
 	}
+	held := l.memory.hold()
+	defer held.free()
+	resp.Body = weighed{resp.Body, ctx, held}
 	data, err := readReply(resp, limit)
 	return resp.StatusCode, data, err
 }

@@ -217,6 +217,9 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, o *offer, refus
 }
 
 func (g *Gateway) reject(ctx context.Context, o *offer, why *protocol.Refusal) ([]statement.Packet, error) {
+	if err := g.link(o.peer).mayReject(); err != nil {
+		return nil, err
+	}
 	g.Logger.Warn("refused a parcel for good", "peer", o.peer, "parcel", o.env.Parcel, "code", why.Code, "detail", why.Detail)
 	ev, err := g.issue(o.env, o.signed.Ref(), evidence.RelayRejection, because(why.Code, why.Detail))
 	if err != nil {

@@ -24,6 +24,8 @@ type Peer struct {
 	Bytes     int64         // their sealed bytes
 	Oldest    time.Time     // when the oldest was queued; zero: nothing waits
 	LogSize   int64         // of its log, as last seen
+	Refused   int64         // requests of it that were refused, since this node started
+	Limited   int64         // requests of it that were asked to come back later, likewise
 }
 
 // Peers returns all pinned nodes, by name.
@@ -61,6 +63,7 @@ func (l *link) describe(p *Peer) {
 	p.Reachable = l.session != nil && l.session.conn.Context().Err() == nil
 	p.LastError = sentence(cmp.Or(l.alarm, l.failure))
 	p.Contact, p.Skew = l.contact, l.offset
+	p.Refused, p.Limited = l.refused.Load(), l.limited.Load()
 }
 
 // CheckLog verifies this node's whole log from its leaves to its newest

@@ -40,17 +40,44 @@ func (p *problem) transient() bool {
 	return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
 }
 
+// retryAfter is how long the peer asks to wait in an answer that an error tells
+// of; 0 when it does not (R-WIRE-20).
+func retryAfter(err error) time.Duration {
+	var p *problem
+	if errors.As(err, &p) && p.transient() {
+		return p.retryAfter
+	}
+	return 0
+}
+
 func answerProblem(w http.ResponseWriter, status int, code protocol.Code, detail string) {
 	body, err := json.Marshal(problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail})
 	if err != nil {
 		panic(err) // four plain members
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+	if (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "5")
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
+}
+
+// comeBack is a refusal for now: the peer comes back later, and nothing is
+// signed or remembered about it (R-EVID-8, R-WIRE-20). The sentence crosses the wire and is
+// shown to the sender's officer.
+type comeBack struct {
+	status int
+	after  time.Duration
+	detail string
+}
+
+func (e *comeBack) Error() string { return e.detail }
+
+func (e *comeBack) answer(w http.ResponseWriter) {
+	seconds := int64((e.after + time.Second - 1) / time.Second)
+	w.Header().Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
+	answerProblem(w, e.status, "", e.detail)
 }
 
 // answerError tells a peer why its request failed: a refusal by its code, and
@@ -61,12 +88,22 @@ func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer proto
 		answerProblem(w, http.StatusServiceUnavailable, "", "interrupted, come back later")
 		return
 	}
+	var later *comeBack
+	if errors.As(err, &later) {
+		g.link(peer).limited.Add(1)
+		g.Logger.Info("asked a peer to come back later", "peer", peer, "method", r.Method, "path", r.URL.Path, "why", later.detail)
+		later.answer(w)
+		return
+	}
 	if !errors.As(err, &refusal) {
 		g.Logger.Error("a peer's request failed here", "peer", peer, "method", r.Method, "path", r.URL.Path, "error", err)
 		answerProblem(w, http.StatusServiceUnavailable, "", "trouble at this node, come back later")
 		return
 	}
 	g.Logger.Warn("refused a peer's request", "peer", peer, "method", r.Method, "path", r.URL.Path, "error", err)
+	if refusal.Code != protocol.ClockSkew { // which may be ours
+		g.link(peer).refuse()
+	}
 	switch refusal.Code {
 	case protocol.Equivocation:
 		status = http.StatusConflict
@@ -100,6 +137,10 @@ func readProblem(resp *http.Response) error {
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var large *http.MaxBytesError
+	var later *comeBack
+	if errors.As(err, &later) {
+		return nil, err
+	}
 	if errors.As(err, &large) {
 		return nil, protocol.Refuse(protocol.TooLarge, "the body is longer than %d bytes", limit)
 	}

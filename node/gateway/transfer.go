@@ -42,6 +42,7 @@ type transfer struct {
 	stream *quic.Stream
 	stop   func() bool // ends the watch over ctx
 	cut    error       // why the body was not sent whole; the peer may have answered already
+	memory *account    // pays for the answer
 }
 
 // begin writes a whole request. A peer that answers early, and asks to stop, is
@@ -57,7 +58,7 @@ func (l *link) begin(ctx context.Context, method, path string, fields [][2]strin
 	if err != nil {
 		return nil, fmt.Errorf("open a stream: %w", err)
 	}
-	t := &transfer{stream: stream}
+	t := &transfer{stream: stream, memory: l.memory}
 	t.stop = context.AfterFunc(ctx, t.abandon) // whatever ends ctx ends the stream in both directions
 	fields = append([][2]string{
 		{":method", method}, {":scheme", "https"}, {":authority", string(l.peer)}, {":path", path},
@@ -91,6 +92,9 @@ func (t *transfer) finish(wait time.Duration) (status int, packets []statement.P
 	if t.cut != nil {
 		t.stream.CancelWrite(quic.StreamErrorCode(http3.ErrCodeNoError))
 	}
+	held := t.memory.hold()
+	defer held.free()
+	resp.Body = weighed{resp.Body, t.stream.Context(), held}
 	data, err := readReply(resp, maxAnswer)
 	if err != nil || len(data) == 0 {
 		return resp.StatusCode, nil, err

@@ -169,7 +169,7 @@ func (g *Gateway) routes(w *wire) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/hello", g.peerOnly(small(g.serveHello)))
 	mux.Handle("PUT /v1/parcels/{envelope}", g.peerOnly(small(g.serveOffer)))
-	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(g.serveBytes))
+	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(bulky(g.serveBytes)))
 	mux.Handle("GET /v1/parcels/{envelope}", g.peerOnly(small(g.serveStatus)))
 	mux.Handle("GET /v1/evidence", g.peerOnly(w.serveFeed))
 	mux.Handle("POST /v1/evidence", g.peerOnly(small(g.servePush)))
@@ -203,7 +203,7 @@ func small(next handler) handler {
 		case l.calls <- struct{}{}:
 			defer func() { <-l.calls }()
 		case <-timer.C:
-			answerProblem(w, http.StatusTooManyRequests, "", "too many calls at once")
+			l.g.answerError(w, r, l.peer, http.StatusTooManyRequests, errTooManyCalls)
 			return
 		case <-r.Context().Done():
 			return
@@ -212,6 +212,6 @@ func small(next handler) handler {
 			answerProblem(w, http.StatusServiceUnavailable, "", "trouble at this node, come back later")
 			return
 		}
-		next(w, r, l)
+		l.within(w, r, next)
 	}
 }

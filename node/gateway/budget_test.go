@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// I7, I9: whatever peers send, what they make us hold has a bound, and one peer
+// cannot use up what is another's.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newBudget(100)
+		one, other := all.account(60), all.account(60)
+		a, b := one.hold(), other.hold()
+		grow := func(h *hold, n int64) (time.Duration, error) {
+			began := time.Now()
+			err := h.grow(t.Context(), n)
+			return time.Since(began), err
+		}
+		if _, err := grow(a, 60); err != nil {
+			t.Fatalf("within the share: %v", err)
+		}
+		if waited, err := grow(one.hold(), 1); !errors.Is(err, errNoMemory) || waited != budgetPatience {
+			t.Errorf("beyond the share of a peer: %v after %s", err, waited)
+		}
+		if _, err := grow(b, 40); err != nil {
+			t.Errorf("the other peer's share: %v", err)
+		}
+		if _, err := grow(b, 1); !errors.Is(err, errNoMemory) {
+			t.Errorf("beyond what there is in all: %v", err)
+		}
+		if waited, err := grow(b, 61); !errors.Is(err, errNoMemory) || waited != 0 {
+			t.Errorf("more than there ever is: %v after %s", err, waited)
+		}
+		time.AfterFunc(time.Second, a.free)
+		if waited, err := grow(b, 1); err != nil || waited != time.Second {
+			t.Errorf("after another has ended: %v after %s", err, waited)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := other.hold().grow(ctx, 60); !errors.Is(err, context.Canceled) {
+			t.Errorf("of a caller that gave up: %v", err)
+		}
+		a.free()
+		b.free()
+		b.free()
+		if all.used != 0 || one.used != 0 || other.used != 0 {
+			t.Errorf("%d, %d and %d are held after the end", all.used, one.used, other.used)
+		}
+	})
+}
+
+// A body is paid for as it is read.
+func TestABodyIsWeighed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newBudget(100 * bodyCost).account(100 * bodyCost)
+		h := a.hold()
+		got, err := io.ReadAll(weighed{io.NopCloser(strings.NewReader(strings.Repeat("x", 101))), t.Context(), h})
+		if !errors.Is(err, errNoMemory) {
+			t.Errorf("%d bytes, %v; want an end before the whole body", len(got), err)
+		}
+		h.free()
+		if got, err := io.ReadAll(weighed{io.NopCloser(strings.NewReader(strings.Repeat("x", 100))), t.Context(), h}); err != nil || len(got) != 100 || a.used != 100*bodyCost {
+			t.Errorf("%d bytes, %v, %d held", len(got), err, a.used)
+		}
+	})
+}
+
+func TestBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBucket(3, 0.5)
+		for i, want := range []bool{true, true, true, false} {
+			if b.take() != want {
+				t.Errorf("take %d: %v", i, !want)
+			}
+		}
+		if wait := b.wait(); wait != 2*time.Second {
+			t.Errorf("wait %s, want 2s", wait)
+		}
+		time.Sleep(2 * time.Second)
+		if b.wait() != 0 || !b.take() || b.take() {
+			t.Error("after two seconds there is one, and no more")
+		}
+		time.Sleep(time.Hour)
+		came := 0
+		for b.take() {
+			came++
+		}
+		if came != 3 {
+			t.Errorf("%d came in an hour, want as many as fit", came)
+		}
+	})
+}

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"comity/protocol"
+)
+
+// heldAtMost is how much all peers together may make this node hold: MaxHeld, or
+// a quarter of what the Go runtime may have, but always enough for one peer.
+func heldAtMost() int64 {
+	limit := debug.SetMemoryLimit(-1) // only asks
+	return max(min(protocol.MaxHeld, limit/4), protocol.MaxHeldOfPeer)
+}
+
+func newFaults() *bucket {
+	return newBucket(protocol.MaxFaults, 1/protocol.FaultEvery.Seconds())
+}
+
+func newRejections() *bucket {
+	return newBucket(protocol.MaxRejections, 1/protocol.RejectionEvery.Seconds())
+}
+
+// errTooManyCalls is the answer to calls beyond maxCalls and maxPolls.
+var errTooManyCalls error = &comeBack{http.StatusTooManyRequests, 5 * time.Second, "too many calls at once"}
+
+// tooMany asks a peer to come back when a bucket has something again.
+func tooMany(after time.Duration, what string) error {
+	return &comeBack{http.StatusTooManyRequests, max(after, time.Second), fmt.Sprintf("too many of your %s were refused", what)}
+}
+
+// refuse counts a request of the peer that was refused. What is wrong costs us
+// signature checks and the operator's attention, so there is a limit to it.
+func (l *link) refuse() {
+	l.refused.Add(1)
+	l.faults.take()
+}
+
+// within works on a small call within the peer's share: not when too many of its
+// calls were refused just now, and paying for the body as it is read. What was
+// refused leaves no trace but a count (R-EVID-7).
+func (l *link) within(w http.ResponseWriter, r *http.Request, next handler) {
+	if wait := l.faults.wait(); wait > 0 {
+		l.g.answerError(w, r, l.peer, http.StatusTooManyRequests, tooMany(wait, "requests"))
+		return
+	}
+	held := l.memory.hold()
+	defer held.free()
+	r.Body = weighed{r.Body, r.Context(), held}
+	next(w, r, l)
+}
+
+// bulky pays for the pieces of an upload before any is read.
+func bulky(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, l *link) {
+		held := l.memory.hold()
+		defer held.free()
+		if err := held.grow(r.Context(), min(max(r.ContentLength, 0), (pipeDepth+1)*pieceSize)); err != nil {
+			l.g.answerError(w, r, l.peer, http.StatusTooManyRequests, err)
+			return
+		}
+		next(w, r, l)
+	}
+}
+
+// mayReject reports whether one more parcel of the peer may be refused for good.
+// Each costs a row, a leaf and a used key for ever, so beyond the limit the peer
+// is asked to come back instead.
+func (l *link) mayReject() error {
+	if l.rejections.take() {
+		return nil
+	}
+	return tooMany(l.rejections.wait(), "parcels")
+}
