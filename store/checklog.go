@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 
 	"comity/crypto/merkle"
@@ -33,15 +32,9 @@ func (g *Gateway) CheckLog(ctx context.Context, verify func(note []byte) (merkle
 		if err := c.run(ctx, t); err != nil {
 			return err
 		}
-		return g.v.references(ctx, plainQuery(t.plain))
+		return g.v.engine.references(ctx, t.plain)
 	})
 	return c.report, wrap("checking the log", err)
-}
-
-type plainQuery func(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-
-func (q plainQuery) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return q(ctx, query, args...)
 }
 
 // logCheck walks the log once from its first leaf.

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"sync"
 
 	"comity/protocol"
@@ -22,7 +21,7 @@ type Gateway struct {
 
 var gatewayKind = kind{
 	name: "gateway", file: "gateway.db", bodies: "sealed", application: 0x434d5447, // "CMTG"
-	schema: func() (fs.FS, error) { return fs.Sub(schema.Gateway, schema.GatewaySQLite) },
+	schema: schema.Gateway,
 }
 
 // CreateGateway makes an empty store in c.Dir. ErrExists when there is one.
@@ -32,7 +31,7 @@ func CreateGateway(ctx context.Context, c Config) error {
 
 // OpenGateway opens the store, brings its schema up to date, reads its settings
 // back, and removes what an interrupted run left in the spool. ErrMissing,
-// ErrNewer, ErrForeign, ErrPragma, ErrClock and ErrIntegrity stop the node.
+// ErrNewer, ErrForeign, ErrSetting, ErrClock and ErrIntegrity stop the node.
 func OpenGateway(ctx context.Context, c Config) (*Gateway, error) {
 	v, err := openVault(ctx, c, gatewayKind)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -106,38 +107,40 @@ func TestCheckLogFindsChanges(t *testing.T) {
 			n := newNode(t)
 			n.commit(n.accept(1), n.accept(2), n.accept(3), AdoptRecord{Record{State: "xa", Node: nodeA, Sequence: 1, Signed: document("record")}})
 			n.commit(n.accept(5), n.accept(6), n.accept(7), n.accept(8))
-			n.v.discard()
-			tamper := func(query string) error {
-				if _, err := n.v.writer.Exec("PRAGMA foreign_keys = 0"); err != nil {
-					t.Fatal(err)
-				}
-				_, err := n.v.writer.Exec(query)
-				return err
+			for _, table := range tampered {
+				execute(t, n.v.database, "CREATE TABLE before_"+table+" AS SELECT * FROM "+table)
 			}
-			if err := tamper("VACUUM INTO '" + n.dir + "/before.db'"); err != nil {
-				t.Fatal(err)
-			}
-			if err := tamper(change); err != nil {
-				t.Fatal(err)
-			}
+			n.tamper(change)
 			if _, err := n.CheckLog(t.Context(), n.logV.Checkpoint); !errors.Is(err, ErrIntegrity) {
 				t.Errorf("found nothing: %v", err)
 			}
 			// Restore, so that the check after every test holds.
-			for _, q := range []string{
-				"ATTACH '" + n.dir + "/before.db' AS before",
-				"DELETE FROM evidence", "INSERT INTO evidence SELECT * FROM before.evidence",
-				"DELETE FROM record", "INSERT INTO record SELECT * FROM before.record",
-				"DELETE FROM log_leaf", "INSERT INTO log_leaf SELECT * FROM before.log_leaf",
-				"DELETE FROM log_hash", "INSERT INTO log_hash SELECT * FROM before.log_hash",
-				"DELETE FROM checkpoint", "INSERT INTO checkpoint SELECT * FROM before.checkpoint",
-				"DELETE FROM outbound",
-			} {
-				if err := tamper(q); err != nil {
-					t.Fatal(err)
-				}
+			for _, table := range tampered {
+				n.tamper("DELETE FROM " + table)
+				n.tamper("INSERT INTO " + table + " SELECT * FROM before_" + table)
 			}
 		})
+	}
+}
+
+// tampered are the tables that the changes above touch.
+var tampered = []string{"evidence", "record", "log_leaf", "log_hash", "checkpoint", "outbound"}
+
+// zeroes is how SQLite writes a number of zero bytes.
+var zeroes = regexp.MustCompile(`zeroblob\((\d+)\)`)
+
+// tamper changes rows while nobody looks after references.
+func (n *node) tamper(query string) {
+	n.t.Helper()
+	if testEngine == onPostgres {
+		execute(n.t, n.v.database, "SET session_replication_role = replica; "+zeroes.ReplaceAllString(query, "decode(repeat('00', $1), 'hex')"))
+		return
+	}
+	n.v.discard()
+	for _, q := range []string{"PRAGMA foreign_keys = 0", query} {
+		if _, err := n.v.writer.Exec(q); err != nil {
+			n.t.Fatalf("%s: %v", q, err)
+		}
 	}
 }
 

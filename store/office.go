@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"io/fs"
 
 	"comity/protocol"
 	"comity/store/schema"
@@ -18,7 +17,7 @@ type Office struct {
 
 var officeKind = kind{
 	name: "office", file: "office.db", bodies: "parcels", application: 0x434d544f, // "CMTO"
-	schema: func() (fs.FS, error) { return fs.Sub(schema.Office, schema.OfficeSQLite) },
+	schema: schema.Office,
 }
 
 // CreateOffice makes an empty store for the authority in c.Dir. ErrExists.

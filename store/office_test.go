@@ -32,7 +32,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t, dir: filepath.Join(t.TempDir(), "office"), clock: newClock(), disk: &sickdisk.Disk{}}
-	c := Config{Dir: d.dir, Now: d.clock.now, Connect: d.disk.Connect}
+	c := at(t, Config{Dir: d.dir, Now: d.clock.now, Wrap: d.disk.Wrap})
 	if err := CreateOffice(t.Context(), c, prosecution); err != nil {
 		t.Fatal(err)
 	}
@@ -439,9 +439,7 @@ func TestJournalChain(t *testing.T) {
 		{`UPDATE journal SET sequence = 1000 WHERE sequence = 290`, `UPDATE journal SET sequence = 290 WHERE sequence = 1000`},
 	} {
 		for i, q := range change {
-			if _, err := d.v.writer.Exec(q); err != nil {
-				t.Fatal(err)
-			}
+			execute(t, d.v.database, q)
 			if _, err := d.CheckJournal(ctx); (err == nil) != (i == 1) || i == 0 && !errors.Is(err, ErrIntegrity) {
 				t.Errorf("%s: %v", q, err)
 			}

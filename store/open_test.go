@@ -14,27 +14,29 @@ import (
 
 func TestCreateAndOpenRefuse(t *testing.T) {
 	ctx := t.Context()
-	empty := Config{Dir: t.TempDir()}
+	empty := at(t, Config{Dir: t.TempDir()})
 	if _, err := OpenGateway(ctx, empty); !errors.Is(err, ErrMissing) {
 		t.Errorf("opening nothing: %v, want ErrMissing", err)
 	}
-	if _, err := os.Stat(filepath.Join(empty.Dir, "gateway.db")); !os.IsNotExist(err) {
-		t.Errorf("opening nothing made a database")
+	if _, err := OpenGateway(ctx, empty); !errors.Is(err, ErrMissing) {
+		t.Errorf("opening nothing made a database: %v", err)
 	}
 	n := newNode(t)
 	if err := CreateGateway(ctx, n.config()); !errors.Is(err, ErrExists) {
 		t.Errorf("creating twice: %v, want ErrExists", err)
 	}
 
-	office := Config{Dir: t.TempDir()}
+	office := at(t, Config{Dir: t.TempDir()})
 	if err := CreateOffice(ctx, office, prosecution); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenOffice(ctx, office, court); !errors.Is(err, ErrForeign) {
 		t.Errorf("opening another authority's office: %v, want ErrForeign", err)
 	}
-	if err := os.Rename(filepath.Join(office.Dir, "office.db"), filepath.Join(office.Dir, "gateway.db")); err != nil {
-		t.Fatal(err)
+	if testEngine == onSQLite {
+		if err := os.Rename(filepath.Join(office.Dir, "office.db"), filepath.Join(office.Dir, "gateway.db")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := OpenGateway(ctx, office); !errors.Is(err, ErrForeign) {
 		t.Errorf("opening an office as a gateway: %v, want ErrForeign", err)
@@ -42,13 +44,17 @@ func TestCreateAndOpenRefuse(t *testing.T) {
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {
-	n := newNode(t)
-	n.commit(n.accept(1))
-	n.v.discard()
-	if _, err := n.v.writer.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`); err != nil {
+	c := at(t, Config{Dir: t.TempDir()})
+	if err := CreateGateway(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	_, err := OpenGateway(t.Context(), n.config())
+	g, err := OpenGateway(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, g.v.database, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	g.Close()
+	_, err = OpenGateway(t.Context(), c)
 	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "9999") {
 		t.Errorf("newer database: %v, want ErrNewer with its version", err)
 	}
@@ -57,19 +63,23 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 // A connection that does not do what durability rests on is refused.
 func TestSettingsAreReadBack(t *testing.T) {
 	n := newNode(t)
-	for _, spoil := range [][2]string{
-		{"synchronous%28FULL%29", "synchronous%28NORMAL%29"},
-		{"foreign_keys%281%29", "foreign_keys%280%29"},
-		{"trusted_schema%280%29", "trusted_schema%281%29"},
-		{"query_only%281%29", "query_only%280%29"},
-		{"busy_timeout%285000%29", "busy_timeout%280%29"},
-	} {
+	for _, spoil := range map[string][]string{
+		onSQLite: {
+			"PRAGMA synchronous = NORMAL", "PRAGMA foreign_keys = 0", "PRAGMA trusted_schema = 1",
+			"PRAGMA query_only = 0", "PRAGMA busy_timeout = 0",
+		},
+		onPostgres: {
+			"SET synchronous_commit = off", "SET synchronous_commit = local", "SET search_path = public",
+			"SET default_transaction_read_only = off", "SET default_transaction_isolation = serializable", "SET lock_timeout = 0",
+		},
+	}[testEngine] {
 		c := n.config()
-		c.Connect = (&sickdisk.Disk{Change: func(dsn string) string { return strings.ReplaceAll(dsn, spoil[0], spoil[1]) }}).Connect
-		if _, err := OpenGateway(t.Context(), c); !errors.Is(err, ErrPragma) {
-			t.Errorf("%s: %v, want ErrPragma", spoil[1], err)
+		c.Wrap = (&sickdisk.Disk{Spoil: spoil}).Wrap
+		if _, err := n.openWith(c); !errors.Is(err, ErrSetting) {
+			t.Errorf("%s: %v, want ErrSetting", spoil, err)
 		}
 	}
+	n.reopen()
 }
 
 // The clock may be corrected a little; never far behind what was signed.
@@ -84,14 +94,18 @@ func TestClockBehind(t *testing.T) {
 	if _, err := n.Commit(t.Context(), []Fact{n.accept(4)}, n.sign); !errors.Is(err, ErrClock) {
 		t.Errorf("commit with the clock behind: %v, want ErrClock", err)
 	}
-	if _, err := OpenGateway(t.Context(), n.config()); !errors.Is(err, ErrClock) {
+	if _, err := n.again(); !errors.Is(err, ErrClock) {
 		t.Errorf("open with the clock behind: %v, want ErrClock", err)
 	}
 	n.clock.advance(time.Hour)
+	n.reopen()
 }
 
 // A folder's name is a name, not part of a connection string.
 func TestFolderWithAnyName(t *testing.T) {
+	if testEngine != onSQLite {
+		return
+	}
 	c := Config{Dir: filepath.Join(t.TempDir(), "a b?mode=memory&x=%41#c;é عربي")}
 	if err := CreateGateway(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -115,8 +129,12 @@ func TestFolderWithAnyName(t *testing.T) {
 
 // An interrupted create leaves no half database, and the next one starts afresh.
 func TestInterruptedCreate(t *testing.T) {
-	c := Config{Dir: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(c.Dir, "gateway.db.new"), []byte("half"), 0o600); err != nil {
+	c := at(t, Config{Dir: t.TempDir()})
+	e, err := engineOf(c, gatewayKind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.draft(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenGateway(t.Context(), c); !errors.Is(err, ErrMissing) {
@@ -132,8 +150,8 @@ func TestReadersCannotWrite(t *testing.T) {
 	if _, err := n.v.reader.Exec(`DELETE FROM checkpoint`); err == nil {
 		t.Errorf("a reading connection wrote")
 	}
-	var version string
-	if err := n.v.reader.QueryRow(`SELECT sqlite_version()`).Scan(&version); err != nil {
+	var rows int
+	if err := n.v.reader.QueryRow(`SELECT count(*) FROM checkpoint`).Scan(&rows); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -141,6 +159,9 @@ func TestReadersCannotWrite(t *testing.T) {
 // Every table is STRICT, so that no column ever holds another type. The
 // migration tool's own table is the exception.
 func TestTablesAreStrict(t *testing.T) {
+	if testEngine != onSQLite {
+		return
+	}
 	n := newNode(t)
 	rows, err := n.v.reader.Query(`SELECT name FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version'`)
 	if err != nil {
@@ -160,7 +181,7 @@ func TestTablesAreStrict(t *testing.T) {
 }
 
 func TestUseAfterClose(t *testing.T) {
-	c := Config{Dir: t.TempDir()}
+	c := at(t, Config{Dir: t.TempDir()})
 	if err := CreateGateway(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}

@@ -78,17 +78,17 @@ func TestSpoolIsCutAtEachStep(t *testing.T) {
 	}
 	c := n.config()
 	c.Dir = dir
-	g, err := OpenGateway(t.Context(), c)
+	g, err := n.openWith(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Close()
 	cut := &node{Gateway: g, t: t, dir: dir}
 	if files := cut.sealedFiles(); len(files) != 1 || files[0] != protocol.Sum(stays).String() {
 		t.Errorf("after the cut: files %v, want the committed one", files)
 	}
 	half.Discard()
 	done.Discard()
+	n.reopen()
 }
 
 func TestDiscardedSpoolsLeaveNothing(t *testing.T) {

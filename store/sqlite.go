@@ -1,10 +1,17 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -13,13 +20,83 @@ import (
 
 // All that only SQLite knows is in this file and in the migrations.
 
-const dialect = goose.DialectSQLite3
+// sqliteFile is a database in a file: the engine of a node that nobody else
+// looks after.
+type sqliteFile struct {
+	config Config
+	kind   kind
+	path   string
+}
 
-// setting is a pragma, with what it must read back as. A connection that does
-// not is refused: durability and integrity rest on them.
-type setting struct{ name, value, want string }
+func newSQLite(c Config, k kind) (sqliteFile, error) {
+	path, err := filepath.Abs(filepath.Join(c.Dir, k.file))
+	return sqliteFile{c, k, path}, err
+}
 
-var settings = []setting{
+func (f sqliteFile) String() string { return f.path }
+
+func (f sqliteFile) find(context.Context) error {
+	_, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return missing()
+	}
+	return err
+}
+
+func (f sqliteFile) draft(context.Context) (engine, error) {
+	if _, err := os.Lstat(f.path); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = ErrExists
+		}
+		return nil, err
+	}
+	work := sqliteFile{f.config, f.kind, f.path + ".new"}
+	for _, leftover := range []string{"", "-wal", "-shm", "-journal"} {
+		if err := os.Remove(work.path + leftover); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	file, err := os.OpenFile(work.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return work, file.Close()
+}
+
+func (f sqliteFile) finish(_ context.Context, draft engine) error {
+	work := draft.String()
+	if err := noLeftovers(work); err != nil {
+		return err
+	}
+	// Link, not rename: it never replaces a file.
+	if err := os.Link(work, f.path); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(work), f.config.syncFolder(filepath.Dir(f.path)))
+}
+
+// noLeftovers removes the empty files that the engine left beside a closed
+// database. One with content would be part of the database.
+func noLeftovers(path string) error {
+	for _, name := range []string{path + "-wal", path + "-journal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if info.Size() > 0 && !strings.HasSuffix(name, "-shm") {
+			return fmt.Errorf("%w: %s was not folded into the database", ErrIntegrity, name)
+		}
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var sqliteSettings = []setting{
 	{"busy_timeout", "5000", "5000"},
 	{"journal_mode", "WAL", "wal"},
 	// FULL: a commit that returned survives a power cut. With NORMAL a signed
@@ -35,67 +112,114 @@ var settings = []setting{
 // writers and eight readers, and their caches are most of what it keeps in
 // memory. Beyond these sizes the system's page cache does as well.
 var (
-	writerSettings = append(settings[:len(settings):len(settings)],
+	sqliteWriter = append(sqliteSettings[:len(sqliteSettings):len(sqliteSettings)],
 		setting{"query_only", "0", "0"}, setting{"cache_size", "-8192", "-8192"})
-	readerSettings = append(settings[:len(settings):len(settings)],
+	sqliteReader = append(sqliteSettings[:len(sqliteSettings):len(sqliteSettings)],
 		setting{"query_only", "1", "1"}, setting{"cache_size", "-2048", "-2048"})
 )
 
-// dataSource names an existing database file: mode=rw never creates one.
-// Writers take the write lock at BEGIN, so that they never have to upgrade a
-// read lock and fail.
-func dataSource(path string, settings []setting) string {
+func (f sqliteFile) settings(writing bool) []setting {
+	if writing {
+		return sqliteWriter
+	}
+	return sqliteReader
+}
+
+func (f sqliteFile) readBack(name string) string { return "PRAGMA " + name }
+
+// connectors: who may open the file is for the caller's lock to decide.
+func (f sqliteFile) connectors() (writer, reader driver.Connector, err error) {
+	if writer, err = sqlite.NewConnector(f.source(sqliteWriter)); err != nil {
+		return nil, nil, err
+	}
+	reader, err = sqlite.NewConnector(f.source(sqliteReader))
+	return writer, reader, err
+}
+
+// source names the file for the driver: mode=rw never creates one. Writers take
+// the write lock at BEGIN, so that they never have to upgrade a read lock and
+// fail.
+func (f sqliteFile) source(settings []setting) string {
 	q := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}}
 	for _, s := range settings {
 		q.Add("_pragma", s.name+"("+s.value+")")
 	}
-	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	u := url.URL{Scheme: "file", Path: f.path, RawQuery: q.Encode()}
 	return u.String()
 }
 
-// sqliteConnector is the real driver.
-func sqliteConnector(dsn string) (driver.Connector, error) { return sqlite.NewConnector(dsn) }
+// claim: the write lock was taken at BEGIN.
+func (f sqliteFile) claim(context.Context, *tx) error { return nil }
 
-// isConstraint reports whether a statement was refused because of its own
-// values, so that the transaction may go on after its savepoint is undone. With
-// everything else (full disk, I/O, memory) it may not: SQLite may have rolled
-// back the whole transaction already.
-func isConstraint(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
+func (f sqliteFile) mark(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "PRAGMA application_id = "+strconv.FormatInt(f.kind.application, 10))
+	if err != nil {
+		return err
 	}
-	switch e.Code() & 0xff {
+	// The file alone gets the real name, so nothing may be left beside it.
+	_, err = db.ExecContext(ctx, flushLog)
+	return err
+}
+
+func (f sqliteFile) recognise(ctx context.Context, db *sql.DB) error {
+	var application int64
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
+		return err
+	}
+	if application != f.kind.application {
+		return fmt.Errorf("%w: application id %#x, a %s database has %#x", ErrForeign, application, f.kind.name, f.kind.application)
+	}
+	return nil
+}
+
+func (f sqliteFile) dialect() goose.Dialect { return goose.DialectSQLite3 }
+
+func (f sqliteFile) isMigrated() string {
+	return "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
+}
+
+// references: the check must be queried; executed, it succeeds whatever it finds.
+func (f sqliteFile) references(ctx context.Context, query queryFunc) error {
+	rows, err := query(ctx, "PRAGMA foreign_key_check")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		var table, parent string
+		var row, key *int64
+		if err := rows.Scan(&table, &row, &parent, &key); err != nil {
+			return err
+		}
+		return inconsistent("a row of table %s refers to a missing row of %s", table, parent)
+	}
+	return rows.Err()
+}
+
+// sqliteConstraint: with everything else, SQLite may have rolled back the whole
+// transaction already.
+func sqliteConstraint(err error) bool {
+	switch sqliteCode(err) {
 	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG:
 		return true
 	}
 	return false
 }
 
-// integrity marks the engine's own word that a file is damaged or is no
-// database, so that callers see one kind of error.
-func integrity(err error) error {
+func sqliteDamage(err error) bool {
+	code := sqliteCode(err)
+	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
+}
+
+func sqliteFull(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_FULL }
+
+// sqliteCode is the primary result code; 0 for an error that is not SQLite's.
+func sqliteCode(err error) int {
 	var e *sqlite.Error
-	if errors.As(err, &e) && !errors.Is(err, ErrIntegrity) {
-		switch e.Code() & 0xff {
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return fmt.Errorf("%w: %w", ErrIntegrity, err)
-		}
+	if !errors.As(err, &e) {
+		return 0
 	}
-	return err
+	return e.Code() & 0xff
 }
 
-// IsFull reports whether err says that the disk or the database is full.
-func IsFull(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL || isNoSpace(err)
-}
-
-const (
-	readSetting     = "PRAGMA " // + name
-	readApplication = "PRAGMA application_id"
-	setApplication  = "PRAGMA application_id = " // + number
-	checkReferences = "PRAGMA foreign_key_check"
-	flushLog        = "PRAGMA wal_checkpoint(TRUNCATE)"
-	isMigrated      = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
-)
+const flushLog = "PRAGMA wal_checkpoint(TRUNCATE)"

@@ -1,7 +1,7 @@
 // Package store keeps what a node and an office promise to remember: queues,
 // evidence, the log with its checkpoints, messages, the journal, and the sealed
-// bytes. It has two databases, gateway.db and office.db, because they may be on
-// separate machines under separate hands (README.md in this folder).
+// bytes. It has two databases, the gateway's and the office's, because they may be
+// on separate machines under separate hands (README.md in this folder).
 //
 // It is a set of concrete types, not an interface: delivery needs real
 // transactions. It decides nothing about a transmission: states follow from
@@ -9,8 +9,9 @@
 // transaction. It verifies no signature: callers store only what they verified.
 //
 // One exported method is one transaction with one "now". SQL is one text with
-// $1 placeholders that PostgreSQL runs as well; what only SQLite knows stands
-// in sqlite.go and in the migrations. SQL drivers live only here.
+// $1 placeholders for both engines, SQLite and PostgreSQL; what only one of them
+// knows stands in sqlite.go, in postgres.go and in the migrations. SQL drivers
+// live only here.
 package store
 
 import (
@@ -32,9 +33,12 @@ type Config struct {
 	Dir string
 	// Now is the wall clock that stamps rows; nil means time.Now.
 	Now func() time.Time
-	// Connect opens the driver for a data source name; nil means the real
-	// SQLite driver. Tests wrap the real one to make commits fail.
-	Connect func(dsn string) driver.Connector
+	// Postgres keeps the rows in a PostgreSQL server; nil means in a SQLite file
+	// in Dir. The sealed bytes are files in Dir with both.
+	Postgres *Postgres
+	// Wrap stands between the store and the real driver; nil means nothing does.
+	// Tests make commits fail there.
+	Wrap func(c driver.Connector, writing bool) driver.Connector
 	// Readers is how many connections read at once; 0 means 4.
 	Readers int
 	// Sync makes a file or a folder durable; nil means (*os.File).Sync. Every
@@ -67,8 +71,8 @@ func (c Config) now() time.Time {
 	return c.Now()
 }
 
-// Errors that callers tell apart. All but ErrUnknownOutcome, ErrGone and
-// ErrNotFound are integrity failures: the process must not go on.
+// Errors that callers tell apart. All but ErrUnknownOutcome, ErrUnreachable,
+// ErrGone and ErrNotFound are integrity failures: the process must not go on.
 var (
 	// ErrMissing says that the database is not there. A node never makes a log
 	// over a missing one: only Create does that.
@@ -79,12 +83,19 @@ var (
 	ErrNewer = errors.New("database is newer than this program")
 	// ErrForeign says that the file is another kind of database.
 	ErrForeign = errors.New("not the expected kind of database")
-	// ErrPragma says that the engine did not take a setting on which durability rests.
-	ErrPragma = errors.New("database setting refused")
+	// ErrSetting says that the engine, or its server, does not have a setting on
+	// which durability rests.
+	ErrSetting = errors.New("database setting refused")
 	// ErrClock says that the clock stands before the time last stored.
 	ErrClock = errors.New("clock is behind the time last stored")
 	// ErrIntegrity says that stored rows contradict each other.
 	ErrIntegrity = errors.New("stored data is inconsistent")
+
+	// ErrTaken says that another process has the database open. It may have
+	// written since, so the node stops.
+	ErrTaken = errors.New("another comity process has this database open")
+	// ErrUnreachable says that the database's server does not answer.
+	ErrUnreachable = errors.New("the database server cannot be reached")
 
 	// ErrUnknownOutcome says that the commit itself failed: the facts may be
 	// durable or not. Call Commit again with the same facts; what was written
@@ -149,4 +160,8 @@ func flag(b bool) int64 {
 		return 1
 	}
 	return 0
+}
+
+func missing() error {
+	return fmt.Errorf("%w: restore it from a backup; an empty one in its place would contradict what this node has signed", ErrMissing)
 }

@@ -42,6 +42,7 @@ type node struct {
 	*Gateway
 	t     testing.TB
 	dir   string
+	place Config // the engine's part
 	clock *clock
 	disk  *sickdisk.Disk
 	logV  *merkle.Verifier
@@ -71,7 +72,13 @@ func (c *clock) advance(d time.Duration) {
 // log must be whole.
 func newNode(t testing.TB) *node {
 	t.Helper()
-	n := &node{t: t, dir: filepath.Join(t.TempDir(), "node"), clock: newClock(), disk: &sickdisk.Disk{}}
+	return newNodeAt(t, at(t, Config{}))
+}
+
+// newNodeAt is newNode for a place of the test's own.
+func newNodeAt(t testing.TB, place Config) *node {
+	t.Helper()
+	n := &node{t: t, dir: filepath.Join(t.TempDir(), "node"), place: place, clock: newClock(), disk: &sickdisk.Disk{}}
 	if err := CreateGateway(context.Background(), n.config()); err != nil {
 		t.Fatal(err)
 	}
@@ -92,20 +99,37 @@ func newNode(t testing.TB) *node {
 	return n
 }
 
-func (n *node) config() Config { return Config{Dir: n.dir, Now: n.clock.now, Connect: n.disk.Connect} }
+func (n *node) config() Config {
+	c := n.place
+	c.Dir, c.Now, c.Wrap = n.dir, n.clock.now, n.disk.Wrap
+	return c
+}
 
 func (n *node) reopen() {
+	n.t.Helper()
+	if _, err := n.again(); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// again closes the store and opens it once more. When that is refused, the test
+// must reopen it later.
+func (n *node) again() (*Gateway, error) { return n.openWith(n.config()) }
+
+// openWith is again with another configuration.
+func (n *node) openWith(c Config) (*Gateway, error) {
 	n.t.Helper()
 	if n.Gateway != nil {
 		if err := n.Close(); err != nil {
 			n.t.Fatal(err)
 		}
+		n.Gateway = nil
 	}
-	g, err := OpenGateway(context.Background(), n.config())
-	if err != nil {
-		n.t.Fatal(err)
+	g, err := OpenGateway(context.Background(), c)
+	if err == nil {
+		n.Gateway = g
 	}
-	n.Gateway = g
+	return g, err
 }
 
 func (n *node) sign(size int64, root merkle.Hash) ([]byte, error) {

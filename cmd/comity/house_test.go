@@ -43,6 +43,7 @@ var houseResidents = []struct {
 	{"github.com/google/uuid", []string{"protocol", "node/office"}, false, "ids are made by the office and checked by protocol"},
 	{"database/sql", []string{"store", "testnet/sim"}, false, "SQL lives in store; testnet/sim wraps the driver to make it fail"},
 	{"modernc.org/sqlite", []string{"store", "testnet/sim"}, false, "SQL drivers live in store; testnet/sim wraps the driver to make it fail"},
+	{"github.com/jackc/pgx", []string{"store"}, false, "SQL drivers live in store"},
 	{"github.com/pressly/goose", []string{"store"}, false, "migrations live in store"},
 	{"github.com/quic-go", []string{"node/gateway", "testnet"}, false, "QUIC lives in node/gateway; testnet/sim has its simulated network"},
 	{"github.com/hashicorp/go-retryablehttp", []string{"node/gateway"}, false, "only the gateway speaks to other nodes"},

@@ -85,7 +85,7 @@ func explain(err error) *Error {
 		return e
 	case errors.Is(err, operate.ErrNoNode):
 		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir`, "%v", err)
-	case errors.Is(err, operate.ErrLocked):
+	case errors.Is(err, operate.ErrLocked), errors.Is(err, store.ErrTaken):
 		return fail(Locked, "wait until that process has ended, or end it", "%v", err)
 	case errors.Is(err, store.ErrClock):
 		return fail(Integrity, "set the clock of this machine right; do not restore an older copy", "the clock of this machine is behind what was signed here: %v", err)
@@ -94,6 +94,8 @@ func explain(err error) *Error {
 		return fail(Integrity, "a key of the office is missing, or the sealed bytes were altered: keep the directory as it is and see whether all keys are there", "%v", err)
 	case isIntegrity(err):
 		return fail(Integrity, "nothing was changed; stop the node and keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
+	case errors.Is(err, store.ErrUnreachable):
+		return fail(Failed, "see whether PostgreSQL runs, and whether the connection string is right: comity.toml names the file that holds it", "%v", err)
 	case store.IsFull(err), errors.Is(err, syscall.ENOSPC):
 		return fail(Failed, "the disk is full: make room and try again; nothing is half-stored", "%v", err)
 	case errors.As(err, &refusal):
@@ -127,7 +129,7 @@ func plainly(err error) string {
 func isIntegrity(err error) bool {
 	for _, one := range []error{
 		seal.ErrDamaged, seal.ErrHeader, // of sealed bytes that were in order when they were taken in
-		store.ErrMissing, store.ErrNewer, store.ErrForeign, store.ErrPragma, store.ErrClock, store.ErrIntegrity, store.ErrUnknownOutcome,
+		store.ErrMissing, store.ErrNewer, store.ErrForeign, store.ErrSetting, store.ErrClock, store.ErrIntegrity, store.ErrUnknownOutcome,
 	} {
 		if errors.Is(err, one) {
 			return true

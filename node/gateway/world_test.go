@@ -193,7 +193,7 @@ func (n *node) listen(address string) net.PacketConn {
 }
 
 func (n *node) config() store.Config {
-	return store.Config{Dir: n.dir, Now: func() time.Time { return n.clock() }, Connect: n.disk.Connect}
+	return store.Config{Dir: n.dir, Now: func() time.Time { return n.clock() }, Wrap: n.disk.Wrap}
 }
 
 func (n *node) open() {

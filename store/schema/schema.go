@@ -1,22 +1,30 @@
 // Package schema holds the numbered migrations of both databases, one folder
 // per engine. They are the only SQL that differs between engines, and they go
-// forward only: a released file never changes again.
+// forward only: a released file never changes again. The files of one number
+// make the same tables with the same columns on both engines.
 package schema
 
-import "embed"
+import (
+	"embed"
+	"fmt"
+	"io/fs"
 
-// Gateway holds the migrations of gateway.db for SQLite.
-//
-//go:embed gateway/sqlite/*.sql
-var Gateway embed.FS
-
-// Office holds the migrations of office.db for SQLite.
-//
-//go:embed office/sqlite/*.sql
-var Office embed.FS
-
-// Folders of the files inside the two systems above.
-const (
-	GatewaySQLite = "gateway/sqlite"
-	OfficeSQLite  = "office/sqlite"
+	"github.com/pressly/goose/v3"
 )
+
+//go:embed gateway/*/*.sql office/*/*.sql
+var files embed.FS
+
+// Gateway returns the migrations of the gateway's database for one engine.
+func Gateway(d goose.Dialect) (fs.FS, error) { return folder("gateway", d) }
+
+// Office returns the migrations of an office's database for one engine.
+func Office(d goose.Dialect) (fs.FS, error) { return folder("office", d) }
+
+func folder(database string, d goose.Dialect) (fs.FS, error) {
+	engine, ok := map[goose.Dialect]string{goose.DialectSQLite3: "sqlite", goose.DialectPostgres: "postgres"}[d]
+	if !ok {
+		return nil, fmt.Errorf("no migrations for %s", d)
+	}
+	return fs.Sub(files, database+"/"+engine)
+}

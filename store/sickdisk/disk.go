@@ -1,22 +1,23 @@
-// Package sickdisk opens real SQLite databases whose commits fail on demand,
-// before or after the data reached the disk. It is for tests of whoever keeps
-// promises on a store; the product never links it.
+// Package sickdisk stands between a store and its real database, SQLite or
+// PostgreSQL, and makes commits fail on demand, before or after the data reached
+// the disk. It is for tests of whoever keeps promises on a store; the product
+// never links it.
 package sickdisk
 
 import (
 	"context"
 	"database/sql/driver"
-	"strings"
+	"errors"
+	"fmt"
 	"sync"
-
-	"modernc.org/sqlite"
 )
 
 // Disk is a disk under a database. The zero value is healthy. It is safe for
 // concurrent use.
 type Disk struct {
-	// Change spoils a data source name before it is opened; nil leaves it.
-	Change func(dsn string) string
+	// Spoil is a statement that each new connection runs, such as one that
+	// weakens a setting; "" is none.
+	Spoil string
 
 	mu    sync.Mutex
 	fault func() (written bool, err error) // guarded by mu
@@ -33,26 +34,15 @@ func (d *Disk) Set(f func() (written bool, err error)) {
 // Heal ends all faults.
 func (d *Disk) Heal() { d.Set(nil) }
 
-// Connect is what store.Config wants. It panics on a data source name that the
-// driver does not take.
-func (d *Disk) Connect(dsn string) driver.Connector {
-	writing := !strings.Contains(dsn, "query_only%281%29")
-	if d.Change != nil {
-		dsn = d.Change(dsn)
-	}
-	c, err := sqlite.NewConnector(dsn)
-	if err != nil {
-		panic(err)
-	}
-	if !writing {
-		return c
-	}
-	return &connector{c, d}
+// Wrap is what store.Config wants.
+func (d *Disk) Wrap(c driver.Connector, writing bool) driver.Connector {
+	return &connector{c, d, writing}
 }
 
 type connector struct {
 	driver.Connector
-	disk *Disk
+	disk    *Disk
+	writing bool
 }
 
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -60,10 +50,19 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{opened.(realConn), c.disk}, nil
+	real := opened.(realConn)
+	if c.disk.Spoil != "" {
+		if _, err := real.ExecContext(ctx, c.disk.Spoil, nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", c.disk.Spoil, err), opened.Close())
+		}
+	}
+	if !c.writing {
+		return opened, nil
+	}
+	return &conn{real, c.disk}, nil
 }
 
-// realConn is all that the driver's connections can do and database/sql uses.
+// realConn is all that the drivers' connections can do and database/sql uses.
 type realConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -84,6 +83,22 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 		return nil, err
 	}
 	return &tx{opened, c.disk}, nil
+}
+
+// CheckNamedValue lets a driver that takes its own types have them.
+func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.realConn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+// ResetSession lets a driver that looks after its connection do so.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if resetter, ok := c.realConn.(driver.SessionResetter); ok {
+		return resetter.ResetSession(ctx)
+	}
+	return nil
 }
 
 type tx struct {
