@@ -67,12 +67,16 @@ sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prin
 	SEEDS=$(SEEDS) go test -count=1 -timeout 60m ./testnet/sim/...
 
 .PHONY: bench
-bench: ## Measure parcels per second, MB/s and peak memory between two processes.
+bench: ## Measure two nodes, alone and in turn with other programs (those come with bench-tools).
 	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
 
 .PHONY: emergency
 emergency: ## Send emergency parcels behind BULK=n of bulk (4GiB, MiB or GiB) and compare with an idle link.
 	BULK=$(BULK) go test -count=1 -timeout 60m -v -run TestEmergencyBeforeBulk ./testnet/local
+
+.PHONY: bench-tools
+bench-tools: ## Install NNCP, GnuPG, OpenSSH and rsync for the bench (Debian packages, as root).
+	@.ci/tools bench-peers
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each (20s unless given).

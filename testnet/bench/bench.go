@@ -28,26 +28,28 @@ type Sizes struct {
 	AtOnce  int   // how many that is
 	Small   int64 // bytes of a small parcel's attachment
 	Large   int64 // bytes of the large parcel's attachment
+	Files   int   // small files that nodes and peers move in turn, each round
 	Rounds  int   // how often large and bare streams take turns; the medians count
 	Syncs   int   // appends that are synced one by one
 	Hashing int64 // bytes hashed
 }
 
 // FullSizes are what "make bench" does unless BENCH_LARGE (bytes, or with K, M,
-// G), BENCH_PARCELS or BENCH_ROUNDS say otherwise.
+// G), BENCH_PARCELS, BENCH_FILES or BENCH_ROUNDS say otherwise.
 func FullSizes(tb testing.TB) Sizes {
 	tb.Helper()
-	s := Sizes{Alone: 200, Crowd: 2000, AtOnce: 64, Small: 4 << 10, Large: 1 << 30, Rounds: 3, Syncs: 2000, Hashing: 2 << 30}
+	s := Sizes{Alone: 200, Crowd: 2000, AtOnce: 64, Small: 4 << 10, Large: 1 << 30, Files: 300, Rounds: 3, Syncs: 2000, Hashing: 2 << 30}
 	s.Large = size(tb, "BENCH_LARGE", s.Large)
 	s.Crowd = int(size(tb, "BENCH_PARCELS", int64(s.Crowd)))
 	s.Alone = min(s.Alone, s.Crowd)
+	s.Files = int(size(tb, "BENCH_FILES", int64(s.Files)))
 	s.Rounds = int(size(tb, "BENCH_ROUNDS", int64(s.Rounds)))
 	return s
 }
 
 // SmokeSizes are tiny: they show that everything still measures.
 func SmokeSizes() Sizes {
-	return Sizes{Alone: 3, Crowd: 20, AtOnce: 8, Small: 4 << 10, Large: 4 << 20, Rounds: 1, Syncs: 20, Hashing: 16 << 20}
+	return Sizes{Alone: 3, Crowd: 20, AtOnce: 8, Small: 4 << 10, Large: 4 << 20, Files: 4, Rounds: 1, Syncs: 20, Hashing: 16 << 20}
 }
 
 func size(tb testing.TB, name string, otherwise int64) int64 {
@@ -98,14 +100,17 @@ func (t *Table) Add(what string, figure float64, unit, remark string, args ...an
 }
 
 // Title adds a line between groups.
-func (t *Table) Title(text string) { t.rows = append(t.rows, row{what: text}) }
+func (t *Table) Title(text string) { t.rows = append(t.rows, row{what: "\n" + text}) }
+
+// Line adds a line of text within a group.
+func (t *Table) Line(text string) { t.rows = append(t.rows, row{what: "  " + text}) }
 
 // String is the table; empty when nothing was measured.
 func (t *Table) String() string {
 	var b strings.Builder
 	for _, r := range t.rows {
 		if r.unit == "" {
-			fmt.Fprintf(&b, "\n%s\n", r.what)
+			fmt.Fprintln(&b, r.what)
 			continue
 		}
 		digits := 0
@@ -116,4 +121,15 @@ func (t *Table) String() string {
 		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 	}
 	return b.String()
+}
+
+// metrics are figures by the units that "go test -bench" prints.
+type metrics map[string]float64
+
+func must[T any](tb testing.TB, v T, err error) T {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return v
 }

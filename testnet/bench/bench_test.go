@@ -6,11 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
-	"comity/node/control"
-	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/testnet/local"
@@ -35,6 +34,7 @@ func TestSmoke(t *testing.T) {
 	machine(t, &table, s)
 	small(t, &table, s)
 	large(t, &table, s)
+	others(t, &table, s)
 	t.Log(&table)
 }
 
@@ -60,8 +60,13 @@ func BenchmarkLarge(b *testing.B) {
 	}
 }
 
-// metrics are figures by the units that "go test -bench" prints.
-type metrics map[string]float64
+// BenchmarkOthers lets two nodes and other programs move the same files in turn,
+// as far as the others are installed.
+func BenchmarkOthers(b *testing.B) {
+	for b.Loop() {
+		report(b, others(b, &found, FullSizes(b)))
+	}
+}
 
 func report(b *testing.B, m metrics) {
 	b.Helper()
@@ -69,14 +74,6 @@ func report(b *testing.B, m metrics) {
 		b.ReportMetric(figure, unit)
 	}
 	b.ReportMetric(0, "ns/op") // one operation is the whole story: its time says nothing
-}
-
-func must[T any](tb testing.TB, v T, err error) T {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return v
 }
 
 func machine(tb testing.TB, table *Table, s Sizes) metrics {
@@ -152,7 +149,6 @@ type rates struct {
 // read at the end.
 func crowd(tb testing.TB, from, to *local.Node, l local.Letter, count, atOnce int) rates {
 	tb.Helper()
-	const pause = 20 * time.Millisecond
 	used := from.Process().CPU(tb) + to.Process().CPU(tb)
 	begin := time.Now()
 	held, errs := from.SendMany(count, atOnce, l, nil)
@@ -161,7 +157,7 @@ func crowd(tb testing.TB, from, to *local.Node, l local.Letter, count, atOnce in
 	}
 	sent := time.Since(begin)
 	for from.Waiting(to) > 0 {
-		time.Sleep(pause)
+		time.Sleep(pollQueue)
 	}
 	relayed := time.Since(begin)
 	// The office at the other side works them off in the order in which they came.
@@ -224,22 +220,30 @@ func large(tb testing.TB, table *Table, s Sizes) metrics {
 	}
 }
 
-// times are those that the evidence about a parcel names. Both processes have
-// this machine's clock.
-func times(tb testing.TB, n *local.Node, id protocol.ParcelID) map[evidence.Event]time.Time {
-	tb.Helper()
-	at := map[evidence.Event]time.Time{}
-	_, err := n.Client().Follow(context.Background(), "", string(id), "", func(e control.Evidence) error {
-		at[e.Event] = e.Time.Time
-		return nil
-	})
-	if err != nil {
-		tb.Fatalf("evidence about %s: %v", id, err)
-	}
-	for _, event := range local.ToHandover {
-		if at[event].IsZero() {
-			tb.Fatalf("no %s about %s", event, id)
+// others moves small files, then a large one, with nodes and peers in turn.
+func others(tb testing.TB, table *Table, s Sizes) metrics {
+	w, a, b := pair(tb)
+	found := metrics{}
+	one := func(what string, count int, bytes int64, atOnce int) {
+		c := newContest(tb, &nodes{tb: tb, from: a, to: b, atOnce: atOnce}, bytes)
+		for round := range s.Rounds {
+			files := make([]string, count)
+			for i := range files {
+				files[i] = w.File(fmt.Sprintf("file-%d-%d-%04d.bin", bytes, round, i), bytes)
+			}
+			c.round(files)
+			for _, path := range files {
+				os.Remove(path)
+			}
+		}
+		table.Title(fmt.Sprintf("the same %d %s of %d KiB with each program, opened and synced at the other side; medians of %d rounds in turn",
+			count, what, bytes>>10, s.Rounds))
+		for name, figure := range c.tell(tb, table) {
+			found[strings.ReplaceAll(what, " ", "-")+"-"+name] = figure
 		}
 	}
-	return at
+	one("small files", s.Files, s.Small, s.AtOnce)
+	one("large file", 1, s.Large, 1)
+	tellLacks(table)
+	return found
 }
