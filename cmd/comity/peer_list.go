@@ -48,6 +48,8 @@ func (p *program) peers(all []control.Peer) error {
 		last := name(peer.Name)
 		if peer.LastError != "" && (peer.Reachable == nil || !*peer.Reachable) {
 			last += ": " + safe(peer.LastError)
+		} else if !peer.RestUntil.IsZero() {
+			last += fmt.Sprintf(": asks to wait, resting until %s UTC: %s", moment(peer.RestUntil), safe(peer.RestWhy))
 		}
 		clock := "-"
 		if !peer.Contact.IsZero() {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
@@ -30,7 +32,7 @@ an officer, refused, or failed. Each of these words rests on signed evidence.`,
 				t := p.table("PARCEL", "TO", "KIND", "SENT (UTC)", "FILES", "STATUS")
 				for _, m := range list.Parcels {
 					for _, to := range m.Transmissions {
-						t.row(string(m.Parcel), string(to.To), kind(&m), moment(m.Stored), fileSum(&m), string(to.Status))
+						t.row(string(m.Parcel), string(to.To), kind(&m), moment(m.Stored), fileSum(&m), standing(&to))
 					}
 				}
 				return p.tableEnd(t, list)
@@ -39,4 +41,16 @@ an officer, refused, or failed. Each of these words rests on signed evidence.`,
 	}
 	c.Flags().Var(&limit, "limit", "`NUMBER` to list at most")
 	return c
+}
+
+// standing is where a sent parcel stands, and while it is queued, why.
+func standing(t *control.Transmission) string {
+	if t.Waits == "" {
+		return string(t.Status)
+	}
+	text := fmt.Sprintf("%s: %s", t.Status, safe(t.Waits))
+	if !t.Next.IsZero() {
+		text += fmt.Sprintf("; next attempt at %s UTC", moment(t.Next))
+	}
+	return text
 }

@@ -28,7 +28,7 @@ func (p *program) show() *cobra.Command {
 					return err
 				}
 				for _, t := range m.Transmissions {
-					p.say("\nTo %s: %s", t.To, t.Status)
+					p.say("\nTo %s: %s", t.To, standing(&t))
 					for _, e := range t.Evidence {
 						p.evidence(e, len(m.Transmissions) > 1)
 					}

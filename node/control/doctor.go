@@ -273,6 +273,9 @@ func (s *Service) checkPeer(p Peer) Check {
 	case time.Duration(p.Skew).Abs()*time.Millisecond > clockWarning:
 		return warn(name, "see which clock is wrong: beyond "+protocol.MaxSkew.String()+" parcels are refused", "its clock differs by %s", time.Duration(p.Skew)*time.Millisecond)
 	}
+	if !p.RestUntil.IsZero() {
+		return warn(name, "ask its operator, should it go on for long", "it asks to wait: %s; parcels that wait for it: %d, tried next at %s", p.RestWhy, p.Waiting, p.RestUntil)
+	}
 	if p.Refused >= protocol.MaxFaults {
 		return warn(name, "call its operator: its program is broken, or somebody has its keys",
 			"%d of its requests were refused since this node started, %d were asked to come back later", p.Refused, p.Limited)

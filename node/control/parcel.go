@@ -50,6 +50,11 @@ type File struct {
 type Transmission struct {
 	To     protocol.AuthorityID `json:"to"`
 	Status exchange.Status      `json:"status"`
+	// Waits says why a queued parcel was not delivered yet, in a sentence; what the
+	// other node said stands in it in quotation marks. Next is when it is tried next.
+	Waits    string        `json:"waits,omitempty"`
+	Next     protocol.Time `json:"next_attempt,omitzero"`
+	Attempts int           `json:"attempts,omitempty"` // in vain so far
 	// Evidence is all that stands here about it, in the order in which it came;
 	// in the view of one parcel, not in lists.
 	Evidence []Evidence `json:"evidence,omitempty"`

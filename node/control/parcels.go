@@ -98,6 +98,11 @@ func (s *Service) list(ctx context.Context, in listRequest, of func(*office.Offi
 	if len(list.Parcels) > limit {
 		list.Parcels, list.More = list.Parcels[:limit], true
 	}
+	for i := range list.Parcels {
+		if err := s.addWaiting(ctx, &list.Parcels[i]); err != nil {
+			return nil, err
+		}
+	}
 	return list, nil
 }
 
@@ -155,7 +160,7 @@ func (s *Service) full(ctx context.Context, f *found) (*Parcel, error) {
 			p.Transmissions[i].Evidence = append(p.Transmissions[i].Evidence, evidenceView(e))
 		}
 	}
-	return &p, nil
+	return &p, s.addWaiting(ctx, &p)
 }
 
 // progressOf says whether the evidence of a transmission has reached a status,

@@ -130,6 +130,10 @@ type Peer struct {
 	Bytes     int64         `json:"waiting_bytes"`
 	Oldest    protocol.Time `json:"waiting_since,omitzero"`
 	LogSize   int64         `json:"log_size"`
+	// RestUntil is when the next parcel is tried, because the node asked to wait
+	// with the sentence in RestWhy (foreign text); absent while it did not.
+	RestUntil protocol.Time `json:"resting_until,omitzero"`
+	RestWhy   string        `json:"resting_because,omitempty"`
 	// Refused counts its requests that were refused as not authentic or malformed,
 	// Limited those that were asked to come back later; both since the node started.
 	Refused     int64       `json:"refused_requests"`
@@ -165,6 +169,9 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 	}
 	if s.running {
 		p.Reachable = &k.Reachable
+	}
+	if k.Rest > 0 {
+		p.RestUntil, p.RestWhy = protocol.At(s.now().Add(k.Rest)), k.Why
 	}
 	if !k.Contact.IsZero() {
 		p.Contact = protocol.At(k.Contact)

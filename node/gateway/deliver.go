@@ -107,11 +107,16 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 	var err error
 	switch a := actions[0].(type) {
 	case exchange.Deliver:
+		var leave func(error)
+		if leave, err = l.circuit.enter(row.Priority); err != nil {
+			break
+		}
 		// Durable before the first byte leaves: a crash in between must not let
 		// the node believe that the envelope was never offered (R-EVID-9).
 		if err = l.offeredDurably(ctx, &row); err == nil {
 			err = l.send(ctx, row)
 		}
+		leave(err)
 	case exchange.AskStatus:
 		err = l.askStatus(ctx, row)
 	case exchange.Fail:
@@ -148,8 +153,10 @@ const (
 // come back (R-XCH-1).
 func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 	var event exchange.Event = exchange.Unreachable{}
-	var p *problem
-	if errors.As(why, &p) && p.transient() {
+	var rest *resting
+	if errors.As(why, &rest) {
+		event = exchange.Busy{After: rest.after}
+	} else if p := asksToWait(why); p != nil {
 		event = exchange.Busy{After: p.retryAfter}
 	}
 	from := row.Outgoing()
@@ -157,6 +164,9 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 		from.Attempts = min(from.Attempts, heardAttempts)
 	}
 	o, actions := from.Step(event, l.g.Now(), uniform())
+	if rest != nil {
+		o.Attempts = row.Attempts // it was not tried
+	}
 	l.logger().Info("a delivery was put off", "parcel", row.Key.Parcel, "to", row.Key.To, "attempt", o.Attempts, "next", o.Next, "error", why)
 	for _, a := range actions {
 		f, ok := a.(exchange.Fail)
@@ -174,7 +184,7 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 		o.Next = l.g.Now().Add(failPause)
 		why = err
 	}
-	l.remember(ctx, row, o, sentence(why))
+	l.remember(ctx, row, o, excuse(l.peer, why))
 }
 
 // remember stores what an attempt left behind. A row that was settled meanwhile

@@ -46,11 +46,12 @@ var errOffline = errors.New("this node is not running")
 // needed, and the loops that deliver, follow its feed and push evidence; from
 // it, what it may hold open.
 type link struct {
-	g      *Gateway
-	peer   protocol.NodeID
-	due    *bell   // something may be ready to deliver
-	flying *flight // deliveries under way
-	http   *retryablehttp.Client
+	g       *Gateway
+	peer    protocol.NodeID
+	due     *bell   // something may be ready to deliver
+	flying  *flight // deliveries under way
+	circuit circuit // opens when the peer asks to wait again and again
+	http    *retryablehttp.Client
 
 	taken *recent[packetID, struct{}] // evidence of the peer that is stored
 
@@ -187,6 +188,7 @@ func (l *link) forgive() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failures, l.retry = 0, time.Time{}
+	l.circuit.forgive()
 }
 
 // open tries the endpoints of the peer's record in order and says hello: each

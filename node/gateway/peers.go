@@ -24,6 +24,8 @@ type Peer struct {
 	Bytes     int64         // their sealed bytes
 	Oldest    time.Time     // when the oldest was queued; zero: nothing waits
 	LogSize   int64         // of its log, as last seen
+	Rest      time.Duration // it asked to wait, so for this long one parcel at most is tried; 0: all are
+	Why       string        // the sentence with which it did
 	Refused   int64         // requests of it that were refused, since this node started
 	Limited   int64         // requests of it that were asked to come back later, likewise
 }
@@ -63,7 +65,26 @@ func (l *link) describe(p *Peer) {
 	p.Reachable = l.session != nil && l.session.conn.Context().Err() == nil
 	p.LastError = sentence(cmp.Or(l.alarm, l.failure))
 	p.Contact, p.Skew = l.contact, l.offset
+	p.Rest, p.Why = l.circuit.state()
 	p.Refused, p.Limited = l.refused.Load(), l.limited.Load()
+}
+
+// Delivery is how the delivery of a queued parcel stands.
+type Delivery struct {
+	Attempts int
+	Next     time.Time // when it is tried next; zero: nothing is left to send
+	// Why says why the last attempt failed, or why none is made: a sentence. Words
+	// of the peer stand in it in quotation marks. Empty: nothing is wrong.
+	Why string
+}
+
+// Delivery tells how the delivery of a parcel stands. store.ErrNotFound.
+func (g *Gateway) Delivery(ctx context.Context, k protocol.Key) (Delivery, error) {
+	row, err := g.Store.Outbound(ctx, k)
+	if err != nil || row.State.Settled() {
+		return Delivery{}, err
+	}
+	return Delivery{Attempts: row.Attempts, Next: row.Next, Why: row.LastError}, nil
 }
 
 // CheckLog verifies this node's whole log from its leaves to its newest

@@ -43,8 +43,7 @@ func (p *problem) transient() bool {
 // retryAfter is how long the peer asks to wait in an answer that an error tells
 // of; 0 when it does not (R-WIRE-20).
 func retryAfter(err error) time.Duration {
-	var p *problem
-	if errors.As(err, &p) && p.transient() {
+	if p := asksToWait(err); p != nil {
 		return p.retryAfter
 	}
 	return 0
