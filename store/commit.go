@@ -83,6 +83,7 @@ type batch struct {
 	v      *vault
 	size   int64     // of the log before this commit
 	leaves []leafRow // appended by the facts so far
+	proven []provenLeaf
 	last   map[string]int64
 }
 
@@ -115,6 +116,7 @@ func (g *Gateway) Commit(ctx context.Context, facts []Fact, sign Signer) ([]Outc
 	defer g.mu.Unlock()
 	var outcomes []Outcome
 	var next edge
+	var proven []provenLeaf
 	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
 		h, err := readHead(ctx, t)
 		if err != nil {
@@ -159,6 +161,7 @@ func (g *Gateway) Commit(ctx context.Context, facts []Fact, sign Signer) ([]Outc
 				o.Packets = append(o.Packets, packet)
 			}
 		}
+		proven = b.proven
 		return nil
 	})
 	if err != nil {
@@ -169,6 +172,7 @@ func (g *Gateway) Commit(ctx context.Context, facts []Fact, sign Signer) ([]Outc
 	if next.size > 0 {
 		g.edge = next
 	}
+	g.proofs.put(proven)
 	for i, f := range facts {
 		if s := spoolOf(f); s != nil && outcomes[i].Err == nil && !outcomes[i].Repeat {
 			s.commit()
@@ -258,5 +262,6 @@ func (b *batch) packet(ctx context.Context, h *hashes, p storedPacket, note []by
 	out.Proof = merkle.Proof{
 		Index: p.leaf, Hashes: path, Checkpoint: note, Salt: l.salt, Document: l.ref.Document, Signature: l.ref.Signature,
 	}.Marshal()
+	b.proven = append(b.proven, provenLeaf{leaf: p.leaf, ref: l.ref, proof: out.Proof})
 	return out, nil
 }

@@ -221,11 +221,14 @@ func scanEvidence(scan func(...any) error, before ...any) (r evidenceRow, err er
 
 // prove fills in the proof of own evidence. A row that was altered since is not
 // handed out: a peer would refuse it for good.
-func (r *evidenceRow) prove(ctx context.Context, t *tx) error {
+func (g *Gateway) prove(ctx context.Context, t *tx, r *evidenceRow) (err error) {
 	if r.leaf == nil {
 		return nil
 	}
-	proof, ref, err := proofOf(ctx, t, *r.leaf)
+	proof, ref, ok := g.proofs.get(*r.leaf)
+	if !ok {
+		proof, ref, err = proofOf(ctx, t, *r.leaf)
+	}
 	if err == nil && ref != r.Ref() {
 		err = fmt.Errorf("%w: evidence %d is not the document of its leaf %d", ErrIntegrity, r.ordinal, *r.leaf)
 	}
@@ -243,7 +246,7 @@ func (g *Gateway) Evidence(ctx context.Context, k protocol.Key) ([]Evidence, err
 			k.From, k.Parcel, k.To)
 		for i := range list {
 			if err == nil {
-				err = list[i].prove(ctx, t)
+				err = g.prove(ctx, t, &list[i])
 				all = append(all, list[i].Evidence)
 			}
 		}
@@ -261,7 +264,7 @@ func (g *Gateway) EvidenceOf(ctx context.Context, k protocol.Key, e evidence.Eve
 		if err := require(len(list) > 0, err); err != nil {
 			return err
 		}
-		err = list[0].prove(ctx, t)
+		err = g.prove(ctx, t, &list[0])
 		ev = list[0].Evidence
 		return err
 	})
@@ -294,7 +297,7 @@ func (g *Gateway) Feed(ctx context.Context, peer protocol.NodeID, after int64, l
 			peer, after, limit)
 		for i := range list {
 			if err == nil {
-				err = list[i].prove(ctx, t)
+				err = g.prove(ctx, t, &list[i].evidenceRow)
 				all = append(all, FeedEntry{Position: list[i].ordinal, Key: list[i].key, Evidence: list[i].Evidence})
 			}
 		}

@@ -17,6 +17,8 @@ type Gateway struct {
 
 	mu   sync.Mutex // held by Commit; guards edge
 	edge edge
+
+	proofs proofs
 }
 
 var gatewayKind = kind{

@@ -23,7 +23,7 @@ import (
 const (
 	// gatherDue lets what is submitted and what ends in a burst share one look at
 	// the queue. A parcel that finds the link idle does not wait for it.
-	gatherDue = 2 * time.Millisecond
+	gatherDue = 5 * time.Millisecond
 	// maxSleep bounds the sleep of a delivery loop, in case the wall clock jumps.
 	maxSleep = time.Minute
 )

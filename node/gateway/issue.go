@@ -109,7 +109,7 @@ var releases = map[evidence.Event]bool{
 }
 
 // takeForeign verifies and stores packets that a peer handed over, and returns
-// the states of the transmissions about which there was something new. Good
+// the states of the transmissions that they speak of, as far as known. Good
 // packets are stored even when another is refused; the errors of the refused
 // ones are joined. The facts in then are committed with them, unless a packet
 // must be asked for again (notYet).
@@ -119,11 +119,13 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 		return nil, fmt.Errorf("take evidence: no record of %s", peer)
 	}
 	known := g.link(peer).taken
+	states := map[protocol.Key]exchange.State{}
 	var errs []error
 	var facts []store.Fact
 	var fresh []store.TakeEvidence
 	for _, p := range packets {
-		if _, again := known.get(idOf(p)); again { // R-EVID-11
+		if before, again := known.get(idOf(p)); again { // R-EVID-11
+			states[before.key] = before.state
 			continue
 		}
 		ev, err := g.verifyForeign(ctx, state, p)
@@ -144,18 +146,17 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 		fresh, facts = append(fresh, take), append(facts, take)
 	}
 	if facts = append(facts, then...); len(facts) == 0 {
-		return nil, errors.Join(errs...)
+		return states, errors.Join(errs...)
 	}
 	outcomes, err := g.seq.commit(ctx, facts...)
 	if err != nil {
 		return nil, err
 	}
-	states := make(map[protocol.Key]exchange.State, len(fresh))
 	for i, o := range outcomes {
 		if o.Err != nil {
 			errs = append(errs, o.Err)
 		} else if i < len(fresh) {
-			known.put(idOf(fresh[i].Evidence.Packet), struct{}{})
+			known.put(idOf(fresh[i].Evidence.Packet), taken{fresh[i].Key, o.State})
 			states[fresh[i].Key] = o.State
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"comity/protocol"
+	"comity/protocol/exchange"
 	"comity/protocol/statement"
 )
 
@@ -53,7 +54,7 @@ type link struct {
 	circuit circuit // opens when the peer asks to wait again and again
 	http    *retryablehttp.Client
 
-	taken *recent[packetID, struct{}] // evidence of the peer that is stored
+	taken *recent[packetID, taken] // evidence of the peer that is stored
 
 	connecting chan struct{} // holds one entry while an attempt to connect is under way
 	calls      chan struct{} // one entry per small call of the peer
@@ -91,6 +92,12 @@ type packetID struct {
 	proof protocol.Digest
 }
 
+// taken is what a stored evidence is about, and the state in which it left that.
+type taken struct {
+	key   protocol.Key
+	state exchange.State
+}
+
 func idOf(p statement.Packet) packetID { return packetID{p.Ref(), protocol.Sum(p.Proof)} }
 
 // session is one connection to the peer on which both said hello.
@@ -101,7 +108,7 @@ type session struct {
 
 func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
-		g: g, peer: peer, due: newBell(), flying: newFlight(), taken: newRecent[packetID, struct{}](maxTaken),
+		g: g, peer: peer, due: newBell(), flying: newFlight(), taken: newRecent[packetID, taken](maxTaken),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(),
 	}

@@ -37,51 +37,59 @@ func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress fu
 			return fmt.Errorf("%w (found because of: %v)", damaged, err)
 		}
 	}
+	var fresh *store.Evidence
 	if err == nil {
-		reason, err = o.accept(ctx, c, v, sealed)
+		fresh, reason, err = o.accept(ctx, c, v, sealed)
 	}
 	if reason != nil {
 		o.log.Warn("refused a parcel", "transmission", c.Key.String(), "code", string(reason.Code), "reason", reason.Text)
 		err = o.refuse(ctx, c.Parsed, c.Envelope.Ref(), reason)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case fresh != nil:
+		return o.fileOne(ctx, c.Key, *fresh)
 	}
 	_, err = o.file(ctx, c.Key, false)
 	return err
 }
 
 // accept stores a verified parcel. R-EVID-4: the evidence is in the same
-// transaction as the message. R-XCH-3: when another manifest stands under the
+// transaction as the message, and is returned unless the message was stored
+// before with another one. R-XCH-3: when another manifest stands under the
 // same identity, the reason is returned and people can see both. A refusal from
 // this side's own keys or disk stays an error: it is not told abroad.
-func (o *Office) accept(ctx context.Context, c exchange.Consignment, v *verified, sealed exchange.Sealed) (*evidence.Reason, error) {
+func (o *Office) accept(ctx context.Context, c exchange.Consignment, v *verified, sealed exchange.Sealed) (*store.Evidence, *evidence.Reason, error) {
 	ev, err := o.sign(evidence.ContentHandover, v.envelope, c.Envelope.Ref(), nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slip, err := o.slip(*v.key)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	spool, err := o.store.Adopt(ctx, sealed, v.envelope.Sealed.Digest)
 	if spool != nil {
 		defer spool.Discard()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keep the sealed bytes of %s: %w", c.Key, err)
+		return nil, nil, fmt.Errorf("keep the sealed bytes of %s: %w", c.Key, err)
 	}
 	m := asReceived(v, c.Envelope, slip)
 	digest := m.Digest()
 	note, err := entry(ActTakeIn, m.Name, &digest, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	_, err = o.store.TakeIn(ctx, m, spool, &ev, note)
-	if protocol.CodeOf(err) == protocol.Equivocation {
-		return evidence.ReasonOf(err), nil
+	added, err := o.store.TakeIn(ctx, m, spool, &ev, note)
+	switch {
+	case protocol.CodeOf(err) == protocol.Equivocation:
+		return nil, evidence.ReasonOf(err), nil
+	case err != nil || !added:
+		return nil, nil, err
 	}
-	return nil, err
+	return &ev, nil, nil
 }
 
 // asReceived is the message of a verified parcel as the store takes it.
