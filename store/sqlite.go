@@ -106,6 +106,10 @@ var sqliteSettings = []setting{
 	{"trusted_schema", "0", "0"},
 	// Savepoints keep what they may have to undo in memory instead of a file.
 	{"temp_store", "MEMORY", "2"},
+	// Pages in the write-ahead log before it is folded into the database. A page
+	// that many commits touch is then written there once for all of them; the log
+	// grows to 16 MiB.
+	{"wal_autocheckpoint", "4000", "4000"},
 }
 
 // Each connection has a cache of its own, in KiB: a node with one office has two

@@ -283,6 +283,9 @@ func readReply(resp *http.Response, limit int64) ([]byte, error) {
 		return nil, readProblem(resp)
 	}
 	var data bytes.Buffer
+	if size := resp.ContentLength; size > 0 && size <= limit {
+		data.Grow(int(size) + bytes.MinRead) // in one piece; ReadFrom looks for the end behind it
+	}
 	n, err := data.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	if err == nil && n > limit {
 		err = protocol.Refuse(protocol.TooLarge, "an answer of more than %d bytes", limit)

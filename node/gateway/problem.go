@@ -155,6 +155,7 @@ func answerPackets(w http.ResponseWriter, packets []statement.Packet) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, err = w.Write(body) //nolint:gosec // JSON, for a program
 	return err
 }

@@ -23,7 +23,7 @@ type packets struct {
 // size is about what the packet has as JSON: every quote and line end of its
 // texts takes two bytes there.
 func (p *Packet) size() int {
-	return 256 + (len(p.Document)+len(p.Signature)+len(p.Proof))*5/4
+	return 256 + (len(p.Document)+len(p.Signature)+len(p.Proof))*4/3
 }
 
 // SizeOf is about what the packets have as JSON.
