@@ -157,9 +157,14 @@ func (s *session) close() {
 	}
 }
 
-// kill closes the connection for good; SQLite then undoes whatever was open.
+// kill closes the connection for good; the engine then undoes whatever was open.
+// Its statements go first: with one left, SQLite keeps the whole connection in
+// memory, and a disk that stays full kills one after the other.
 func (s *session) kill() {
 	if s != nil {
+		for _, stmt := range s.stmts {
+			stmt.Close()
+		}
 		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
 		s.conn.Close()
 	}

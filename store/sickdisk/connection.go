@@ -1,0 +1,163 @@
+package sickdisk
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+type connector struct {
+	driver.Connector
+	disk    *Disk
+	writing bool
+}
+
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	opened, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	real := opened.(realConn)
+	if c.disk.Spoil != "" {
+		if _, err := real.ExecContext(ctx, c.disk.Spoil, nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", c.disk.Spoil, err), opened.Close())
+		}
+	}
+	if !c.writing {
+		return opened, nil
+	}
+	return &conn{realConn: real, disk: c.disk}, nil
+}
+
+// realConn is all that the drivers' connections can do and database/sql uses.
+type realConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+}
+
+type conn struct {
+	realConn
+	disk *Disk
+	full bool // what the engine was told; database/sql uses a connection from one goroutine at a time
+}
+
+func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	if err := c.room(ctx); err != nil {
+		return nil, err
+	}
+	opened, err := c.realConn.BeginTx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &tx{opened, c}, nil
+}
+
+// room tells the engine how far the file may grow. A limit below its present
+// size means: not at all.
+func (c *conn) room(ctx context.Context) error {
+	c.disk.mu.Lock()
+	full := c.disk.full
+	c.disk.mu.Unlock()
+	if full == c.full {
+		return nil
+	}
+	limit := "4294967294" // the engine's own
+	if full {
+		limit = "1"
+	}
+	_, err := c.ExecContext(ctx, "PRAGMA max_page_count = "+limit, nil)
+	c.full = full
+	return err
+}
+
+// file is the path of an SQLite database.
+func (c *conn) file() string {
+	rows, err := c.QueryContext(context.Background(), "PRAGMA database_list", nil)
+	if err != nil {
+		return ""
+	}
+	defer rows.Close()
+	row := make([]driver.Value, len(rows.Columns()))
+	if err := rows.Next(row); err != nil || len(row) < 3 {
+		return ""
+	}
+	path, _ := row[2].(string)
+	return path
+}
+
+// CheckNamedValue lets a driver that takes its own types have them.
+func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.realConn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+// ResetSession lets a driver that looks after its connection do so.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if resetter, ok := c.realConn.(driver.SessionResetter); ok {
+		return resetter.ResetSession(ctx)
+	}
+	return nil
+}
+
+func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	s, err := c.realConn.PrepareContext(ctx, query)
+	if err != nil || !writes(query) {
+		return s, err
+	}
+	return &stmt{s.(realStmt), c}, nil
+}
+
+// writes reports whether a statement changes rows. Savepoints do not.
+func writes(query string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(query), " ")
+	return word == "INSERT" || word == "UPDATE" || word == "DELETE"
+}
+
+type realStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+type stmt struct {
+	realStmt
+	conn *conn
+}
+
+func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	s.conn.disk.mu.Lock()
+	write := s.conn.disk.write
+	s.conn.disk.mu.Unlock()
+	if write == nil {
+		return s.realStmt.ExecContext(ctx, args)
+	}
+	var result driver.Result
+	err := write(Write{Do: func() (err error) {
+		result, err = s.realStmt.ExecContext(ctx, args)
+		return err
+	}})
+	return result, err
+}
+
+type tx struct {
+	driver.Tx
+	conn *conn
+}
+
+func (t *tx) Commit() error {
+	t.conn.disk.mu.Lock()
+	commit := t.conn.disk.commit
+	t.conn.disk.mu.Unlock()
+	if commit == nil {
+		return t.Tx.Commit()
+	}
+	return commit(Commit{Do: t.Tx.Commit, Undo: func() { _ = t.Tx.Rollback() }, File: t.conn.file})
+}
