@@ -193,7 +193,9 @@ func (l *link) remember(ctx context.Context, row store.Outbound, o exchange.Outg
 	attempt := store.Attempt{Key: row.Key, Offered: row.Offered, Attempts: o.Attempts, Next: o.Next, Error: why}
 	if err := l.g.Store.Reschedule(ctx, attempt); err != nil && ctx.Err() == nil {
 		l.logger().Error("cannot store an attempt", "parcel", row.Key.Parcel, "error", err)
-		pause(ctx, time.Second) // the row is still due: do not spin on a sick disk
+		// The row is still due, and its attempts cannot be counted: without a
+		// pause, its bytes would go out again and again while the disk is full.
+		pause(ctx, failPause)
 	}
 }
 
