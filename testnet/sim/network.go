@@ -35,18 +35,29 @@ func (s *socket) Close() error {
 type router struct {
 	simnet.PerfectRouter
 
-	mu        sync.Mutex
-	rand      *rand.Rand                 // guarded by mu
-	loss      float64                    // guarded by mu; probability that a packet is lost
-	double    float64                    // guarded by mu; probability that it arrives twice
-	jitter    time.Duration              // guarded by mu; a packet is late by up to this much, so packets overtake
-	cuts      map[[2]string]bool         // guarded by mu; from, to: nothing passes
-	walls     map[string]map[string]flow // guarded by mu; host behind a stateful firewall: its flows
-	late      sync.WaitGroup             // packets on their way
-	closed    bool                       // guarded by mu
-	Lost      int                        // guarded by mu
-	Delivered int                        // guarded by mu
+	mu     sync.Mutex
+	rand   *rand.Rand                 // guarded by mu
+	loss   float64                    // guarded by mu; probability that a packet is lost
+	double float64                    // guarded by mu; probability that it arrives twice
+	jitter time.Duration              // guarded by mu; a packet is late by up to this much, so packets overtake
+	cuts   map[[2]string]bool         // guarded by mu; from, to: nothing passes
+	walls  map[string]map[string]flow // guarded by mu; host behind a stateful firewall: its flows
+	drips  map[string]*drip           // guarded by mu; host on a thin line
+	dead   map[string]bool            // guarded by mu; hosts whose process was killed
+	late   sync.WaitGroup             // packets on their way
+	closed bool                       // guarded by mu
+	tally  *Tally
 }
+
+// drip is a line that lets through so many bytes a second.
+type drip struct {
+	rate float64   // bytes per second
+	free time.Time // when the line has sent all that waits
+	sent int       // bytes
+}
+
+// maxLine is how much a thin line keeps waiting; what comes then is lost.
+const maxLine = 3 * time.Second
 
 // flow is when a firewalled host last sent to an address.
 type flow struct{ last time.Time }
@@ -54,8 +65,11 @@ type flow struct{ last time.Time }
 // flowAge is how long a stateful firewall remembers a UDP flow.
 const flowAge = 2 * time.Minute
 
-func newNetwork(r *rand.Rand) *Network {
-	router := &router{rand: rand.New(rand.NewPCG(r.Uint64(), r.Uint64())), cuts: map[[2]string]bool{}, walls: map[string]map[string]flow{}}
+func newNetwork(r *rand.Rand, tally *Tally) *Network {
+	router := &router{
+		rand: rand.New(rand.NewPCG(r.Uint64(), r.Uint64())), tally: tally,
+		cuts: map[[2]string]bool{}, walls: map[string]map[string]flow{}, drips: map[string]*drip{}, dead: map[string]bool{},
+	}
 	return &Network{router}
 }
 
@@ -102,6 +116,41 @@ func (n *Network) Wall(h *Host) {
 	n.set(func(r *router) { r.walls[h.addr.IP.String()] = map[string]flow{} })
 }
 
+// Drip lets only so many bytes a second through to and from a host; 0 ends it.
+func (n *Network) Drip(h *Host, rate float64) {
+	n.set(func(r *router) {
+		if rate == 0 {
+			delete(r.drips, h.addr.IP.String())
+			return
+		}
+		r.drips[h.addr.IP.String()] = &drip{rate: rate}
+	})
+}
+
+// dripped is how many bytes a thin line has carried so far.
+func (n *Network) dripped(h *Host) (bytes int) {
+	n.set(func(r *router) {
+		if line := r.drips[h.addr.IP.String()]; line != nil {
+			bytes = line.sent
+		}
+	})
+	return bytes
+}
+
+// Calm ends everything but walls.
+func (n *Network) Calm() {
+	n.Heal()
+	n.set(func(r *router) {
+		r.loss, r.double, r.jitter = 0, 0, 0
+		clear(r.drips)
+	})
+}
+
+// silence takes a killed process off the network, or lets the next one on.
+func (n *Network) silence(h *Host, dead bool) {
+	n.set(func(r *router) { r.dead[h.addr.IP.String()] = dead })
+}
+
 func (n *Network) set(f func(*router)) {
 	n.router.mu.Lock()
 	defer n.router.mu.Unlock()
@@ -132,26 +181,74 @@ func (r *router) fate(p simnet.Packet) (copies int, delays []time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	from, to := host(p.From), host(p.To)
-	if r.closed || r.cuts[[2]string{from, to}] || !r.passes(p, from, to) || r.rand.Float64() < r.loss {
-		r.Lost++
+	if r.closed || r.dead[from] || r.dead[to] || r.stopped(from, to) || !r.passes(p, from, to) {
+		return 0, nil
+	}
+	if r.rand.Float64() < r.loss {
+		r.tally.Count(Loss, 1)
+		return 0, nil
+	}
+	line, fits := r.queue(from, to, len(p.Data))
+	if !fits {
 		return 0, nil
 	}
 	copies = 1
 	if r.rand.Float64() < r.double {
+		r.tally.Count(Duplicate, 1)
 		copies = 2
 	}
 	for range copies {
-		var d time.Duration
+		d := line
 		if r.jitter > 0 {
-			d = time.Duration(r.rand.Int64N(int64(r.jitter)))
+			d += time.Duration(r.rand.Int64N(int64(r.jitter)))
+			r.tally.Count(Late, 1)
 		}
 		if d > 0 {
 			r.late.Add(1)
 		}
 		delays = append(delays, d)
 	}
-	r.Delivered += copies
 	return copies, delays
+}
+
+// stopped asks the cuts. Called with mu held.
+func (r *router) stopped(from, to string) bool {
+	if !r.cuts[[2]string{from, to}] {
+		return false
+	}
+	kind := OneWay
+	if r.cuts[[2]string{to, from}] {
+		kind = Partition
+	}
+	r.tally.Count(kind, 1)
+	return true
+}
+
+// queue puts a packet on the thin lines and says how long it waits there, and
+// whether there is room. Called with mu held.
+func (r *router) queue(from, to string, size int) (wait time.Duration, fits bool) {
+	for _, end := range []string{from, to} {
+		line := r.drips[end]
+		if line == nil {
+			continue
+		}
+		r.tally.Count(Drip, 1)
+		line.free = later(line.free, time.Now())
+		if time.Until(line.free) > maxLine {
+			return 0, false
+		}
+		line.free = line.free.Add(time.Duration(float64(size) / line.rate * float64(time.Second)))
+		line.sent += size
+		wait += time.Until(line.free)
+	}
+	return wait, true
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // passes asks the firewalls. Called with mu held.

@@ -1,9 +1,6 @@
 package sim
 
 import (
-	"fmt"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -164,74 +161,4 @@ func TestATestParcelIsNeverSeen(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestSeeds plays SEEDS stories made of chance; each prints its seed on failure.
-func TestSeeds(t *testing.T) {
-	seeds := 10
-	if text := os.Getenv("SEEDS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("SEEDS=%q is not a number", text)
-		}
-		seeds = n
-	}
-	first := 0
-	if text := os.Getenv("SEED"); text != "" { // one seed alone, to look closer
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("SEED=%q is not a number", text)
-		}
-		first, seeds = n, 1
-	}
-	for seed := first; seed < first+seeds; seed++ {
-		t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) {
-			nodes := pair
-			if seed%3 == 0 {
-				nodes = []protocol.NodeID{"xa", "xb", "xc"}
-			}
-			Run(t, uint64(1000+seed), nodes, chance)
-		})
-	}
-}
-
-// chance is a story of random events: letters, faults that begin and end,
-// restarts, time that passes. In the end the network is healthy, and every
-// letter must arrive.
-func chance(w *World) {
-	for range 15 {
-		from := w.Hosts[w.Rand.IntN(len(w.Hosts))]
-		to := w.Hosts[w.Rand.IntN(len(w.Hosts))]
-		switch w.Rand.IntN(10) {
-		case 0, 1, 2, 3:
-			if from != to && from.running != nil {
-				from.Send(Letter{To: []*Host{to}, Size: w.Rand.IntN(150_000), Test: w.Rand.IntN(8) == 0})
-			}
-		case 4:
-			w.Net.Lose(w.Rand.Float64() * 0.3)
-			w.Net.Double(w.Rand.Float64() * 0.2)
-		case 5:
-			w.Net.Jitter(time.Duration(w.Rand.IntN(500)) * time.Millisecond)
-		case 6:
-			if from != to {
-				w.Net.Cut(from, to)
-			}
-		case 7:
-			w.Net.Heal()
-		case 8:
-			from.Stop()
-		case 9:
-			from.Start()
-		}
-		w.Pass(time.Duration(w.Rand.Int64N(int64(time.Hour) >> w.Rand.IntN(16))))
-		w.Check()
-	}
-	w.Net.Heal()
-	w.Net.Lose(0)
-	w.Net.Double(0)
-	w.Net.Jitter(0)
-	for _, h := range w.Hosts {
-		h.Start()
-	}
-	w.Await(48*time.Hour, Delivered)
 }

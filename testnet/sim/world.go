@@ -8,23 +8,19 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
 	"comity/crypto/pgp"
-	"comity/node/office"
 	"comity/node/operate"
 	"comity/protocol"
-	"comity/protocol/parcel"
 	"comity/protocol/record"
 )
 
@@ -35,32 +31,16 @@ type World struct {
 	Net   *Network
 	Hosts []*Host
 
+	Tally Tally // of the faults that took effect
+
 	logger *slog.Logger
 	files  string // a folder with attachments
 	sent   []Promise
-}
-
-// Promise is a parcel for which an office holds a SubmissionAcceptance.
-type Promise struct {
-	Key        protocol.Key
-	Test       bool
-	Attachment protocol.Digest // of what its recipient must be able to open
-}
-
-// Host is one country's machine: a data directory, an address, a clock.
-type Host struct {
-	world    *World
-	Node     protocol.NodeID
-	Office   protocol.AuthorityID
-	Skew     time.Duration // its wall clock minus the true time
-	dir      string
-	endpoint string
-	addr     *net.UDPAddr
-
-	running *operate.Node // nil while down
-	conn    net.PacketConn
-	stop    context.CancelFunc
-	stopped chan error
+	// attempts are the attachments that a story tried to send, with the number
+	// of recipients: no node may hold anything else.
+	attempts map[protocol.Digest]int
+	ledger   ledger
+	idle     int // goroutines when all nodes ran and nothing was sent
 }
 
 // Run plays one story with the given seed in a bubble. nodes are names such as
@@ -71,8 +51,12 @@ func Run(t *testing.T, seed uint64, nodes []protocol.NodeID, story func(*World))
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)
-		w := &World{T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t)}
-		w.Net = newNetwork(w.Rand)
+		w := &World{
+			T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t),
+			attempts: map[protocol.Digest]int{}, ledger: newLedger(),
+		}
+		w.Net = newNetwork(w.Rand, &w.Tally)
+		t.Cleanup(func() { w.report(seed) })
 		for i, id := range nodes {
 			w.Hosts = append(w.Hosts, w.create(id, i))
 		}
@@ -86,10 +70,22 @@ func Run(t *testing.T, seed uint64, nodes []protocol.NodeID, story func(*World))
 			}
 		}()
 		w.introduce()
+		w.settle()
 		story(w)
+		for _, h := range w.Hosts {
+			h.disk.Heal() // what has not struck by now would strike the oracle
+		}
 		w.Check()
 		w.openAll()
+		w.checkRest()
 	})
+}
+
+// report says what a failed story met.
+func (w *World) report(seed uint64) {
+	if w.T.Failed() {
+		w.T.Logf("the story of %d met: %s", seed, w.Tally.happened())
+	}
 }
 
 // logger shows the nodes' own logs when COMITY_SIM_LOG is set.
@@ -105,10 +101,13 @@ func (w *World) create(id protocol.NodeID, i int) *Host {
 		world:    w,
 		Node:     id,
 		Office:   protocol.AuthorityID(string(id.State()) + "/central-authority"),
-		dir:      filepath.Join(w.T.TempDir(), string(id)),
+		base:     w.T.TempDir(),
 		endpoint: string(id) + ".example:7443",
 		addr:     &net.UDPAddr{IP: net.IPv4(10, 0, 0, byte(i+1)), Port: 7443},
 	}
+	h.dir = h.next()
+	h.life++
+	h.disk = newDisk(h, w.Rand.Uint64())
 	_, err := operate.Create(w.T.Context(), operate.Plan{
 		Dir:         h.dir,
 		Node:        id,
@@ -166,91 +165,21 @@ func (w *World) must(err error, format string, args ...any) {
 	}
 }
 
-// Start opens and runs the node on its data directory.
-func (h *Host) Start() {
-	w := h.world
-	w.T.Helper()
-	if h.running != nil {
-		return
-	}
-	h.conn = w.Net.socket(h.addr)
-	node, err := operate.Open(w.T.Context(), h.dir, operate.Options{
-		Conn:    h.conn,
-		Resolve: w.resolve,
-		Now:     func() time.Time { return time.Now().Add(h.Skew) },
-		Logger:  w.logger.With("node", h.Node),
-	})
-	w.must(err, "start %s", h.Node)
-	ctx, stop := context.WithCancel(context.WithoutCancel(w.T.Context()))
-	h.running, h.stop, h.stopped = node, stop, make(chan error, 1)
-	go func() { h.stopped <- node.Run(ctx) }()
-}
-
-// Stop ends the node. What it had not made durable is gone, as after a crash:
-// nothing is flushed on the way out.
-func (h *Host) Stop() {
-	if h.running == nil {
-		return
-	}
-	h.stop()
-	err := <-h.stopped
-	err = errors.Join(err, h.conn.Close(), h.running.Close())
-	h.running, h.conn = nil, nil
-	if err != nil {
-		h.world.T.Errorf("stop %s: %v", h.Node, err)
-	}
-}
-
-// Restart stops and starts the node.
-func (h *Host) Restart() {
-	h.Stop()
-	h.Start()
-}
-
-// Letter is what a scenario sends.
-type Letter struct {
-	To       []*Host
-	Size     int // of its one attachment
-	Priority protocol.Priority
-	Lifetime time.Duration
-	Test     bool
-}
-
-// Send writes a letter at h and remembers the promise of its SubmissionAcceptance.
-func (h *Host) Send(l Letter) protocol.ParcelID {
-	w := h.world
-	w.T.Helper()
-	path := filepath.Join(w.files, fmt.Sprintf("attachment-%d.bin", len(w.sent)))
-	body := make([]byte, l.Size)
-	for i := range body {
-		body[i] = byte(w.Rand.Uint32())
-	}
-	w.must(os.WriteFile(path, body, 0o600), "write an attachment")
-	draft := office.Draft{
-		Kind: parcel.KindRequest, Priority: l.Priority, Test: l.Test, Lifetime: l.Lifetime,
-		Files: []office.Source{{Path: path, Role: parcel.Document}},
-	}
-	if draft.Priority == "" {
-		draft.Priority = protocol.Routine
-	}
-	if l.Test {
-		draft.Kind = parcel.KindConformanceTest
-	}
-	for _, to := range l.To {
-		draft.To = append(draft.To, to.Office)
-	}
-	sent, err := h.office().Send(w.T.Context(), draft, nil)
-	w.must(err, "send from %s", h.Node)
-	for _, r := range sent.Receipts {
-		w.sent = append(w.sent, Promise{Key: r.Key, Test: l.Test, Attachment: protocol.Sum(body)})
-	}
-	return sent.Name.Parcel
-}
-
-func (h *Host) office() *office.Office { return h.running.Offices[h.Office] }
-
-// Pass lets simulated time go by.
+// Pass lets simulated time go by, and looks after nodes that died meanwhile.
 func (w *World) Pass(d time.Duration) {
+	w.T.Helper()
 	time.Sleep(d)
+	w.tend()
+}
+
+// tend buries nodes that were killed or stopped by themselves, and starts again
+// those that shall run, as an operator does. It returns when nothing moves any
+// more at this moment.
+func (w *World) tend() {
+	w.T.Helper()
+	synctest.Wait()
+	for _, h := range w.Hosts {
+		h.tend()
+	}
 	synctest.Wait()
 }
