@@ -351,7 +351,7 @@ func TestAConnectionThrownAwayLeavesNoMemory(t *testing.T) {
 func residentBytes(t *testing.T) int64 {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
+	if err != nil && os.Getenv("CI") == "" {
 		t.Skipf("no resident memory to read: %v", err)
 	}
 	var size, resident int64

@@ -67,7 +67,7 @@ func (h *Host) write(l Letter) (*office.Sent, error) {
 		draft.To = append(draft.To, to.Office)
 	}
 	attachment := protocol.Sum(body)
-	w.attempts[attachment] = len(l.To)
+	w.attempts[attachment] = l.To
 	sent, err := h.office().Send(w.T.Context(), draft, nil)
 	if h.disk.isDead() {
 		return sent, errors.Join(err, errDead) // nobody heard what it said last

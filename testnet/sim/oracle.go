@@ -103,7 +103,9 @@ func (h *Host) checkBounds(ctx context.Context) error {
 		if p.Key.From == h.Office {
 			out++
 		}
-		if p.Key.To == h.Office {
+	}
+	for _, to := range h.world.attempts { // its sender may be down, and nobody else knows of it
+		if slices.Contains(to, h) {
 			in++
 		}
 	}

@@ -36,9 +36,9 @@ type World struct {
 	logger *slog.Logger
 	files  string // a folder with attachments
 	sent   []Promise
-	// attempts are the attachments that a story tried to send, with the number
-	// of recipients: no node may hold anything else.
-	attempts map[protocol.Digest]int
+	// attempts are the attachments that a story tried to send, with their
+	// recipients: no node may hold anything else.
+	attempts map[protocol.Digest][]*Host
 	ledger   ledger
 	idle     int // goroutines when all nodes ran and nothing was sent
 }
@@ -53,7 +53,7 @@ func Run(t *testing.T, seed uint64, nodes []protocol.NodeID, story func(*World))
 		cryptotest.SetGlobalRandom(t, seed)
 		w := &World{
 			T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t),
-			attempts: map[protocol.Digest]int{}, ledger: newLedger(),
+			attempts: map[protocol.Digest][]*Host{}, ledger: newLedger(),
 		}
 		w.Net = newNetwork(w.Rand, &w.Tally)
 		t.Cleanup(func() { w.report(seed) })
