@@ -69,7 +69,7 @@ func (g *Gateway) listen() (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{g: g, transport: &quic.Transport{Conn: g.Conn, StatelessResetKey: reset}, stopping: make(chan struct{})}
+	w := &wire{g: g, transport: &quic.Transport{Conn: Offload(g.Conn), StatelessResetKey: reset}, stopping: make(chan struct{})}
 	// Not ListenEarly: nothing is said before the peer's key is known.
 	listener, err := w.transport.Listen(http3.ConfigureTLSConfig(g.tlsConfig("")), quicConfig())
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"comity/crypto/keys"
+	"comity/node/gateway"
 	"comity/testnet/local"
 )
 
@@ -108,7 +109,7 @@ func runSink() error {
 	if err != nil {
 		return err
 	}
-	listener, err := (&quic.Transport{Conn: conn}).ListenEarly(http3.ConfigureTLSConfig(config), bareQUIC())
+	listener, err := (&quic.Transport{Conn: gateway.Offload(conn)}).ListenEarly(http3.ConfigureTLSConfig(config), bareQUIC())
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,8 @@ func startSink(tb testing.TB) (*local.Process, string) {
 	return nil, ""
 }
 
-// bareQUIC has the windows of the gateway, so that only the work differs.
+// bareQUIC has the windows of the gateway, as the sockets have its offload, so
+// that only the work differs.
 func bareQUIC() *quic.Config {
 	return &quic.Config{
 		InitialStreamReceiveWindow:     1 << 20,
@@ -190,7 +192,7 @@ func bareStream(ctx context.Context, address string, bytes int64, send func(cont
 		return 0, err
 	}
 	defer conn.Close()
-	transport := &quic.Transport{Conn: conn}
+	transport := &quic.Transport{Conn: gateway.Offload(conn)}
 	defer transport.Close()
 	addr, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
