@@ -28,6 +28,8 @@ type Sizes struct {
 	AtOnce  int   // how many that is
 	Small   int64 // bytes of a small parcel's attachment
 	Large   int64 // bytes of the large parcel's attachment
+	Leaves  int   // in the logs of nodes with a history
+	Queued  int   // parcels that wait there for a node that is down
 	Files   int   // small files that nodes and peers move in turn, each round
 	Rounds  int   // how often large and bare streams take turns; the medians count
 	Syncs   int   // appends that are synced one by one
@@ -35,21 +37,24 @@ type Sizes struct {
 }
 
 // FullSizes are what "make bench" does unless BENCH_LARGE (bytes, or with K, M,
-// G), BENCH_PARCELS, BENCH_FILES or BENCH_ROUNDS say otherwise.
+// G), BENCH_PARCELS, BENCH_FILES, BENCH_LEAVES, BENCH_QUEUED or BENCH_ROUNDS say
+// otherwise.
 func FullSizes(tb testing.TB) Sizes {
 	tb.Helper()
-	s := Sizes{Alone: 200, Crowd: 2000, AtOnce: 64, Small: 4 << 10, Large: 1 << 30, Files: 300, Rounds: 3, Syncs: 2000, Hashing: 2 << 30}
+	s := Sizes{Alone: 200, Crowd: 2000, AtOnce: 64, Small: 4 << 10, Large: 1 << 30, Leaves: 1_000_000, Queued: 100_000, Files: 300, Rounds: 3, Syncs: 2000, Hashing: 2 << 30}
 	s.Large = size(tb, "BENCH_LARGE", s.Large)
 	s.Crowd = int(size(tb, "BENCH_PARCELS", int64(s.Crowd)))
 	s.Alone = min(s.Alone, s.Crowd)
 	s.Files = int(size(tb, "BENCH_FILES", int64(s.Files)))
+	s.Leaves = int(size(tb, "BENCH_LEAVES", int64(s.Leaves)))
+	s.Queued = int(size(tb, "BENCH_QUEUED", int64(s.Queued)))
 	s.Rounds = int(size(tb, "BENCH_ROUNDS", int64(s.Rounds)))
 	return s
 }
 
 // SmokeSizes are tiny: they show that everything still measures.
 func SmokeSizes() Sizes {
-	return Sizes{Alone: 3, Crowd: 20, AtOnce: 8, Small: 4 << 10, Large: 4 << 20, Files: 4, Rounds: 1, Syncs: 20, Hashing: 16 << 20}
+	return Sizes{Alone: 3, Crowd: 20, AtOnce: 8, Small: 4 << 10, Large: 4 << 20, Leaves: 40, Queued: 10, Files: 4, Rounds: 1, Syncs: 20, Hashing: 16 << 20}
 }
 
 func size(tb testing.TB, name string, otherwise int64) int64 {

@@ -34,6 +34,7 @@ func TestSmoke(t *testing.T) {
 	machine(t, &table, s)
 	small(t, &table, s)
 	large(t, &table, s)
+	history(t, &table, s)
 	others(t, &table, s)
 	t.Log(&table)
 }
@@ -57,6 +58,14 @@ func BenchmarkSmall(b *testing.B) {
 func BenchmarkLarge(b *testing.B) {
 	for b.Loop() {
 		report(b, large(b, &found, FullSizes(b)))
+	}
+}
+
+// BenchmarkHistory measures small parcels between nodes with a long log and a
+// long queue, in turn with new ones.
+func BenchmarkHistory(b *testing.B) {
+	for b.Loop() {
+		report(b, history(b, &found, FullSizes(b)))
 	}
 }
 
@@ -150,6 +159,8 @@ type rates struct {
 func crowd(tb testing.TB, from, to *local.Node, l local.Letter, count, atOnce int) rates {
 	tb.Helper()
 	used := from.Process().CPU(tb) + to.Process().CPU(tb)
+	// The question reads the whole queue, and would be measured if it came often.
+	const pollQueue = 50 * time.Millisecond
 	begin := time.Now()
 	held, errs := from.SendMany(count, atOnce, l, nil)
 	if len(errs) > 0 {
@@ -218,6 +229,52 @@ func large(tb testing.TB, table *Table, s Sizes) metrics {
 		"client-MB/s": median(client), "bare-MB/s": median(bare), "whole-MB/s": median(whole), "wire-MB/s": median(wire),
 		"wire/bare": median(wire) / median(bare), "sender-MiB": peaks[0], "recipient-MiB": peaks[1],
 	}
+}
+
+// history lets a pair of new nodes, and a pair with a long log and a long queue
+// at both sides, move small files in turn.
+func history(tb testing.TB, table *Table, s Sizes) metrics {
+	w := local.New(tb)
+	down := w.Create("xc")
+	young, old := [2]*local.Node{w.Create("xa"), w.Create("xb")}, [2]*local.Node{w.Create("xd"), w.Create("xe")}
+	w.Introduce(young[0], young[1])
+	w.Introduce(old[0], old[1], down)
+	begin := time.Now()
+	for _, n := range old {
+		must(tb, n, fillHistory(n, down, s.Leaves, s.Queued))
+	}
+	filling := time.Since(begin)
+	rates, costs := map[*nodes][]float64{}, map[*nodes][]float64{}
+	var pairs []*nodes
+	for _, p := range [][2]*local.Node{young, old} {
+		p[0].Start()
+		p[1].Start()
+		pairs = append(pairs, &nodes{tb: tb, from: p[0], to: p[1], atOnce: s.AtOnce})
+	}
+	for round := range s.Rounds + 1 {
+		files := make([]string, s.Files)
+		for i := range files {
+			files[i] = w.File(fmt.Sprintf("history-%d-%04d.bin", round, i), s.Small)
+		}
+		for _, p := range pairs {
+			begin, used := time.Now(), p.cpu()
+			_, err := p.move(files)
+			must(tb, 0, err)
+			if round > 0 { // the first also makes the connection and fills the caches
+				rates[p] = append(rates[p], float64(len(files))/time.Since(begin).Seconds())
+				costs[p] = append(costs[p], float64((p.cpu()-used).Microseconds())/1e3/float64(len(files)))
+			}
+		}
+	}
+	fresh, aged := median(rates[pairs[0]]), median(rates[pairs[1]])
+	cost, agedCost := median(costs[pairs[0]]), median(costs[pairs[1]])
+	table.Title(fmt.Sprintf("small parcels, %d at once, until the recipient's office has verified them: medians of %d rounds in turn", s.AtOnce, s.Rounds))
+	table.Add("two new nodes", fresh, "per s", "%.2f ms of processor each", cost)
+	table.Add(fmt.Sprintf("with %d leaves and %d queued", s.Leaves, s.Queued), aged, "per s", "%.2f of two new nodes; %.2f ms of processor each, %.2f of two new nodes",
+		aged/fresh, agedCost, agedCost/cost)
+	table.Add("filling the two stores", filling.Seconds(), "s", "")
+	table.Add("peak memory, sender with a history", mib(old[0], tb), "MiB", "")
+	return metrics{"history/new": aged / fresh, "history/new-cpu": agedCost / cost}
 }
 
 // others moves small files, then a large one, with nodes and peers in turn.
