@@ -192,7 +192,7 @@ func TestAnswerFiledLater(t *testing.T) {
 		t.Fatalf("got proof %q, %v", first.Proof, err)
 	}
 	w.nodes["xb"].setFail(nil)
-	if err := w.open(prosecution).finishAll(t.Context()); err != nil {
+	if _, err := w.open(prosecution).finishAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	again, err := w.office(prosecution).Acknowledge(t.Context(), sent.Name)

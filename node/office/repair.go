@@ -6,19 +6,28 @@ import (
 	"time"
 )
 
+// expiredAgain is when a message that seems to have expired is looked at again:
+// the clock may have been wrong.
+const expiredAgain = time.Hour
+
 // repair submits and files again what was interrupted: at the start all that a
 // crash left behind, later whatever asked for it.
 func (o *Office) repair(ctx context.Context) error {
 	for failures := 0; ctx.Err() == nil; {
-		err := o.finishAll(ctx)
+		expired, err := o.finishAll(ctx)
 		if broken(err) {
 			return err
 		}
 		if err == nil {
 			failures = 0
+			var again <-chan time.Time
+			if expired {
+				again = time.After(expiredAgain)
+			}
 			select {
 			case <-ctx.Done():
 			case <-o.unfinished:
+			case <-again:
 			}
 			continue
 		}
@@ -37,27 +46,29 @@ func (o *Office) repair(ctx context.Context) error {
 }
 
 // finishAll goes once through all that is unfinished. One that fails does not
-// keep the others waiting.
-func (o *Office) finishAll(ctx context.Context) error {
+// keep the others waiting. expired says that a message was left because its time
+// has passed.
+func (o *Office) finishAll(ctx context.Context) (expired bool, err error) {
 	var errs []error
 	unfiled, err := o.store.Unfiled(ctx, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, u := range unfiled {
 		errs = append(errs, o.fileOne(ctx, u.Key, u.Evidence))
 	}
 	unsent, err := o.store.Unsent(ctx, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i := range unsent {
 		if !o.now().Before(unsent[i].Expires) {
 			o.log.Warn("a message expired before any gateway took it", "parcel", string(unsent[i].Name.Parcel))
+			expired = true
 			continue
 		}
 		_, err := o.submit(ctx, &unsent[i])
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return expired, errors.Join(errs...)
 }

@@ -39,7 +39,8 @@ var ErrNotTaken = errors.New("the message is stored, but the gateway has not tak
 // and follows the one before.
 //
 // With ErrNotTaken, Sent is returned too and the message must not be sent
-// again; with any other error nothing was stored.
+// again; with any other error nothing was stored, unless the error says that
+// this is not known.
 func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, error) {
 	if progress == nil {
 		progress = func(string, int64, int64) {}
@@ -183,10 +184,28 @@ func (o *Office) compose(ctx context.Context, d *Draft, m *parcel.Manifest, to [
 	if err != nil {
 		return nil, err
 	}
-	if _, err := o.store.AddSent(ctx, message, spool, note); err != nil {
+	if err := o.addSent(ctx, message, spool, note); err != nil {
 		return nil, err
 	}
 	return message, nil
+}
+
+// maxUnknown is how often a message is stored again when a commit did not say
+// what became of it.
+const maxUnknown = 3
+
+// addSent stores a message. After a commit of unknown outcome it stores it again,
+// which changes nothing when it is there. When that does not help, Run looks for
+// it: a message that is there after all must not lie forgotten.
+func (o *Office) addSent(ctx context.Context, m *store.Message, spool *store.Spool, note []byte) error {
+	var err error
+	for range maxUnknown {
+		if _, err = o.store.AddSent(ctx, m, spool, note); !errors.Is(err, store.ErrUnknownOutcome) {
+			return err
+		}
+	}
+	o.leaveUnfinished()
+	return fmt.Errorf("whether the message is stored will be seen in the list of sent ones; look there before you send it again: %w", err)
 }
 
 // place numbers a message of a case that exists and links it to what it follows.

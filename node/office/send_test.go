@@ -273,12 +273,12 @@ func TestSubmitAgain(t *testing.T) {
 	}
 	w.clock.pass(time.Hour)
 	office := w.open(central) // after a restart
-	if err := office.finishAll(t.Context()); err == nil {
+	if _, err := office.finishAll(t.Context()); err == nil {
 		t.Error("finished although the node refuses")
 	}
 	w.nodes["xa"].setFail(nil)
 	for range 2 {
-		if err := office.finishAll(t.Context()); err != nil {
+		if _, err := office.finishAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -291,6 +291,27 @@ func TestSubmitAgain(t *testing.T) {
 	}
 	if inbox, err := w.office(prosecution).Inbox(t.Context(), store.MessageFilter{}); err != nil || len(inbox) != 1 {
 		t.Errorf("inbox of %d, %v; want 1", len(inbox), err)
+	}
+}
+
+// A message dated by a clock that was wrong waits until its time has come: abroad
+// it would be refused for good.
+func TestAMessageDatedTooLateIsSubmittedLater(t *testing.T) {
+	w := newWorld(t)
+	w.nodes["xa"].setFail(errors.New("the clock jumped"))
+	w.clock.pass(time.Hour)
+	sent, err := w.office(central).Send(t.Context(), request(t), nil)
+	if !errors.Is(err, ErrNotTaken) {
+		t.Fatal(err)
+	}
+	w.nodes["xa"].setFail(nil)
+	w.clock.pass(-time.Hour)
+	if _, err := w.office(central).finishAll(t.Context()); err == nil || len(w.nodes["xa"].rows) > 0 {
+		t.Errorf("submitted before its time: %v", err)
+	}
+	w.clock.pass(time.Hour)
+	if _, err := w.office(central).finishAll(t.Context()); err != nil || len(w.nodes["xa"].rows) != 1 {
+		t.Errorf("%s is still not submitted: %v", sent.Name, err)
 	}
 }
 

@@ -15,6 +15,12 @@ import (
 // submit hands a stored message to the gateway and stores its receipts. It may
 // be repeated at any time: the gateway answers with the stored receipts.
 func (o *Office) submit(ctx context.Context, m *store.Message) ([]exchange.Receipt, error) {
+	// Its manifest was dated by a clock that was wrong then, or this one is wrong
+	// now: abroad it would be refused for good.
+	if now := o.now(); now.Before(m.Created) {
+		return nil, fmt.Errorf("submit %s: it is dated %s, and now it is %s: it waits until that time has come",
+			m.Name, protocol.At(m.Created), protocol.At(now))
+	}
 	leave, err := o.doors.enter(ctx, "submit "+m.Name.String())
 	if err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ func (w *World) event() {
 		w.killInUpload(from, to)
 	case n < 29:
 		from.sicken()
+		if from.running != nil && w.Rand.IntN(4) > 0 { // so that there is something to write
+			from.Try(Letter{To: []*Host{to}, Size: w.Rand.IntN(150_000)})
+		}
 	case n < 30:
 		from.disk.Fill(w.Rand.IntN(2) == 0)
 	default:

@@ -39,3 +39,32 @@ func TestAClockWeeksAheadDecidesNothing(t *testing.T) {
 		w.Await(2*time.Hour, Delivered)
 	})
 }
+
+// I1, R-EVID-9: a clock that is wrong by an hour or a year for a while, ahead or
+// behind, at either end, refuses nothing and fails nothing. When it is right
+// again, all that was written meanwhile arrives.
+func TestAClockWrongByAnHourOrAYear(t *testing.T) {
+	const year = 366 * 24 * time.Hour
+	for i, skew := range []time.Duration{time.Hour, -time.Hour, year, -year} {
+		for j, id := range pair {
+			t.Run(skew.String()+" at "+string(id), func(t *testing.T) {
+				Run(t, uint64(50+10*i+j), pair, func(w *World) {
+					a, b := w.Host("xa"), w.Host("xb")
+					wrong := w.Host(id)
+					w.Net.Jitter(time.Second)
+					a.Send(Letter{To: []*Host{b}, Size: 1000}) // on its way at the step
+					w.Pass(time.Duration(w.Rand.IntN(3000)) * time.Millisecond)
+					wrong.SetClock(skew)
+					for range 3 {
+						a.Try(Letter{To: []*Host{b}, Size: 1000})
+						b.Try(Letter{To: []*Host{a}, Size: 1000})
+						w.Pass(10 * time.Minute)
+						w.Check()
+					}
+					wrong.SetClock(0)
+					w.AwaitHandover(6 * time.Hour)
+				})
+			})
+		}
+	}
+}
