@@ -18,7 +18,9 @@ const minAbbreviation = 6
 // found is one message and the office that has it.
 type found struct {
 	office  *office.Office
-	message *office.Message // without evidence, as lists have it
+	message *office.Message
+	// whole says that message has its evidence; lists are without.
+	whole bool
 }
 
 // find returns the message that a person means by a parcel id or by its first
@@ -42,7 +44,7 @@ func (s *Service) find(ctx context.Context, as, ref string) (*found, error) {
 		err := s.each(ctx, o, func(m *office.Message) {
 			// R-XCH-5: a test parcel stands in nobody's way; its full id finds it.
 			if id := string(m.Name.Parcel); !m.Test && abbreviates(wanted, id) {
-				hits = append(hits, &found{o, m})
+				hits = append(hits, &found{office: o, message: m})
 			}
 		})
 		if err != nil {
@@ -97,7 +99,7 @@ func (s *Service) byID(ctx context.Context, offices []*office.Office, id protoco
 		if err != nil {
 			return nil, err
 		}
-		hits = append(hits, &found{o, m})
+		hits = append(hits, &found{o, m, true})
 	}
 	switch len(hits) {
 	case 0:

@@ -145,6 +145,11 @@ func (s *Service) full(ctx context.Context, f *found) (*Parcel, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.wholeView(ctx, m)
+}
+
+// wholeView is what full tells of a message with its evidence.
+func (s *Service) wholeView(ctx context.Context, m *office.Message) (*Parcel, error) {
 	p := listView(m)
 	p.Files = filesOf(m.Files)
 	for i, t := range m.To {

@@ -176,7 +176,12 @@ func (s *Service) follow(ctx context.Context, in followRequest, each func(Eviden
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.full(ctx, f)
+	var p *Parcel
+	if f.whole {
+		p, err = s.wholeView(ctx, f.message)
+	} else {
+		p, err = s.full(ctx, f)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"io"
 	"testing"
 )
 
@@ -48,6 +49,29 @@ func TestPipelineKeepsTheOrder(t *testing.T) {
 				t.Errorf("%d bytes in steps of %d: got %d bytes, %v", size, step, got.Len(), err)
 			}
 		}
+	}
+}
+
+// I7: what a large body costs in memory does not grow with it.
+func TestPipelineAllocatesNothingPerPiece(t *testing.T) {
+	through := func(pieces int) float64 {
+		return testing.AllocsPerRun(3, func() {
+			p := newPipeline(io.Discard, int64(pieces)*pieceSize+1)
+			for range pieces {
+				buf, err := p.buffer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.write(buf)
+			}
+			if err := p.close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	few, many := through(50), through(500)
+	if perPiece := (many - few) / 450; perPiece > 0.05 {
+		t.Errorf("%.2f allocations per piece, want none: %.0f for 50 pieces, %.0f for 500", perPiece, few, many)
 	}
 }
 
