@@ -29,7 +29,8 @@ func (o *Office) Adopt(ctx context.Context, from exchange.Sealed, digest protoco
 func (v *vault) adopt(ctx context.Context, from exchange.Sealed, digest protocol.Digest) (*Spool, error) {
 	s := newSpool(v.bodies)
 	if !s.link(from, digest) {
-		if _, err := io.Copy(s, io.NewSectionReader(from, 0, from.Size())); err != nil {
+		// Limited, so that the copy makes no larger buffer than there are bytes.
+		if _, err := io.Copy(s, io.LimitReader(io.NewSectionReader(from, 0, from.Size()), from.Size())); err != nil {
 			s.Discard()
 			return nil, err
 		}
