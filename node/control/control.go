@@ -101,4 +101,6 @@ type Status struct {
 	Record      int64            `json:"record"` // number of its own record
 	Until       protocol.Time    `json:"record_until"`
 	Log         string           `json:"log"` // origin
+	// Goroutines is how many the running node has: one that only grows is a leak.
+	Goroutines int `json:"goroutines,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -90,6 +91,9 @@ func (s *Service) status(context.Context, nothing) (*Status, error) {
 		Node: r.Node.ID, State: r.State, Name: nameIn(r.Name), Running: s.running,
 		Listen: s.node.Config.Listen, Endpoints: r.Node.Endpoints,
 		Record: r.Sequence, Until: r.Valid.Until, Log: r.Node.Log.Origin,
+	}
+	if s.running {
+		st.Goroutines = runtime.NumGoroutine()
 	}
 	for _, a := range authoritiesOf(own) {
 		if _, here := s.node.Offices[a.ID]; here {

@@ -108,7 +108,7 @@ func (g *Gateway) answerPage(w http.ResponseWriter, r *http.Request, peer protoc
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	if _, err := w.Write(body); err != nil {
-		g.Logger.Info("a feed page did not reach the peer", "peer", peer, "error", err)
+		g.link(peer).aloud().Info("a feed page did not reach the peer", "error", err)
 	}
 }
 

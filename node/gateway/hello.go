@@ -112,7 +112,7 @@ func (g *Gateway) serveHello(w http.ResponseWriter, r *http.Request, l *link) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if _, err := w.Write(own); err != nil {
-		g.Logger.Info("a hello did not reach the peer", "peer", l.peer, "error", err)
+		l.aloud().Info("a hello did not reach the peer", "error", err)
 	}
 }
 
@@ -132,12 +132,12 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 	}
 	l.mu.Unlock()
 	if offset.Abs() > protocol.MaxSkew {
-		l.logger().Warn("our clocks differ", "skew", offset.Round(time.Second))
+		l.aloud().Warn("our clocks differ", "skew", offset.Round(time.Second))
 	} else {
 		l.g.clock.believe()
 	}
 	if err := l.g.offered(ctx, l.peer, h); err != nil {
-		l.logger().Error("the peer's record was not adopted", "error", err)
+		l.aloud().Error("the peer's record was not adopted", "error", err)
 	}
 	if err := l.noteCheckpoint(ctx, h.Checkpoint); err != nil {
 		l.raise(fmt.Errorf("its log does not hold together: %w", err))

@@ -130,7 +130,7 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 			if protocol.CodeOf(err) == "" {
 				return nil, err // our own trouble: take nothing, come back
 			}
-			g.Logger.Warn("refused a peer's evidence", "peer", peer, "error", err)
+			g.link(peer).aloud().Warn("refused a peer's evidence", "error", err)
 			if errs = append(errs, err); errors.As(err, &notYet{}) {
 				then = nil
 			}

@@ -241,7 +241,7 @@ func (o *offer) inbound() store.Inbound {
 
 func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, peer protocol.NodeID, packets []statement.Packet) {
 	if err := answerPackets(w, packets); err != nil {
-		g.Logger.Warn("an answer did not reach the peer", "peer", peer, "path", r.URL.Path, "error", err)
+		g.link(peer).aloud().Warn("an answer did not reach the peer", "path", r.URL.Path, "error", err)
 	}
 }
 

@@ -90,16 +90,16 @@ func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer proto
 	var later *comeBack
 	if errors.As(err, &later) {
 		g.link(peer).limited.Add(1)
-		g.Logger.Info("asked a peer to come back later", "peer", peer, "method", r.Method, "path", r.URL.Path, "why", later.detail)
+		g.link(peer).aloud().Info("asked a peer to come back later", "method", r.Method, "path", r.URL.Path, "why", later.detail)
 		later.answer(w)
 		return
 	}
 	if !errors.As(err, &refusal) {
-		g.Logger.Error("a peer's request failed here", "peer", peer, "method", r.Method, "path", r.URL.Path, "error", err)
+		g.link(peer).aloud().Error("a peer's request failed here", "method", r.Method, "path", r.URL.Path, "error", err)
 		answerProblem(w, http.StatusServiceUnavailable, "", "trouble at this node, come back later")
 		return
 	}
-	g.Logger.Warn("refused a peer's request", "peer", peer, "method", r.Method, "path", r.URL.Path, "error", err)
+	g.link(peer).aloud().Warn("refused a peer's request", "method", r.Method, "path", r.URL.Path, "error", err)
 	if refusal.Code != protocol.ClockSkew { // which may be ours
 		g.link(peer).refuse()
 	}

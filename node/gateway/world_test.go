@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -144,6 +145,7 @@ type node struct {
 	dir   string
 	conn  net.PacketConn
 	clock func() time.Time
+	said  *slog.Logger // what it logs; nil: as COMITY_TEST_LOG says
 	stop  func() error // ends Run
 	wait  func() error // until Run ends
 }
@@ -204,7 +206,7 @@ func (n *node) open() {
 	}
 	n.Gateway, err = gateway.New(n.t.Context(), gateway.Config{
 		Store: n.db, Own: n.state, NodeKey: n.node.Subkeys[0], TLS: must(keys.ParseTLS(n.pem)), Log: n.log,
-		Conn: n.conn, Now: func() time.Time { return n.clock() }, Logger: logger(n.t).With("node", n.id),
+		Conn: n.conn, Now: func() time.Time { return n.clock() }, Logger: cmp.Or(n.said, logger(n.t)).With("node", n.id),
 	})
 	if err != nil {
 		n.t.Fatal(err)

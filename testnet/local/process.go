@@ -115,21 +115,43 @@ func (p *Process) Output() string {
 // ForgetPeak, in bytes (VmHWM).
 func (p *Process) PeakMemory(tb testing.TB) int64 {
 	tb.Helper()
+	return p.status(tb, "VmHWM:")
+}
+
+// Memory is what it has resident now, in bytes (VmRSS).
+func (p *Process) Memory(tb testing.TB) int64 {
+	tb.Helper()
+	return p.status(tb, "VmRSS:")
+}
+
+// status reads one size of /proc/PID/status.
+func (p *Process) status(tb testing.TB, name string) int64 {
+	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.ID()))
 	if err != nil {
-		tb.Fatalf("peak memory: %v", err)
+		tb.Fatalf("memory: %v", err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmHWM:" {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
 			kilobytes, err := strconv.ParseInt(f[1], 10, 64)
 			if err != nil {
-				tb.Fatalf("peak memory: %q: %v", line, err)
+				tb.Fatalf("memory: %q: %v", line, err)
 			}
 			return kilobytes << 10
 		}
 	}
-	tb.Fatalf("peak memory: no VmHWM in /proc/%d/status", p.ID())
+	tb.Fatalf("memory: no %s in /proc/%d/status", name, p.ID())
 	return 0
+}
+
+// Files is how many file descriptors it has open.
+func (p *Process) Files(tb testing.TB) int {
+	tb.Helper()
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.ID()))
+	if err != nil {
+		tb.Fatalf("file descriptors: %v", err)
+	}
+	return len(open)
 }
 
 // ForgetPeak lets PeakMemory begin again from what is resident now.

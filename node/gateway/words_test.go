@@ -1,0 +1,54 @@
+package gateway_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+
+	"comity/protocol"
+)
+
+// pages is a log that is read while it is written.
+type pages struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (p *pages) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+// lines is how many lines have some words in them.
+func (p *pages) lines(words string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for line := range bytes.Lines(p.text.Bytes()) {
+		if bytes.Contains(line, []byte(words)) {
+			n++
+		}
+	}
+	return n
+}
+
+// I9: what a peer does wrong thousands of times is not written into the
+// operator's log thousands of times: a log fills a disk.
+func TestAPeerCannotFillTheLog(t *testing.T) {
+	log := &pages{}
+	h, _ := besiege(t, func(n *node) { n.said = slog.New(slog.NewTextHandler(log, nil)) })
+	for range 3 * protocol.MaxFaults {
+		if r := h.do(http.MethodPost, "/v1/hello", nil, []byte("no hello")); r.status < 400 {
+			t.Fatalf("answered %d", r.status)
+		}
+	}
+	const most = protocol.MaxFaults / 2
+	if n := log.lines("level="); n > most {
+		t.Errorf("%d lines about %d requests of one peer, want at most %d", n, 3*protocol.MaxFaults, most)
+	}
+	if log.lines("refused a peer's request") == 0 {
+		t.Error("nothing was said of the first refusals")
+	}
+}
