@@ -63,7 +63,7 @@ func (p *program) examine(ctx context.Context, peers []protocol.NodeID) error {
 			return err
 		}
 	}
-	node, err := control.Dial(ctx, dir)
+	node, err := p.dial(ctx)
 	if err != nil {
 		var e *control.Error
 		if errors.As(err, &e) {

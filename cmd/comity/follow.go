@@ -21,7 +21,7 @@ with 1 when the parcel can no longer get there.`,
 			if err != nil {
 				return err
 			}
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				if p.json {
 					_, err = node.Follow(c.Context(), p.as, args[0], w.until, func(e control.Evidence) error { return p.line(e) })
 					return err

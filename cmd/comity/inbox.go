@@ -21,13 +21,16 @@ func (p *program) inbox() *cobra.Command {
 		Long: `Lists what was received and verified in full. A parcel is new, opened,
 acknowledged or declined. What is still on its way, or did not verify, is not here.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				list, err := node.Inbox(c.Context(), p.as, unread, int(limit))
 				if err != nil {
 					return err
 				}
 				if p.json {
 					return p.object(list)
+				}
+				for _, a := range list.Locked {
+					fmt.Fprintf(p.stderr, "comity: the office of %s is locked: what arrives for it waits until the node is started with its passphrase.\n", a)
 				}
 				if len(list.Parcels) == 0 {
 					p.say("Nothing has been received.")

@@ -27,6 +27,7 @@ type initFlags struct {
 	state, node, name, language string
 	authorities, names          []string
 	endpoint, listen, algorithm string
+	protect                     bool
 }
 
 func (p *program) init() *cobra.Command {
@@ -41,10 +42,21 @@ record, an empty log, empty databases. It never changes what exists.
 one, which is then kept. --listen is the address to serve on, if another one.
 
 The keys in the folder "offline" speak for the state and for its authorities.
-The node never reads them: move them away from the machine.`,
+The node never reads them: move them away from the machine.
+
+--protect protects all key files by passphrases from the start, one each for the
+node, for every office, for every act key with which people send and acknowledge,
+and for the offline keys. A passphrase comes from --passphrase-file, a systemd
+credential, or is asked for. Files for node and offices, and one for all, are
+noted in comity.toml for "serve"; for an act key with a file of its own, people
+are asked when they act.`,
 		Example: `  comity init --dir node --state xa --name "State A" \
     --authority central-authority --authority-name "Central Authority" \
-    --endpoint gateway.example.org:7443`,
+    --endpoint gateway.example.org:7443
+
+  comity key passphrase /etc/comity/passphrase
+  comity init … --protect --passphrase-file /etc/comity/passphrase \
+    --passphrase-file offline=offline.passphrase`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := p.directory()
 			if err != nil {
@@ -52,6 +64,9 @@ The node never reads them: move them away from the machine.`,
 			}
 			plan, err := f.plan(dir)
 			if err != nil {
+				return err
+			}
+			if err := p.protectFromTheStart(c.Context(), &f, plan); err != nil {
 				return err
 			}
 			state, err := operate.Create(c.Context(), *plan)
@@ -71,6 +86,7 @@ The node never reads them: move them away from the machine.`,
 	flags.StringVar(&f.endpoint, "endpoint", "", "`HOST:PORT` that peers dial")
 	flags.StringVar(&f.listen, "listen", "", "`ADDRESS:PORT` to serve on (default: the endpoint's port on all addresses)")
 	flags.StringVar(&f.algorithm, "algorithm", "ed25519", "`KIND` of signing keys: ed25519 or p256 (for hardware tokens)")
+	flags.BoolVar(&f.protect, "protect", false, "protect all keys by passphrases")
 	return c
 }
 

@@ -23,7 +23,7 @@ Without -o the introduction goes to standard output and the words to standard
 error.`,
 		Example: "  comity introduce -o xa.json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				i, err := node.Introduce(c.Context())
 				if err != nil {
 					return err

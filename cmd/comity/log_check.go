@@ -26,7 +26,7 @@ Leaves with 3 when anything differs.`,
 			if len(args) == 1 {
 				return p.checkExport(c.Context(), args[0])
 			}
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				r, err := node.CheckLog(c.Context())
 				if err != nil {
 					return err

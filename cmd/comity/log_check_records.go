@@ -46,7 +46,7 @@ func (all *recordSet) add(r *exportedRecord) *exportedRecord {
 // vouch marks the records that the node in the data directory has adopted, and
 // names the node; "" when there is none and none was asked for.
 func (p *program) vouch(ctx context.Context, all recordSet) (node protocol.NodeID, err error) {
-	err = p.ask(ctx, func(c *control.Client) error {
+	err = p.look(ctx, func(c *control.Client) error {
 		status, err := c.Status(ctx)
 		if err != nil {
 			return err

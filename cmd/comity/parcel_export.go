@@ -33,7 +33,7 @@ Nothing is decrypted. A parcel to several recipients has one folder for each.`,
 			if err := exportable(path); err != nil {
 				return err
 			}
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				m, err := node.Export(c.Context(), p.as, args[0], path)
 				if err != nil {
 					return err

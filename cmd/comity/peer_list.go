@@ -14,7 +14,7 @@ func (p *program) peerList() *cobra.Command {
 		Use: "list", Args: words(0, 0),
 		Short: "List the pinned nodes and what waits for them",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				all, err := node.Peers(c.Context())
 				if err != nil {
 					return err

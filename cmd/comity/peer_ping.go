@@ -21,7 +21,7 @@ clocks with it. Its newest record is then known here.`,
 			if err != nil {
 				return err
 			}
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				pong, err := node.Ping(c.Context(), id)
 				if err != nil {
 					return err

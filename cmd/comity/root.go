@@ -51,6 +51,8 @@ type program struct {
 	as      string
 	json    bool
 	started bool // the command line was understood
+
+	passphraseFiles []string // [WHOSE=]FILE
 }
 
 // run is the whole program: main and the script tests call it. It returns the
@@ -104,6 +106,7 @@ func (p *program) root() *cobra.Command {
 	flags.StringVar(&p.dir, "dir", "", "data directory `D` of the node (default $COMITY_DIR, else ~/.comity)")
 	flags.StringVar(&p.as, "as", "", "`AUTHORITY` to act for, when the node hosts several")
 	flags.BoolVar(&p.json, "json", false, "write JSON for programs")
+	flags.StringArrayVar(&p.passphraseFiles, "passphrase-file", nil, aboutPassphrases)
 
 	root.Flags().BoolVar(&asked, "version", false, "say which version this is")
 	root.SetHelpCommand(help())
@@ -118,10 +121,11 @@ func (p *program) root() *cobra.Command {
 	)
 	peer := group("peer", "Pin, list and ping the nodes of other states", "peers", p.peerPin(), p.peerList(), p.peerPing())
 	parcel := group("parcel", "Export a parcel for stock tools", "checks", p.parcelExport())
+	key := group("key", "Protect key files by passphrases", "checks", p.keyProtect(), p.keyUnprotect(), p.keyPassphrase())
 	logs := group("log", "Check the node's log", "checks", p.logCheck())
 	for _, c := range []*cobra.Command{
 		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.send(), p.sent(), p.show(), p.follow(),
-		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, version,
+		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, key, version,
 	} {
 		root.AddCommand(c)
 	}
@@ -212,7 +216,25 @@ func (p *program) dial(ctx context.Context) (*control.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return control.Dial(ctx, dir)
+	from, err := p.passphrases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return control.DialWith(ctx, dir, from)
+}
+
+// look is ask for what needs no key: it works whether or not there is a
+// passphrase, and asks nobody for one.
+func (p *program) look(ctx context.Context, f func(*control.Client) error) error {
+	dir, err := p.directory()
+	if err != nil {
+		return err
+	}
+	c, err := control.Dial(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(c), c.Close())
 }
 
 // ask dials, asks, and closes.

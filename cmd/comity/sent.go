@@ -17,7 +17,7 @@ func (p *program) sent() *cobra.Command {
 node), delivered (handed to the recipient's office), acknowledged or declined by
 an officer, refused, or failed. Each of these words rests on signed evidence.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				list, err := node.Sent(c.Context(), p.as, int(limit))
 				if err != nil {
 					return err

@@ -22,7 +22,10 @@ func (p *program) serve() *cobra.Command {
 		Long: `Runs the node and its offices: receives, delivers, verifies, and answers commands.
 It only opens what "comity init" created and never creates anything. It logs to
 standard error and stops within seconds on SIGTERM or SIGINT; a power cut does
-no harm. Leaves with 3 when there is no node in the directory, or when what is
+no harm. Protected keys want their passphrases: from --passphrase-file, systemd
+credentials (comity-node, comity-office-AUTHORITY), comity.toml, or the terminal.
+Without the node's it does not start; an office without its own stays locked, and
+what arrives for it is taken and waits. Leaves with 3 when there is no node in the directory, or when what is
 stored there must not be used.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := p.directory()
@@ -57,13 +60,33 @@ func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) 
 		return problem("change listen in comity.toml to an address of this machine", "listen on %s: %v", config.Listen, err)
 	}
 	defer conn.Close()
-	defer calmCollector()()
-	node, err := control.Open(ctx, dir, operate.Options{Conn: conn, Logger: logger})
+	from, err := p.passphrases(ctx)
 	if err != nil {
 		return err
 	}
+	defer calmCollector()()
+	node, err := control.Open(ctx, dir, operate.Options{Conn: conn, Logger: logger, Passphrases: from})
+	if err != nil {
+		return err
+	}
+	if locked := node.Locked[operate.NodeHolder]; locked != nil {
+		return errors.Join(control.Explain(locked), node.Close())
+	}
+	tellLocked(node, logger)
 	err = p.together(ctx, node, logger)
 	return control.Explain(errors.Join(err, node.Close()))
+}
+
+// tellLocked says which offices do without their keys, and what that means.
+func tellLocked(node *operate.Node, logger *slog.Logger) {
+	for _, a := range node.Config.Authorities {
+		if locked := node.Locked[operate.OfficeHolder(a)]; locked != nil {
+			logger.Warn("an office is locked: what arrives for it is taken and waits until its passphrase is given", "authority", string(a), "error", locked)
+		}
+		if node.Locked[operate.ActHolder(a)] != nil {
+			logger.Info("people unlock the act key with their passphrase when they act", "authority", string(a))
+		}
+	}
 }
 
 // together runs the node and answers commands, and ends both when one ends.

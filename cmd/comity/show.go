@@ -14,7 +14,7 @@ func (p *program) show() *cobra.Command {
 		Short:   "Show a parcel, its files and all evidence about it",
 		Example: "  comity show 2f9a01",
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.ask(c.Context(), func(node *control.Client) error {
+			return p.look(c.Context(), func(node *control.Client) error {
 				m, err := node.Parcel(c.Context(), p.as, args[0])
 				if err != nil {
 					return err

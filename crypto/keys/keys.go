@@ -4,8 +4,9 @@
 // node and its self-signed certificate.
 //
 // A key file is trusted for being complete and private, not for what is in it:
-// the packages seal, pgp and merkle parse their own secrets. Encryption of key
-// files at rest is left to the operator's disk.
+// the packages seal, pgp and merkle parse their own secrets, and seal protects
+// them by a passphrase where there is one. Files that hold a passphrase are read
+// here too, more strictly: nobody but the reader may own them.
 //
 // Private here means the permission bits of the file: directories above it,
 // access control lists and backups are the operator's care ([MkdirPrivate]
@@ -59,25 +60,64 @@ func WriteNew(path string, data []byte) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fs.ErrExist
 	}
-	temp, err := os.CreateTemp(dir, "."+name+".*.new")
+	temp, err := prepare(dir, name, data)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name())
-	if err := fill(temp, data); err != nil {
-		return err
-	}
+	defer os.Remove(temp)
 	// A link, unlike a rename, fails when something is at path already.
-	if err := os.Link(temp.Name(), path); err != nil {
+	if err := os.Link(temp, path); err != nil {
 		return err
 	}
-	if err := os.Remove(temp.Name()); err != nil {
+	if err := os.Remove(temp); err != nil {
 		return fmt.Errorf("it is complete, but its second name remains: %w", err)
 	}
 	if err := SyncDir(dir); err != nil {
 		return fmt.Errorf("it is complete, but a power cut may still lose it: %w", err)
 	}
 	return nil
+}
+
+// prepare writes a complete temporary file beside its later place.
+func prepare(dir, name string, data []byte) (path string, err error) {
+	temp, err := os.CreateTemp(dir, "."+name+".*.new")
+	if err != nil {
+		return "", err
+	}
+	if err := fill(temp, data); err != nil {
+		return "", errors.Join(err, os.Remove(temp.Name()))
+	}
+	return temp.Name(), nil
+}
+
+// Replace puts data in the place of the key file at path, which [Read] must
+// accept. Whenever the power goes, either the old file is there or the new one,
+// complete. What the old one held may stay readable on the medium: no file
+// system promises to overwrite.
+func Replace(path string, data []byte, limit int64) (err error) {
+	if _, err := Read(path, limit); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("replacing key file %s: %w", path, err)
+		}
+	}()
+	if len(data) == 0 || int64(len(data)) > limit {
+		return fmt.Errorf("it would have %d bytes, want 1 to %d", len(data), limit)
+	}
+	dir, name := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	temp, err := prepare(dir, name, data)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return SyncDir(dir)
 }
 
 // fill writes all data through to the disk and closes f in any case.
@@ -106,18 +146,22 @@ func SyncDir(dir string) error {
 // with a sentence that says what to do, anything but a regular file, a symbolic
 // link, a file with more permissions than 0600, an empty one and a larger one.
 // A missing file wraps [fs.ErrNotExist]. Errors never tell what is in the file.
-func Read(path string, limit int64) (data []byte, err error) {
-	defer func() {
-		if err != nil {
-			data, err = nil, fmt.Errorf("reading key file %s: %w", path, err)
-		}
-	}()
+func Read(path string, limit int64) ([]byte, error) {
+	data, err := read(path, limit, checkFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading key file %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// read reads a file that check accepts, before and after it was opened.
+func read(path string, limit int64, check func(string, fs.FileInfo, int64) error) ([]byte, error) {
 	// Look before opening: opening a pipe would wait for its writer.
 	before, err := os.Lstat(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFile(path, before, limit); err != nil {
+	if err := check(path, before, limit); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
@@ -133,10 +177,10 @@ func Read(path string, limit int64) (data []byte, err error) {
 	if !os.SameFile(before, opened) {
 		return nil, errors.New("another file took its place while it was opened; try again")
 	}
-	if err := checkFile(path, opened, limit); err != nil {
+	if err := check(path, opened, limit); err != nil {
 		return nil, err
 	}
-	data, err = io.ReadAll(io.LimitReader(f, limit))
+	data, err := io.ReadAll(io.LimitReader(f, limit))
 	if err != nil {
 		return nil, err
 	}

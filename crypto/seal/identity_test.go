@@ -168,7 +168,7 @@ func TestSecretsPrintRedacted(t *testing.T) {
 	id := generate(t)
 	_, key := sealed(t, nil, id.Recipient())
 	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%b", "%o", "%c", "%U", "%40s", "%T"}
-	for name, v := range map[string]any{"identity": id, "identity value": *id, "file key": *key, "file key pointer": key} {
+	for name, v := range map[string]any{"identity": id, "identity value": *id, "file key": *key, "file key pointer": key, "passphrase": passphrase(t, "correct horse battery staple")} {
 		for _, verb := range verbs[:len(verbs)-1] {
 			if got := fmt.Sprintf(verb, v); got != redacted {
 				t.Errorf("%s with %s prints %q", name, verb, got)
@@ -189,7 +189,8 @@ func TestSecretsPrintRedacted(t *testing.T) {
 	}
 	// In unexported fields, fmt asks no methods.
 	hidden := fmt.Sprintf("%v %+v %#v", struct{ id Identity }{*id}, struct{ id *Identity }{id}, struct{ key *FileKey }{key})
-	for _, secret := range []string{id.age.String()[20:60], fmt.Sprint(key[:]), fmt.Sprint([16]byte(*key)), fmt.Sprintf("%x", key[:])} {
+	hidden += fmt.Sprintf("%v %+v %#v", struct{ p Passphrase }{*passphrase(t, "correct horse battery staple")}, struct{ p *Passphrase }{passphrase(t, "correct horse battery staple")}, 1)
+	for _, secret := range []string{id.age.String()[20:60], fmt.Sprint(key[:]), fmt.Sprint([16]byte(*key)), fmt.Sprintf("%x", key[:]), "horse"} {
 		if strings.Contains(hidden, secret) {
 			t.Errorf("a secret shows in %s", hidden)
 		}

@@ -20,6 +20,8 @@
 //     sealed to it. Both print as [redacted], whichever way they are printed;
 //     keeping them safe on disk is left to package keys.
 //
+// A [Passphrase] protects small secrets at rest, each as an age file of its own.
+//
 // This package carries out R-SEAL-1 and R-SEAL-2 of the specification.
 package seal
 

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 
+	"comity/node/office"
 	"comity/protocol/exchange"
 )
 
@@ -10,6 +11,8 @@ import (
 type answerRequest struct {
 	parcelRequest
 	Reason string `json:"reason,omitempty"`
+	// Passphrase opens the act key for this one act; empty when it is open.
+	Passphrase string `json:"passphrase,omitempty"`
 }
 
 // Answer is an officer's formal answer as it was signed.
@@ -19,22 +22,32 @@ type Answer struct {
 	Repeat bool `json:"repeat"`
 }
 
-func (s *Service) acknowledge(ctx context.Context, in parcelRequest) (*Answer, error) {
-	f, err := s.find(ctx, in.As, in.Parcel)
+func (s *Service) acknowledge(ctx context.Context, in answerRequest) (*Answer, error) {
+	f, o, err := s.findToAct(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	a, err := f.office.Acknowledge(ctx, f.message.Name)
+	a, err := o.Acknowledge(ctx, f.message.Name)
 	return f.answered(a, err)
 }
 
 func (s *Service) decline(ctx context.Context, in answerRequest) (*Answer, error) {
-	f, err := s.find(ctx, in.As, in.Parcel)
+	f, o, err := s.findToAct(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	a, err := f.office.Decline(ctx, f.message.Name, in.Reason)
+	a, err := o.Decline(ctx, f.message.Name, in.Reason)
 	return f.answered(a, err)
+}
+
+// findToAct finds a parcel and its office with the key that answers it.
+func (s *Service) findToAct(ctx context.Context, in answerRequest) (*found, *office.Office, error) {
+	f, err := s.find(ctx, in.As, in.Parcel)
+	if err != nil {
+		return nil, nil, err
+	}
+	o, err := s.acting(f.office, in.Passphrase)
+	return f, o, err
 }
 
 // answered shows an answer to a message as it was found before.
@@ -48,10 +61,19 @@ func (f *found) answered(a exchange.Attested, err error) (*Answer, error) {
 // Acknowledge signs the officer's formal acknowledgement. A repeat returns the
 // evidence that was signed first.
 func (c *Client) Acknowledge(ctx context.Context, as, ref string) (*Answer, error) {
-	return call[*Answer](ctx, c, "/v1/acknowledge", parcelRequest{As: as, Parcel: ref})
+	return c.answer(ctx, "/v1/acknowledge", answerRequest{parcelRequest: parcelRequest{As: as, Parcel: ref}})
 }
 
 // Decline signs the officer's formal rejection; its sender reads the reason.
 func (c *Client) Decline(ctx context.Context, as, ref, reason string) (*Answer, error) {
-	return call[*Answer](ctx, c, "/v1/decline", answerRequest{parcelRequest{As: as, Parcel: ref}, reason})
+	return c.answer(ctx, "/v1/decline", answerRequest{parcelRequest: parcelRequest{As: as, Parcel: ref}, Reason: reason})
+}
+
+func (c *Client) answer(ctx context.Context, path string, in answerRequest) (a *Answer, err error) {
+	err = c.acting(func(passphrase string) error {
+		in.Passphrase = passphrase
+		a, err = call[*Answer](ctx, c, path, in)
+		return err
+	})
+	return a, err
 }

@@ -19,6 +19,8 @@ type Client struct {
 	http   *http.Client
 	closed []func() error
 	local  bool
+	// passphrases are asked when a person acts and the act key is locked; nil: none.
+	passphrases *operate.Passphrases
 }
 
 // Dial reaches the node of a data directory: the running one through its
@@ -28,19 +30,26 @@ type Client struct {
 // Errors are *Error: NoNode when there is no node, Locked when another process
 // keeps the directory for longer than a few seconds, Integrity when what is
 // stored must not be used.
-func Dial(ctx context.Context, dir string) (*Client, error) {
+//
+// It opens no protected key: what needs one fails with NoPassphrase.
+func Dial(ctx context.Context, dir string) (*Client, error) { return DialWith(ctx, dir, nil) }
+
+// DialWith is Dial with sources of passphrases: for the keys of a directory that
+// it opens itself, and for the key with which a person acts.
+func DialWith(ctx context.Context, dir string, from *operate.Passphrases) (*Client, error) {
 	var running *Client
-	node, err := openUnless(ctx, dir, operate.Options{Logger: slog.New(slog.DiscardHandler)}, func() bool {
+	node, err := openUnless(ctx, dir, operate.Options{Logger: slog.New(slog.DiscardHandler), Passphrases: from}, func() bool {
 		running, _ = dialSocket(ctx, operate.Layout{Dir: dir})
 		return running != nil
 	})
 	switch {
 	case err != nil:
 		return nil, err
-	case running != nil:
-		return running, nil
+	case running == nil:
+		running = inProcess(node)
 	}
-	return inProcess(node), nil
+	running.passphrases = from
+	return running, nil
 }
 
 // Running reports whether a node answers on the socket of a data directory.

@@ -68,10 +68,11 @@ const (
 func Examine(dir string, now time.Time) []Check {
 	l := operate.Layout{Dir: dir}
 	checks := []Check{modes(l), offline(l), space(dir)}
-	if _, err := operate.ReadConfig(l.Config()); err != nil {
+	if config, err := operate.ReadConfig(l.Config()); err != nil {
 		checks = append(checks, bad("configuration", "mend "+l.Config()+": the message says where", "%v", err))
 	} else {
 		checks = append(checks, good("configuration", "%s is in order", l.Config()))
+		checks = append(checks, protection(l, config)...)
 	}
 	own, err := operate.ReadRecord(l)
 	if err != nil {
@@ -216,6 +217,7 @@ type doctorRequest struct {
 // doctor checks an open node, and probes the peers asked for.
 func (s *Service) doctor(ctx context.Context, in doctorRequest, each func(Check)) (nothing, error) {
 	each(s.checkTogether())
+	s.checkLocked(each)
 	each(s.checkLogQuickly(ctx))
 	if s.running {
 		each(good("node", "running on %s", s.node.Config.Listen))

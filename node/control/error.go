@@ -21,6 +21,8 @@ type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	// Holder is whose passphrase is wanted, with the code NoPassphrase.
+	Holder operate.Holder `json:"holder,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -31,19 +33,20 @@ type Code string
 
 // Codes beside those of the protocol.
 const (
-	NoNode      Code = "no-node"     // the directory holds no node
-	Locked      Code = "locked"      // another process has the directory open
-	Integrity   Code = "integrity"   // what is stored contradicts itself
-	NotFound    Code = "not-found"   // no such parcel, file or peer
-	Ambiguous   Code = "ambiguous"   // more than one fits
-	NotRunning  Code = "not-running" // needs a network, and the node does not run
-	NotPinned   Code = "not-pinned"  // no record of that state
-	NotEqual    Code = "not-equal"   // words that a person gave are not those of the record
-	Unreachable Code = "unreachable" // the peer does not answer
-	Interrupted Code = "interrupted" // the caller gave up, or the node stopped
-	Usage       Code = "usage"       // asked wrongly
-	Unchecked   Code = "unchecked"   // consistent, and nobody here vouches for the keys
-	Failed      Code = "failed"      // everything else
+	NoNode       Code = "no-node"       // the directory holds no node
+	Locked       Code = "locked"        // another process has the directory open
+	NoPassphrase Code = "no-passphrase" // keys stay closed without the right passphrase
+	Integrity    Code = "integrity"     // what is stored contradicts itself
+	NotFound     Code = "not-found"     // no such parcel, file or peer
+	Ambiguous    Code = "ambiguous"     // more than one fits
+	NotRunning   Code = "not-running"   // needs a network, and the node does not run
+	NotPinned    Code = "not-pinned"    // no record of that state
+	NotEqual     Code = "not-equal"     // words that a person gave are not those of the record
+	Unreachable  Code = "unreachable"   // the peer does not answer
+	Interrupted  Code = "interrupted"   // the caller gave up, or the node stopped
+	Usage        Code = "usage"         // asked wrongly
+	Unchecked    Code = "unchecked"     // consistent, and nobody here vouches for the keys
+	Failed       Code = "failed"        // everything else
 )
 
 // CodeOf returns the code of an error of this package, or "" for another one.
@@ -80,9 +83,12 @@ func explain(err error) *Error {
 	var e *Error
 	var refusal *protocol.Refusal
 	var path *fs.PathError
+	var locked *operate.LockedError
 	switch {
 	case errors.As(err, &e):
 		return e
+	case errors.As(err, &locked):
+		return explainLocked(locked, err)
 	case errors.Is(err, operate.ErrNoNode):
 		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir`, "%v", err)
 	case errors.Is(err, operate.ErrLocked), errors.Is(err, store.ErrTaken):

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"comity/node/office"
+	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/store"
@@ -48,6 +49,9 @@ type Parcels struct {
 	Parcels []Parcel `json:"parcels"`
 	// More says that the list was cut at its limit.
 	More bool `json:"more"`
+	// Locked are the offices, of those asked for, in which nothing new can appear
+	// until their passphrase is given.
+	Locked []protocol.AuthorityID `json:"locked,omitempty"`
 }
 
 func (s *Service) inbox(ctx context.Context, in listRequest) (*Parcels, error) {
@@ -70,7 +74,11 @@ func (s *Service) list(ctx context.Context, in listRequest, of func(*office.Offi
 		limit = maxList
 	}
 	list := &Parcels{Parcels: []Parcel{}}
+	locked := s.lockedOffices()
 	for _, o := range offices {
+		if slices.Contains(locked, o.Authority()) {
+			list.Locked = append(list.Locked, o.Authority())
+		}
 		filter := store.MessageFilter{Unopened: in.New, Limit: page}
 		for count := 0; count <= limit; {
 			rows, err := of(o)(ctx, filter)

@@ -28,6 +28,8 @@ type Draft struct {
 	// Lifetime is how long delivery is tried, in seconds; 0: the protocol's default.
 	Lifetime int64    `json:"lifetime_s,omitempty"`
 	Files    []Source `json:"files"`
+	// Passphrase opens the act key for this one message; Send fills it in.
+	Passphrase string `json:"passphrase,omitempty"`
 }
 
 // Source is one file to attach. Empty members are filled in by the office.
@@ -65,6 +67,9 @@ const progressPause = 100 * time.Millisecond
 func (s *Service) send(ctx context.Context, d Draft, each func(Progress)) (*Sent, error) {
 	o, err := s.office(d.As)
 	if err != nil {
+		return nil, err
+	}
+	if o, err = s.acting(o, d.Passphrase); err != nil {
 		return nil, err
 	}
 	draft := office.Draft{
@@ -145,7 +150,13 @@ func (s *Service) office(as string) (*office.Office, error) {
 // Send sends a message and returns once it is signed, sealed, stored and
 // queued; Follow waits for what becomes of it. each may be nil.
 func (c *Client) Send(ctx context.Context, d Draft, each func(Progress) error) (*Sent, error) {
-	return listen[Progress, *Sent](ctx, c, "/v1/send", d, each)
+	var sent *Sent
+	err := c.acting(func(passphrase string) (err error) {
+		d.Passphrase = passphrase
+		sent, err = listen[Progress, *Sent](ctx, c, "/v1/send", d, each)
+		return err
+	})
+	return sent, err
 }
 
 // followRequest asks for the evidence about a parcel.

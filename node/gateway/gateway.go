@@ -38,6 +38,10 @@ type Config struct {
 	NodeKey *pgp.Secret
 	TLS     tls.Certificate
 	Log     *merkle.Signer
+	// Locked says why the three keys above could not be opened; nil: they are
+	// given. A locked gateway shows what is stored and fails with this error where
+	// it would have to sign; Run fails at once.
+	Locked error
 	// Conn is the one UDP socket on which the node serves and dials. nil: the
 	// gateway has no network, and Run only waits.
 	Conn net.PacketConn
@@ -96,7 +100,9 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	g.clock = newClock(c.Now)
 	g.seq = newSequencer(c.Store, c.Log, c.Now, g.clock.steady)
-	if err := g.checkKeys(); err != nil {
+	if c.Locked != nil {
+		g.seq.failed = c.Locked
+	} else if err := g.checkKeys(); err != nil {
 		return nil, err
 	}
 	if err := g.checkStore(ctx); err != nil {
@@ -157,7 +163,7 @@ func (g *Gateway) checkStore(ctx context.Context) error {
 	}
 	if _, err := g.Own.LogVerifier().Checkpoint(note); err != nil {
 		return fmt.Errorf("%w: the database belongs to another node or an earlier log: its newest checkpoint is not signed by %s: %v",
-			store.ErrIntegrity, g.Log.Origin(), err)
+			store.ErrIntegrity, g.Own.Record().Node.Log.Origin, err)
 	}
 	return nil
 }
@@ -180,6 +186,9 @@ const sweepEvery = time.Hour
 // Run serves and delivers until ctx ends, then returns when everything that it
 // started has stopped. An integrity failure of the store ends it with an error.
 func (g *Gateway) Run(ctx context.Context) error {
+	if g.Locked != nil {
+		return g.Locked
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g.seq.onFatal(cancel)

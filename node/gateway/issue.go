@@ -17,6 +17,9 @@ import (
 // issue signs evidence of this node about a transmission. It is worth nothing
 // until its commit, and must not leave the process before.
 func (g *Gateway) issue(env *envelope.Envelope, ref statement.Ref, event evidence.Event, more func(*evidence.Evidence)) (store.Evidence, error) {
+	if g.Locked != nil {
+		return store.Evidence{}, fmt.Errorf("sign %s for %s: %w", event, env.Key(), g.Locked)
+	}
 	if err := g.clock.steady(); err != nil {
 		return store.Evidence{}, fmt.Errorf("sign %s for %s: %w", event, env.Key(), err)
 	}

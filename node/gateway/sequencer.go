@@ -29,7 +29,7 @@ type sequencer struct {
 	mu     sync.Mutex
 	queue  []*order                // guarded by mu; each order's caller waits, so it is as long as there are callers
 	idle   chan struct{}           // guarded by mu; closed when the goroutine ends, nil without one
-	failed error                   // guarded by mu; integrity failure: nothing is committed any more
+	failed error                   // guarded by mu; integrity failure, or locked keys: nothing is committed any more
 	fatal  context.CancelCauseFunc // guarded by mu; nil outside Run
 }
 

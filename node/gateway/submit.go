@@ -57,6 +57,9 @@ func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exch
 
 // outbound makes the envelope to one addressee and the evidence of its submission.
 func (g *Gateway) outbound(ctx context.Context, s exchange.Submission, a exchange.Addressee) (store.Outbound, error) {
+	if g.Locked != nil {
+		return store.Outbound{}, g.Locked
+	}
 	state, member, err := g.Find(a.To)
 	if err != nil {
 		return store.Outbound{}, err

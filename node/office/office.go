@@ -74,6 +74,13 @@ type Config struct {
 	Attest *pgp.Secret
 	// Identities open what is sealed to the authority, the newest first.
 	Identities seal.Identities
+	// Locked says why Attest, Identities and ConsigneeKey could not be opened; nil:
+	// they are given. A locked office lists, exports, submits and files what is
+	// stored; what arrives waits at the gateway, unconsigned.
+	Locked error
+	// ActLocked says why Act could not be opened; nil: it is given. Without it only
+	// the office that [Office.By] returns sends and answers.
+	ActLocked error
 	// ConsigneeKey is the digest of the TLS key (SPKI) by which the gateway
 	// knows this office, also when both are one process.
 	ConsigneeKey protocol.Digest
@@ -92,13 +99,15 @@ type Office struct {
 	attest     *pgp.Secret
 	identities seal.Identities
 	consignee  protocol.Digest
+	locked     error // why attest and identities are nil
+	actLocked  error // why act is nil
 	now        func() time.Time
 	log        *slog.Logger
 
-	doors gate // one sender per case, one answer per message
+	doors *gate // one sender per case, one answer per message
 	// unfinished has a token when something was left for Run to repeat.
 	unfinished chan struct{}
-	intake     intake
+	intake     *intake
 }
 
 // New makes an office. It starts nothing: Send, Open and the others work
@@ -115,12 +124,16 @@ func New(c Config) (*Office, error) {
 	o := &Office{
 		authority: c.Authority, store: c.Store, gateway: c.Gateway, act: c.Act, attest: c.Attest,
 		identities: c.Identities, consignee: c.ConsigneeKey, now: c.Now,
+		locked: c.Locked, actLocked: c.ActLocked,
 		log:        c.Logger.With("authority", string(c.Authority)),
+		doors:      new(gate),
 		unfinished: make(chan struct{}, 1),
+		intake:     new(intake),
 	}
 	switch {
-	case c.Store == nil || c.Gateway == nil || c.Act == nil || c.Attest == nil:
+	case c.Store == nil || c.Gateway == nil || c.Act == nil && c.ActLocked == nil || c.Attest == nil && c.Locked == nil:
 		return nil, errors.New("open an office: store, gateway and both keys must be given")
+	case c.Locked != nil:
 	case len(c.Identities) == 0:
 		return nil, fmt.Errorf("open the office of %s: there is no age identity to open parcels with", c.Authority)
 	case c.ConsigneeKey.IsZero():
@@ -131,11 +144,30 @@ func New(c Config) (*Office, error) {
 		return nil, err
 	}
 	for role, key := range map[evidence.Role]*pgp.Secret{evidence.Act: c.Act, evidence.Attest: c.Attest} {
+		if key == nil {
+			continue
+		}
 		if err := member.Key(role, key.Digest(), c.Now()); protocol.CodeOf(err) == protocol.WrongRole {
 			return nil, fmt.Errorf("open the office of %s: %w", c.Authority, err)
 		}
 	}
 	return o, nil
+}
+
+// By returns the same office for one act of a person who has unlocked the act
+// key. It is for Send, Acknowledge and Decline; the key is nowhere kept.
+func (o *Office) By(act *pgp.Secret) *Office {
+	acting := *o
+	acting.act, acting.actLocked = act, nil
+	return &acting
+}
+
+// mayAct fails when the key with which people act is locked.
+func (o *Office) mayAct() error {
+	if o.locked != nil {
+		return o.locked
+	}
+	return o.actLocked
 }
 
 // Authority returns whose office this is.

@@ -38,6 +38,9 @@ type onlyWriter struct{ io.Writer }
 // before the first byte is read, and the first one of a received message is
 // attested to its sender (ContentAccessTracking).
 func (o *Office) OpenFile(ctx context.Context, name store.Name, n int) (parcel.File, *File, error) {
+	if o.locked != nil {
+		return parcel.File{}, nil, o.locked
+	}
 	m, err := o.message(ctx, name)
 	if err != nil {
 		return parcel.File{}, nil, err

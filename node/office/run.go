@@ -21,12 +21,16 @@ const (
 
 // Run takes in what arrives and repeats what was interrupted, until ctx ends;
 // then it returns when everything that it started has stopped. An integrity
-// failure of the store ends it with an error.
+// failure of the store ends it with an error. A locked office takes nothing in.
 func (o *Office) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	for _, part := range []func(context.Context) error{o.receive, o.repair} {
+	parts := []func(context.Context) error{o.receive, o.repair}
+	if o.locked != nil {
+		parts = parts[1:] // what arrives waits: nobody here could open it
+	}
+	for _, part := range parts {
 		wg.Go(func() {
 			if err := part(ctx); err != nil {
 				cancel(err)

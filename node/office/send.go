@@ -48,6 +48,9 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 	if err := d.check(o.authority); err != nil {
 		return nil, err
 	}
+	if err := o.mayAct(); err != nil {
+		return nil, err
+	}
 	to, err := o.addressees(d.To)
 	if err != nil {
 		return nil, err

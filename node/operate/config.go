@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -19,6 +21,8 @@ type Config struct {
 	Listen string `toml:"listen" comment:"The UDP address to serve on. Peers dial the endpoints of the record."`
 	// Authorities are those whose offices this process runs.
 	Authorities []protocol.AuthorityID `toml:"authorities" comment:"The authorities whose offices run in this process."`
+	// PassphraseFiles are where the passphrases of protected keys stand, by holder.
+	PassphraseFiles map[Holder]string `toml:"passphrase_files,omitempty" comment:"Files with the passphrases of protected keys, mode 0600: node, office-AUTHORITY, act-AUTHORITY.\nA systemd credential comity-node, comity-office-AUTHORITY … is used before them."`
 }
 
 // maxConfig bounds the configuration file.
@@ -66,7 +70,23 @@ func (c Config) validate() error {
 			faults = append(faults, fmt.Errorf("authority %s does not belong to state %s", a, c.Node.State()))
 		}
 	}
+	for h, path := range c.PassphraseFiles {
+		if !slices.Contains(c.holders(), h) {
+			faults = append(faults, fmt.Errorf("passphrase_files: there are no keys of %q here; want one of %s", h, c.holders()))
+		} else if !filepath.IsAbs(path) {
+			faults = append(faults, fmt.Errorf("passphrase_files: %s = %q: want a path that begins with /", h, path))
+		}
+	}
 	return errors.Join(faults...)
+}
+
+// holders are those whose keys a running node may need.
+func (c Config) holders() []Holder {
+	all := []Holder{NodeHolder}
+	for _, a := range c.Authorities {
+		all = append(all, OfficeHolder(a), ActHolder(a))
+	}
+	return all
 }
 
 func (c Config) encode() ([]byte, error) { return toml.Marshal(c) }

@@ -41,6 +41,20 @@ type Plan struct {
 	Endpoints   []string // host:port that peers dial
 	Algorithm   pgp.Algorithm
 	Now         time.Time
+	// Passphrases protect the keys from the start: one for each holder, the offline
+	// keys among them, or none at all.
+	Passphrases map[Holder]*seal.Passphrase
+	// PassphraseFiles go into the configuration, so that "serve" finds them.
+	PassphraseFiles map[Holder]string
+}
+
+// Holders are those for whom a protected node needs a passphrase.
+func (p *Plan) Holders() []Holder {
+	var c Config
+	for _, a := range p.Authorities {
+		c.Authorities = append(c.Authorities, a.ID)
+	}
+	return append(c.holders(), OfflineHolder)
 }
 
 // PlannedAuthority is one authority that the new node hosts.
@@ -134,6 +148,11 @@ func (p Plan) validate() error {
 			return fmt.Errorf("address %q: want host:port", e)
 		}
 	}
+	for _, h := range p.Holders() {
+		if _, given := p.Passphrases[h]; len(p.Passphrases) > 0 && !given {
+			return fmt.Errorf("there is no passphrase for %s: protect all keys or none", h.Of())
+		}
+	}
 	return nil
 }
 
@@ -154,7 +173,7 @@ func (c *ceremony) run(ctx context.Context) (*record.State, error) {
 		return nil, err
 	}
 	var entries []record.Entry
-	config := Config{Node: c.plan.Node, Listen: c.plan.Listen}
+	config := Config{Node: c.plan.Node, Listen: c.plan.Listen, PassphraseFiles: c.plan.PassphraseFiles}
 	for _, a := range c.plan.Authorities {
 		entry, err := c.authority(ctx, a)
 		if err != nil {
@@ -211,16 +230,16 @@ func (c *ceremony) node() (*record.Node, *merkle.Signer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	pin, err := c.tls(c.layout.NodeFile(tlsFile), string(p.Node))
+	pin, err := c.tls(NodeHolder, c.layout.NodeFile(tlsFile), string(p.Node))
 	if err != nil {
 		return nil, nil, err
 	}
 	err = errors.Join(
 		keys.WriteNew(c.layout.NodeFile(certificateFile), made.Certificate.Bytes()),
-		c.secret(c.layout.NodeFile(nodeKeyFile), made.Subkeys[0]),
-		c.secret(c.layout.OfflineFile("node.key"), made.Primary),
-		keys.WriteNew(c.layout.NodeFile(logKeyFile), logSecret),
-		keys.WriteNew(c.layout.NodeFile(witnessKeyFile), witnessSecret),
+		c.secret(NodeHolder, c.layout.NodeFile(nodeKeyFile), made.Subkeys[0]),
+		c.secret(OfflineHolder, c.layout.OfflineFile("node.key"), made.Primary),
+		c.keep(NodeHolder, c.layout.NodeFile(logKeyFile), logSecret),
+		c.keep(NodeHolder, c.layout.NodeFile(witnessKeyFile), witnessSecret),
 	)
 	if err != nil {
 		return nil, nil, err
@@ -254,16 +273,16 @@ func (c *ceremony) authority(ctx context.Context, a PlannedAuthority) (record.En
 	if err != nil {
 		return record.Entry{}, err
 	}
-	if _, err := c.tls(c.layout.OfficeFile(a.ID, tlsFile), a.ID.Name()); err != nil {
+	if _, err := c.tls(OfficeHolder(a.ID), c.layout.OfficeFile(a.ID, tlsFile), a.ID.Name()); err != nil {
 		return record.Entry{}, err
 	}
-	ageFile := filepath.Join(dir, ageFolder, c.plan.Now.UTC().Format(time.DateOnly)+".txt")
+	ageFile := filepath.Join(dir, ageFolder, c.plan.Now.UTC().Format(time.DateOnly)+identitySuffix)
 	err = errors.Join(
 		keys.WriteNew(c.layout.OfficeFile(a.ID, certificateFile), made.Certificate.Bytes()),
-		c.secret(c.layout.OfficeFile(a.ID, actKeyFile), made.Subkeys[0]),
-		c.secret(c.layout.OfficeFile(a.ID, attestKeyFile), made.Subkeys[1]),
-		c.secret(c.layout.OfflineFile("authority-"+a.ID.Name()+".key"), made.Primary),
-		keys.WriteNew(ageFile, identity.File(c.plan.Now)),
+		c.secret(ActHolder(a.ID), c.layout.OfficeFile(a.ID, actKeyFile), made.Subkeys[0]),
+		c.secret(OfficeHolder(a.ID), c.layout.OfficeFile(a.ID, attestKeyFile), made.Subkeys[1]),
+		c.secret(OfflineHolder, c.layout.OfflineFile("authority-"+a.ID.Name()+".key"), made.Primary),
+		c.keep(OfficeHolder(a.ID), ageFile, identity.File(c.plan.Now)),
 		store.CreateOffice(ctx, store.Config{Dir: dir}, a.ID),
 	)
 	if err != nil {
@@ -313,7 +332,7 @@ func (c *ceremony) record(node *record.Node, entries []record.Entry) (statement.
 	}
 	return signed, state, errors.Join(
 		keys.WriteNew(c.layout.OfflineFile("state.gpg"), made.Certificate.Bytes()),
-		c.secret(c.layout.OfflineFile("state.key"), made.Primary),
+		c.secret(OfflineHolder, c.layout.OfflineFile("state.key"), made.Primary),
 		keys.WriteNew(c.layout.Record(), signed.Document),
 		keys.WriteNew(c.layout.Record()+".asc", signed.Signature),
 	)
@@ -344,7 +363,7 @@ func (c *ceremony) firstLeaf(ctx context.Context, signed statement.Signed, state
 	return errors.Join(err, db.Close())
 }
 
-func (c *ceremony) tls(path, name string) (protocol.Digest, error) {
+func (c *ceremony) tls(h Holder, path, name string) (protocol.Digest, error) {
 	pem, err := keys.GenerateTLS(name, c.plan.Now.Add(-protocol.MaxSkew), c.plan.Now.Add(keyLifetime))
 	if err != nil {
 		return protocol.Digest{}, err
@@ -353,13 +372,25 @@ func (c *ceremony) tls(path, name string) (protocol.Digest, error) {
 	if err != nil {
 		return protocol.Digest{}, err
 	}
-	return keys.SPKI(cert.Leaf), keys.WriteNew(path, pem)
+	return keys.SPKI(cert.Leaf), c.keep(h, path, pem)
 }
 
-func (c *ceremony) secret(path string, s *pgp.Secret) error {
+// keep writes the key file of a holder: a protected one never lies open on the
+// disk, not even for a moment.
+func (c *ceremony) keep(h Holder, path string, secret []byte) error {
+	if p := c.plan.Passphrases[h]; p != nil {
+		var err error
+		if secret, err = protect(p, secret); err != nil {
+			return err
+		}
+	}
+	return keys.WriteNew(path, secret)
+}
+
+func (c *ceremony) secret(h Holder, path string, s *pgp.Secret) error {
 	b, err := s.Marshal()
 	if err != nil {
 		return err
 	}
-	return keys.WriteNew(path, b)
+	return c.keep(h, path, b)
 }

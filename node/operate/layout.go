@@ -45,6 +45,12 @@ func (l Layout) Offline() string { return filepath.Join(l.Dir, "offline") }
 // OfflineFile is one file of the offline folder.
 func (l Layout) OfflineFile(name string) string { return filepath.Join(l.Offline(), name) }
 
+// Contains reports whether a path leads into the data directory.
+func (l Layout) Contains(path string) bool {
+	inside, err := filepath.Rel(l.Dir, path)
+	return err == nil && filepath.IsLocal(inside)
+}
+
 // Names of files in the folders of gateway and office.
 const (
 	certificateFile = "certificate.gpg"
@@ -55,4 +61,5 @@ const (
 	actKeyFile      = "act.key"
 	attestKeyFile   = "attest.key"
 	ageFolder       = "age"
+	identitySuffix  = ".txt" // of the files in it
 )

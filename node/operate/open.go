@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"comity/crypto/keys"
@@ -28,9 +30,6 @@ import (
 // ErrNoNode says that a directory holds no node. Nothing is created in its place.
 var ErrNoNode = errors.New("there is no node in this directory")
 
-// maxKeyFile bounds every key file; an age identity with comments is the longest.
-const maxKeyFile = 16 << 10
-
 // Options are what a caller may choose when it opens a node.
 type Options struct {
 	// Conn is the UDP socket to serve and dial on; nil opens the node without a
@@ -42,6 +41,9 @@ type Options struct {
 	Logger  *slog.Logger
 	// Store may replace how databases are opened; the zero value is the usual way.
 	Store store.Config
+	// Passphrases open protected keys. nil leaves them closed: then what needs
+	// them answers with a LockedError, and everything else works.
+	Passphrases *Passphrases
 }
 
 // Node is an open node: everything in one process. Close it.
@@ -50,16 +52,20 @@ type Node struct {
 	Config  Config
 	Gateway *gateway.Gateway
 	Offices map[protocol.AuthorityID]*office.Office
+	// Locked are the holders whose passphrase is missing or wrong, with the keys
+	// that stay closed. With the node's own among them Run returns at once.
+	Locked map[Holder]*LockedError
 
+	acting  sync.Mutex // held while an act key is opened
 	lock    *Lock
 	closers []func() error
 }
 
 // Open takes the lock and opens everything that Create made. It returns
 // ErrNoNode for a directory without a node and ErrLocked when another process
-// has it.
+// has it. Keys whose passphrase is missing or wrong do not stop it, see Locked.
 func Open(ctx context.Context, dir string, o Options) (_ *Node, err error) {
-	n := &Node{Layout: Layout{dir}, Offices: map[protocol.AuthorityID]*office.Office{}}
+	n := &Node{Layout: Layout{dir}, Offices: map[protocol.AuthorityID]*office.Office{}, Locked: map[Holder]*LockedError{}}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -119,25 +125,11 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	nodeKey, err := readSecret(n.Layout.NodeFile(nodeKeyFile), n.Layout.NodeFile(certificateFile))
-	if err != nil {
-		return err
-	}
-	pem, err := keys.Read(n.Layout.NodeFile(tlsFile), maxKeyFile)
-	if err != nil {
-		return err
-	}
-	cert, err := keys.ParseTLS(pem)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", n.Layout.NodeFile(tlsFile), err)
-	}
-	logSecret, err := keys.Read(n.Layout.NodeFile(logKeyFile), maxKeyFile)
-	if err != nil {
-		return err
-	}
-	logKey, err := merkle.ParseSigner(logSecret)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", n.Layout.NodeFile(logKeyFile), err)
+	c := gateway.Config{Own: own, Conn: o.Conn, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger}
+	if err := n.readGatewayKeys(&c, n.keyring(NodeHolder, o)); err != nil {
+		if c.Locked = n.lockedBy(err); c.Locked == nil {
+			return err
+		}
 	}
 	cfg := o.Store
 	cfg.Dir, cfg.Now = n.Layout.Node(), o.Now
@@ -146,11 +138,41 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 		return err
 	}
 	n.closers = append(n.closers, db.Close)
-	n.Gateway, err = gateway.New(ctx, gateway.Config{
-		Store: db, Own: own, NodeKey: nodeKey, TLS: cert, Log: logKey,
-		Conn: o.Conn, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger,
-	})
+	c.Store = db
+	n.Gateway, err = gateway.New(ctx, c)
 	return err
+}
+
+// readGatewayKeys reads what the gateway signs and shows itself with.
+func (n *Node) readGatewayKeys(c *gateway.Config, k *keyring) (err error) {
+	if c.NodeKey, err = readSecret(k, n.Layout.NodeFile(nodeKeyFile), n.Layout.NodeFile(certificateFile)); err != nil {
+		return err
+	}
+	if c.TLS, err = readTLS(k, n.Layout.NodeFile(tlsFile)); err != nil {
+		return err
+	}
+	logSecret, err := k.read(n.Layout.NodeFile(logKeyFile))
+	if err != nil {
+		return err
+	}
+	if c.Log, err = merkle.ParseSigner(logSecret); err != nil {
+		return fmt.Errorf("read %s: %w", n.Layout.NodeFile(logKeyFile), err)
+	}
+	return nil
+}
+
+func (n *Node) keyring(h Holder, o Options) *keyring {
+	return &keyring{holder: h, from: o.Passphrases, config: n.Config}
+}
+
+// lockedBy notes which holder's keys stay closed. It returns nil for any other error.
+func (n *Node) lockedBy(err error) error {
+	var locked *LockedError
+	if !errors.As(err, &locked) {
+		return nil
+	}
+	n.Locked[locked.Holder] = locked
+	return locked
 }
 
 func (n *Node) openOffice(ctx context.Context, a protocol.AuthorityID, o Options) error {
@@ -158,30 +180,27 @@ func (n *Node) openOffice(ctx context.Context, a protocol.AuthorityID, o Options
 	if !ok {
 		return fmt.Errorf("the record of this node does not list it: remove it from %s or publish a record that does", n.Layout.Config())
 	}
-	act, err := readSecret(n.Layout.OfficeFile(a, actKeyFile), n.Layout.OfficeFile(a, certificateFile))
-	if err != nil {
-		return err
+	c := office.Config{Authority: a, Gateway: n.Gateway, Now: o.Now, Logger: o.Logger}
+	if err := n.readOfficeKeys(&c, n.keyring(OfficeHolder(a), o)); err != nil {
+		if c.Locked = n.lockedBy(err); c.Locked == nil {
+			return err
+		}
 	}
-	attest, err := readSecret(n.Layout.OfficeFile(a, attestKeyFile), n.Layout.OfficeFile(a, certificateFile))
-	if err != nil {
-		return err
+	var err error
+	act := n.keyring(ActHolder(a), o)
+	act.from = act.from.unattended() // a person is asked when the person acts
+	if c.Act, err = n.readAct(a, act); err != nil {
+		if c.ActLocked = n.lockedBy(err); c.ActLocked == nil {
+			return err
+		}
 	}
-	if err := errors.Join(
-		member.Key(evidence.Act, act.Digest(), o.Now()),
-		member.Key(evidence.Attest, attest.Digest(), o.Now())); err != nil {
-		o.Logger.Warn("a key of the office is not usable", "authority", a, "error", err)
-	}
-	identities, err := readIdentities(n.Layout.OfficeFile(a, ageFolder))
-	if err != nil {
-		return err
-	}
-	pem, err := keys.Read(n.Layout.OfficeFile(a, tlsFile), maxKeyFile)
-	if err != nil {
-		return err
-	}
-	cert, err := keys.ParseTLS(pem)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", n.Layout.OfficeFile(a, tlsFile), err)
+	for role, key := range map[evidence.Role]*pgp.Secret{evidence.Act: c.Act, evidence.Attest: c.Attest} {
+		if key == nil {
+			continue
+		}
+		if err := member.Key(role, key.Digest(), o.Now()); err != nil {
+			o.Logger.Warn("a key of the office is not usable", "authority", a, "error", err)
+		}
 	}
 	cfg := o.Store
 	cfg.Dir, cfg.Now = n.Layout.Office(a), o.Now
@@ -190,14 +209,46 @@ func (n *Node) openOffice(ctx context.Context, a protocol.AuthorityID, o Options
 		return err
 	}
 	n.closers = append(n.closers, db.Close)
-	n.Offices[a], err = office.New(office.Config{
-		Authority: a, Store: db, Gateway: n.Gateway, Act: act, Attest: attest, Identities: identities,
-		ConsigneeKey: keys.SPKI(cert.Leaf), Now: o.Now, Logger: o.Logger,
-	})
+	c.Store = db
+	n.Offices[a], err = office.New(c)
 	return err
 }
 
-func readSecret(path, certificate string) (*pgp.Secret, error) {
+// readOfficeKeys reads what an office uses unattended.
+func (n *Node) readOfficeKeys(c *office.Config, k *keyring) (err error) {
+	a := c.Authority
+	if c.Attest, err = readSecret(k, n.Layout.OfficeFile(a, attestKeyFile), n.Layout.OfficeFile(a, certificateFile)); err != nil {
+		return err
+	}
+	if c.Identities, err = readIdentities(k, n.Layout.OfficeFile(a, ageFolder)); err != nil {
+		return err
+	}
+	cert, err := readTLS(k, n.Layout.OfficeFile(a, tlsFile))
+	if err != nil {
+		return err
+	}
+	c.ConsigneeKey = keys.SPKI(cert.Leaf)
+	return nil
+}
+
+// readAct reads the key with which people act for an authority.
+func (n *Node) readAct(a protocol.AuthorityID, k *keyring) (*pgp.Secret, error) {
+	return readSecret(k, n.Layout.OfficeFile(a, actKeyFile), n.Layout.OfficeFile(a, certificateFile))
+}
+
+func readTLS(k *keyring, path string) (tls.Certificate, error) {
+	pem, err := k.read(path)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	cert, err := keys.ParseTLS(pem)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return cert, nil
+}
+
+func readSecret(k *keyring, path, certificate string) (*pgp.Secret, error) {
 	public, err := os.ReadFile(certificate)
 	if err != nil {
 		return nil, err
@@ -206,7 +257,7 @@ func readSecret(path, certificate string) (*pgp.Secret, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", certificate, err)
 	}
-	b, err := keys.Read(path, maxKeyFile)
+	b, err := k.read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -218,18 +269,18 @@ func readSecret(path, certificate string) (*pgp.Secret, error) {
 }
 
 // readIdentities reads every age identity file of an office, newest name first.
-func readIdentities(dir string) (seal.Identities, error) {
+func readIdentities(k *keyring, dir string) (seal.Identities, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var all seal.Identities
 	for i := len(entries) - 1; i >= 0; i-- {
-		if !strings.HasSuffix(entries[i].Name(), ".txt") {
+		if !strings.HasSuffix(entries[i].Name(), identitySuffix) {
 			continue
 		}
 		path := filepath.Join(dir, entries[i].Name())
-		text, err := keys.Read(path, maxKeyFile)
+		text, err := k.read(path)
 		if err != nil {
 			return nil, err
 		}

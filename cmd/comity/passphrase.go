@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+
+	"comity/crypto/keys"
+	"comity/crypto/seal"
+	"comity/node/operate"
+)
+
+// aboutPassphrases is the flag that every command knows.
+const aboutPassphrases = "`[WHOSE=]FILE` with the passphrase of protected keys; WHOSE is node, offline, office-AUTHORITY or act-AUTHORITY (default: all but offline); repeatable" //nolint:gosec // a help text
+
+// passphrases are where a command finds the passphrases of protected keys. On a
+// terminal the person is asked last. A passphrase is never a word of the command
+// line nor of the environment, where other programs could read it.
+func (p *program) passphrases(ctx context.Context) (*operate.Passphrases, error) {
+	from := &operate.Passphrases{Files: map[operate.Holder]string{}, Credentials: p.env["CREDENTIALS_DIRECTORY"]}
+	for _, word := range p.passphraseFiles {
+		h, path := holderOf(word)
+		if before, twice := from.Files[h]; twice {
+			return nil, misuse("", "--passphrase-file names both %s and %s for the same keys", before, path)
+		}
+		full, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		from.Files[h] = full
+	}
+	if isTerminal(p.stdin) {
+		from.Ask = func(h operate.Holder) (string, error) { return p.askPassphrase(ctx, "Passphrase for "+h.Of()) }
+	}
+	return from, nil
+}
+
+// holderOf splits WHOSE=FILE; a word without a holder is a path.
+func holderOf(word string) (operate.Holder, string) {
+	before, path, found := strings.Cut(word, "=")
+	h := operate.Holder(before)
+	if found && (h == operate.NodeHolder || h == operate.OfflineHolder || strings.HasPrefix(before, "office-") || strings.HasPrefix(before, "act-")) {
+		return h, path
+	}
+	return "", word
+}
+
+// askPassphrase reads a passphrase from the terminal without showing it; an
+// empty one is none.
+func (p *program) askPassphrase(ctx context.Context, what string) (string, error) {
+	terminal, ok := p.stdin.(*os.File)
+	if !ok || !isTerminal(terminal) {
+		return "", operate.ErrNoPassphrase
+	}
+	before, err := term.GetState(int(terminal.Fd()))
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(p.stderr, "%s: ", what)
+	type line struct {
+		text []byte
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() { // ends with the line, or with the process
+		text, err := term.ReadPassword(int(terminal.Fd()))
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		fmt.Fprintln(p.stderr)
+		if l.err == nil && len(l.text) == 0 {
+			l.err = operate.ErrNoPassphrase
+		}
+		return string(l.text), l.err
+	case <-ctx.Done():
+		fmt.Fprintln(p.stderr)
+		return "", errors.Join(ctx.Err(), term.Restore(int(terminal.Fd()), before))
+	}
+}
+
+// newPassphrase gets a passphrase that keys are to have: from a file, or typed twice.
+func (p *program) newPassphrase(ctx context.Context, h operate.Holder, path, flag string) (*seal.Passphrase, error) {
+	weak := fmt.Sprintf("choose one of %d characters or more that no book has, or let \"comity key passphrase FILE\" make one", seal.MinPassphrase)
+	if path != "" {
+		text, err := keys.ReadPassphrase(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, problem(`"comity key passphrase FILE" makes one`, "%v", err)
+		} else if err != nil {
+			return nil, problem("", "%v", err)
+		}
+		pass, err := seal.NewPassphrase(text)
+		if err != nil {
+			return nil, problem(weak, "the passphrase from %s: %v", path, err)
+		}
+		return pass, nil
+	}
+	text, err := p.askPassphrase(ctx, "New passphrase for "+h.Of())
+	if errors.Is(err, operate.ErrNoPassphrase) {
+		return nil, misuse(fmt.Sprintf("give %s, or type the command on a terminal", flag), "there is no new passphrase for %s", h.Of())
+	} else if err != nil {
+		return nil, err
+	}
+	pass, err := seal.NewPassphrase(text)
+	if err != nil {
+		return nil, problem(weak, "%v", err)
+	}
+	again, err := p.askPassphrase(ctx, "The same again")
+	if err != nil && !errors.Is(err, operate.ErrNoPassphrase) {
+		return nil, err
+	}
+	if again != text {
+		return nil, problem("type the command again", "the two are not the same; nothing was changed")
+	}
+	return pass, nil
+}
