@@ -114,6 +114,10 @@ func (p *postgresSchema) draft(ctx context.Context) (engine, error) {
 		if err == nil {
 			_, err = conn.Exec(ctx, "CREATE SCHEMA "+work.quoted())
 		}
+		if postgresCode(err) == "42501" { // insufficient_privilege
+			err = fmt.Errorf("%w; its owner types in psql: GRANT CREATE ON DATABASE %s TO %s", err,
+				pgx.Identifier{p.server.Database}.Sanitize(), pgx.Identifier{p.server.User}.Sanitize())
+		}
 		return err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ type initFlags struct {
 	authorities, names          []string
 	endpoint, listen, algorithm string
 	protect                     bool
+	postgres                    string
 }
 
 func (p *program) init() *cobra.Command {
@@ -40,6 +42,13 @@ record, an empty log, empty databases. It never changes what exists.
 
 --endpoint is the address that other states dial, UDP; a port of 0 takes a free
 one, which is then kept. --listen is the address to serve on, if another one.
+
+The rows stand in SQLite files inside the directory or, with --postgres-url-file,
+in a PostgreSQL database (15 or newer). FILE, mode 0600, holds its connection
+string, such as postgres://comity:PASSWORD@db.example.org/comity?sslmode=verify-full
+and stays where it is: comity.toml names it. The account needs the right to
+create schemas there: comity_STATE_gateway, and comity_STATE_office_NAME for each
+authority. credential:NAME instead of FILE is a systemd credential.
 
 The keys in the folder "offline" speak for the state and for its authorities.
 The node never reads them: move them away from the machine.
@@ -85,6 +94,7 @@ are asked when they act.`,
 	flags.StringArrayVar(&f.names, "authority-name", nil, "its `NAME` for people; as often as --authority, in the same order")
 	flags.StringVar(&f.endpoint, "endpoint", "", "`HOST:PORT` that peers dial")
 	flags.StringVar(&f.listen, "listen", "", "`ADDRESS:PORT` to serve on (default: the endpoint's port on all addresses)")
+	flags.StringVar(&f.postgres, "postgres-url-file", "", "keep the rows in PostgreSQL: the `FILE` with the connection string (default: SQLite)")
 	flags.StringVar(&f.algorithm, "algorithm", "ed25519", "`KIND` of signing keys: ed25519 or p256 (for hardware tokens)")
 	flags.BoolVar(&f.protect, "protect", false, "protect all keys by passphrases")
 	return c
@@ -145,6 +155,15 @@ func (f *initFlags) plan(dir string) (*operate.Plan, error) {
 		plan.Authorities = append(plan.Authorities, operate.PlannedAuthority{
 			ID: id, Name: []record.Name{{Language: f.language, Text: f.names[i]}},
 		})
+	}
+	if f.postgres != "" {
+		plan.Store = operate.Database{Engine: operate.Postgres, URLFile: f.postgres}
+		if !strings.HasPrefix(f.postgres, "credential:") {
+			var err error
+			if plan.Store.URLFile, err = filepath.Abs(f.postgres); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return plan, f.ports(plan)
 }
@@ -217,6 +236,9 @@ func (p *program) created(plan *operate.Plan, state *record.State) error {
 	}
 	p.say("  serves on   %s (UDP)", plan.Listen)
 	p.say("  known as    %s", strings.Join(plan.Endpoints, ", "))
+	if plan.Store.Engine != "" {
+		p.say("  rows in     %s", plan.Store)
+	}
 	p.say("\nThe words of its record. Read them to the other side by telephone, never in")
 	p.say("the same message as the introduction:\n")
 	p.words(state.Words(), state.Digits())

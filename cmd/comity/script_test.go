@@ -16,9 +16,16 @@ import (
 
 	"comity/node/control"
 	"comity/node/operate"
+	"comity/store/pgtest"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"comity": main}) }
+func TestMain(m *testing.M) { testscript.Main(withPostgres{m}, map[string]func(){"comity": main}) }
+
+// withPostgres ends the PostgreSQL server that a script may have started.
+type withPostgres struct{ m *testing.M }
+
+// Run runs the tests.
+func (w withPostgres) Run() int { return pgtest.Main(w.m.Run) }
 
 // TestScripts plays the stories in testdata/script on the real program, each in
 // a folder of its own with nodes on free ports. UPDATE=1 rewrites expected output.
@@ -37,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"words":      scriptWords,
 			"resize":     scriptResize,
 			"recipe":     scriptRecipe,
+			"postgres":   func(ts *testscript.TestScript, neg bool, args []string) { scriptPostgres(t, ts, neg, args) },
 		},
 		Condition: scriptCondition,
 		Setup: func(env *testscript.Env) error {
@@ -173,14 +181,30 @@ const (
 	scriptTools = "../../.bin/tools"
 )
 
+// scriptPostgres: "postgres FILE" writes the connection string of an empty
+// database of a real server.
+func scriptPostgres(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: postgres FILE")
+	}
+	server, err := pgtest.Shared()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(server.Database(t)+"\n"), 0o600))
+}
+
 // scriptCondition: "[stock]" holds when the stock tools of the recipe are here,
-// and always in CI, where their absence is a failure.
+// "[postgres]" when PostgreSQL is, and both always in CI, where their absence is
+// a failure.
 func scriptCondition(name string) (bool, error) {
-	if name != "stock" {
+	if name != "stock" && name != "postgres" {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}
 	if os.Getenv("CI") != "" {
 		return true, nil
+	}
+	if name == "postgres" {
+		_, err := pgtest.Shared()
+		return err == nil, nil
 	}
 	for _, tool := range []string{"gpgv", "sqv", "jq", "tar", "basenc", "awk"} {
 		if _, err := exec.LookPath(tool); err != nil {

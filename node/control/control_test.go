@@ -479,7 +479,7 @@ func TestDoctorOfANodeThatDoesNotRun(t *testing.T) {
 		}
 		return got
 	}
-	want := map[string]Verdict{"files": OK, "offline keys": Warn, "disk": OK, "configuration": OK, "key files": OK, "record": OK, "keys": OK}
+	want := map[string]Verdict{"files": OK, "offline keys": Warn, "disk": OK, "configuration": OK, "database": OK, "key files": OK, "record": OK, "keys": OK}
 	if diff := cmp.Diff(want, verdicts(Examine(dir, now))); diff != "" {
 		t.Error(diff)
 	}

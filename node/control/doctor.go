@@ -71,7 +71,7 @@ func Examine(dir string, now time.Time) []Check {
 	if config, err := operate.ReadConfig(l.Config()); err != nil {
 		checks = append(checks, bad("configuration", "mend "+l.Config()+": the message says where", "%v", err))
 	} else {
-		checks = append(checks, good("configuration", "%s is in order", l.Config()))
+		checks = append(checks, good("configuration", "%s is in order", l.Config()), good("database", "%s", config.Store))
 		checks = append(checks, protection(l, config)...)
 	}
 	own, err := operate.ReadRecord(l)

@@ -100,6 +100,8 @@ func explain(err error) *Error {
 		return fail(Integrity, "a key of the office is missing, or the sealed bytes were altered: keep the directory as it is and see whether all keys are there", "%v", err)
 	case isIntegrity(err):
 		return fail(Integrity, "nothing was changed; stop the node and keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
+	case errors.Is(err, store.ErrExists):
+		return fail(Failed, "another node may use it; what an interrupted init left there, and nobody uses, goes with DROP SCHEMA in psql", "%v", err)
 	case errors.Is(err, store.ErrUnreachable):
 		return fail(Failed, "see whether PostgreSQL runs, and whether the connection string is right: comity.toml names the file that holds it", "%v", err)
 	case store.IsFull(err), errors.Is(err, syscall.ENOSPC):

@@ -23,6 +23,8 @@ type Config struct {
 	Authorities []protocol.AuthorityID `toml:"authorities" comment:"The authorities whose offices run in this process."`
 	// PassphraseFiles are where the passphrases of protected keys stand, by holder.
 	PassphraseFiles map[Holder]string `toml:"passphrase_files,omitempty" comment:"Files with the passphrases of protected keys, mode 0600: node, office-AUTHORITY, act-AUTHORITY.\nA systemd credential comity-node, comity-office-AUTHORITY … is used before them."`
+	// Store says where the rows are kept.
+	Store Database `toml:"store,omitempty" comment:"Where the rows are kept."`
 }
 
 // maxConfig bounds the configuration file.
@@ -77,6 +79,7 @@ func (c Config) validate() error {
 			faults = append(faults, fmt.Errorf("passphrase_files: %s = %q: want a path that begins with /", h, path))
 		}
 	}
+	faults = append(faults, c.Store.validate())
 	return errors.Join(faults...)
 }
 

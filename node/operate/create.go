@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"comity/crypto/keys"
@@ -40,6 +41,7 @@ type Plan struct {
 	Listen      string   // UDP address to serve on
 	Endpoints   []string // host:port that peers dial
 	Algorithm   pgp.Algorithm
+	Store       Database // where the rows are kept; its paths are absolute
 	Now         time.Time
 	// Passphrases protect the keys from the start: one for each holder, the offline
 	// keys among them, or none at all.
@@ -153,7 +155,12 @@ func (p Plan) validate() error {
 			return fmt.Errorf("there is no passphrase for %s: protect all keys or none", h.Of())
 		}
 	}
-	return nil
+	for _, file := range []string{p.Store.URLFile, p.Store.OfficeURLFile} {
+		if file != "" && !filepath.IsAbs(file) && !strings.HasPrefix(file, urlCredential) {
+			return fmt.Errorf("connection string in %s: want an absolute path", file)
+		}
+	}
+	return p.Store.validate()
 }
 
 // ceremony makes the keys and documents of a new node, in order.
@@ -173,7 +180,7 @@ func (c *ceremony) run(ctx context.Context) (*record.State, error) {
 		return nil, err
 	}
 	var entries []record.Entry
-	config := Config{Node: c.plan.Node, Listen: c.plan.Listen, PassphraseFiles: c.plan.PassphraseFiles}
+	config := Config{Node: c.plan.Node, Listen: c.plan.Listen, PassphraseFiles: c.plan.PassphraseFiles, Store: c.plan.Store}
 	for _, a := range c.plan.Authorities {
 		entry, err := c.authority(ctx, a)
 		if err != nil {
@@ -283,8 +290,14 @@ func (c *ceremony) authority(ctx context.Context, a PlannedAuthority) (record.En
 		c.secret(OfficeHolder(a.ID), c.layout.OfficeFile(a.ID, attestKeyFile), made.Subkeys[1]),
 		c.secret(OfflineHolder, c.layout.OfflineFile("authority-"+a.ID.Name()+".key"), made.Primary),
 		c.keep(OfficeHolder(a.ID), ageFile, identity.File(c.plan.Now)),
-		store.CreateOffice(ctx, store.Config{Dir: dir}, a.ID),
 	)
+	if err != nil {
+		return record.Entry{}, err
+	}
+	place, err := c.plan.Store.office(c.layout, c.plan.Node, a.ID, store.Config{})
+	if err == nil {
+		err = store.CreateOffice(ctx, place, a.ID)
+	}
 	if err != nil {
 		return record.Entry{}, err
 	}
@@ -341,7 +354,10 @@ func (c *ceremony) record(node *record.Node, entries []record.Entry) (statement.
 // firstLeaf creates the gateway's database; the node's own record is the first
 // leaf of its log.
 func (c *ceremony) firstLeaf(ctx context.Context, signed statement.Signed, state *record.State, logKey *merkle.Signer) error {
-	cfg := store.Config{Dir: c.layout.Node(), Now: func() time.Time { return c.plan.Now }}
+	cfg, err := c.plan.Store.gateway(c.layout, c.plan.Node, store.Config{Now: func() time.Time { return c.plan.Now }})
+	if err != nil {
+		return err
+	}
 	if err := store.CreateGateway(ctx, cfg); err != nil {
 		return err
 	}

@@ -132,7 +132,10 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 		}
 	}
 	cfg := o.Store
-	cfg.Dir, cfg.Now = n.Layout.Node(), o.Now
+	cfg.Now = o.Now
+	if cfg, err = n.Config.Store.gateway(n.Layout, n.Config.Node, cfg); err != nil {
+		return err
+	}
 	db, err := store.OpenGateway(ctx, cfg)
 	if err != nil {
 		return err
@@ -203,7 +206,10 @@ func (n *Node) openOffice(ctx context.Context, a protocol.AuthorityID, o Options
 		}
 	}
 	cfg := o.Store
-	cfg.Dir, cfg.Now = n.Layout.Office(a), o.Now
+	cfg.Now = o.Now
+	if cfg, err = n.Config.Store.office(n.Layout, n.Config.Node, a, cfg); err != nil {
+		return err
+	}
 	db, err := store.OpenOffice(ctx, cfg, a)
 	if err != nil {
 		return err

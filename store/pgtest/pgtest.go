@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -205,10 +206,11 @@ func binaries() (string, error) {
 // is on and tests commit a lot.
 func folder(o *account) (string, error) {
 	for _, parent := range []string{"/dev/shm", os.TempDir()} {
-		dir, err := os.MkdirTemp(parent, "comity-pg-*")
+		dir, err := os.MkdirTemp(parent, fmt.Sprintf("comity-pg-%d-*", os.Getpid()))
 		if err != nil {
 			continue
 		}
+		sweep(parent)
 		if o != nil {
 			if err := os.Chown(dir, o.uid, o.gid); err != nil {
 				return "", errors.Join(err, os.RemoveAll(dir))
@@ -217,6 +219,21 @@ func folder(o *account) (string, error) {
 		return dir, nil
 	}
 	return "", errors.New("there is no folder for a PostgreSQL server")
+}
+
+// sweep removes what test runs left that were killed: their servers ended with
+// them.
+func sweep(parent string) {
+	left, _ := filepath.Glob(filepath.Join(parent, "comity-pg-*"))
+	for _, dir := range left {
+		var pid int
+		if _, err := fmt.Sscanf(filepath.Base(dir), "comity-pg-%d-", &pid); err != nil || pid == os.Getpid() {
+			continue
+		}
+		if p, err := os.FindProcess(pid); err == nil && errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone) {
+			_ = os.RemoveAll(dir) // of another user: his next run does it
+		}
+	}
 }
 
 // Restart starts the server after Crash, on the same data, with these settings.
