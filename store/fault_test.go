@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,38 @@ func TestCommitFailsAndIsRepeated(t *testing.T) {
 			}
 			n.readBody(3)
 		})
+	}
+}
+
+// A connection that is given up is closed for good: it keeps no file open and no
+// lock, however often that happens.
+func TestGivenUpConnectionsAreClosed(t *testing.T) {
+	n := newNode(t)
+	open := func() (count int) {
+		links, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			return 0 // not Linux
+		}
+		for _, l := range links {
+			if to, err := os.Readlink("/proc/self/fd/" + l.Name()); err == nil && (strings.HasPrefix(to, n.dir) || strings.HasPrefix(to, "socket:")) {
+				count++
+			}
+		}
+		return count
+	}
+	n.commit(n.accept(1))
+	before := open()
+	for i := range 5 {
+		f := n.accept(2 + i)
+		n.disk.Set(func() (bool, error) { return false, errDisk })
+		if _, err := n.Commit(t.Context(), []Fact{f}, n.sign); !errors.Is(err, errDisk) {
+			t.Fatal(err)
+		}
+		n.disk.Heal()
+		n.commit(f)
+	}
+	if after := open(); after > before {
+		t.Errorf("%d files are open, %d were before five connections were given up", after, before)
 	}
 }
 

@@ -158,8 +158,9 @@ func (s *session) close() {
 }
 
 // kill closes the connection for good; the engine then undoes whatever was open.
-// Its statements go first: with one left, SQLite keeps the whole connection in
-// memory, and a disk that stays full kills one after the other.
+// Its statements go first: with one left, SQLite keeps the whole connection, its
+// memory, its files and its locks, and a disk that stays full kills one after
+// the other.
 func (s *session) kill() {
 	if s != nil {
 		for _, stmt := range s.stmts {
