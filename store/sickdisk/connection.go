@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 type connector struct {
@@ -67,17 +70,28 @@ func (c *conn) room(ctx context.Context) error {
 	if full == c.full {
 		return nil
 	}
+	c.full = full
+	if c.postgres() {
+		return nil // see stmt.ExecContext
+	}
 	limit := "4294967294" // the engine's own
 	if full {
 		limit = "1"
 	}
 	_, err := c.ExecContext(ctx, "PRAGMA max_page_count = "+limit, nil)
-	c.full = full
 	return err
 }
 
-// file is the path of an SQLite database.
+func (c *conn) postgres() bool {
+	_, is := c.realConn.(*stdlib.Conn)
+	return is
+}
+
+// file is the path of an SQLite database; "" with PostgreSQL.
 func (c *conn) file() string {
+	if c.postgres() {
+		return ""
+	}
 	rows, err := c.QueryContext(context.Background(), "PRAGMA database_list", nil)
 	if err != nil {
 		return ""
@@ -136,6 +150,10 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 	s.conn.disk.mu.Lock()
 	write := s.conn.disk.write
 	s.conn.disk.mu.Unlock()
+	if s.conn.full && s.conn.postgres() {
+		// A server cannot be told to have no room: this is what it says then.
+		return nil, &pgconn.PgError{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "53100", Message: "could not extend file: No space left on device"}
+	}
 	if write == nil {
 		return s.realStmt.ExecContext(ctx, args)
 	}

@@ -28,7 +28,7 @@ type Commit struct {
 	Do func() error
 	// Undo rolls it back. Exactly one of the two must be called.
 	Undo func()
-	// File is the path of the database, with SQLite only.
+	// File is the path of the database; "" with PostgreSQL.
 	File func() string
 }
 
@@ -73,7 +73,7 @@ func (d *Disk) OnWrite(f func(Write) error) {
 
 // Fill makes the disk full, or gives room again: from the next transaction on, no
 // SQLite database grows, and the engine itself says so. What fits in its free
-// pages still does.
+// pages still does. With PostgreSQL no row is written, in the server's words.
 func (d *Disk) Fill(full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"comity/store/pgtest"
 )
 
 // Waits. They are bounds against hanging, not expectations: no test passes or
@@ -50,7 +52,7 @@ func Main(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program.dir = dir
-	return m.Run()
+	return pgtest.Main(m.Run)
 }
 
 // Program builds the program on first use, as "make build" does, and returns

@@ -17,6 +17,7 @@ import (
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/record"
+	"comity/store/pgtest"
 )
 
 // port is the UDP port of every node; addresses tell them apart.
@@ -41,16 +42,27 @@ func New(tb testing.TB) *Network {
 // the authority <state>/central-authority. It does not run yet.
 func (w *Network) Create(id protocol.NodeID) *Node {
 	w.tb.Helper()
-	return w.create(id, nil, freeAddress(w.tb))
+	return w.create(id, nil, freeAddress(w.tb), operate.Database{})
+}
+
+// CreateOnPostgres makes a node as Create does, with its rows in a real
+// PostgreSQL server.
+func (w *Network) CreateOnPostgres(id protocol.NodeID) *Node {
+	w.tb.Helper()
+	file := filepath.Join(w.dir, string(id)+".url")
+	if err := os.WriteFile(file, []byte(pgtest.Need(w.tb).Database(w.tb)), 0o600); err != nil {
+		w.tb.Fatal(err)
+	}
+	return w.create(id, nil, freeAddress(w.tb), operate.Database{Engine: operate.Postgres, URLFile: file})
 }
 
 // CreateIn makes a node that runs in a namespace.
 func (w *Network) CreateIn(id protocol.NodeID, in *Namespace) *Node {
 	w.tb.Helper()
-	return w.create(id, in, in.Address)
+	return w.create(id, in, in.Address, operate.Database{})
 }
 
-func (w *Network) create(id protocol.NodeID, in *Namespace, address string) *Node {
+func (w *Network) create(id protocol.NodeID, in *Namespace, address string, rows operate.Database) *Node {
 	w.tb.Helper()
 	endpoint := fmt.Sprintf("%s:%d", address, port)
 	n := &Node{
@@ -65,6 +77,7 @@ func (w *Network) create(id protocol.NodeID, in *Namespace, address string) *Nod
 		Listen:      endpoint,
 		Endpoints:   []string{endpoint},
 		Algorithm:   pgp.Ed25519,
+		Store:       rows,
 		Now:         time.Now(),
 	})
 	if err != nil {

@@ -120,10 +120,18 @@ func (d *Disk) tear(named bool, synced int64, b *[]byte) bool {
 
 // cutWithin cuts the power while a commit is under way: of what the commit
 // changed in the database or in its write-ahead log, some sectors are new and
-// some are old.
+// some are old. A PostgreSQL server lives on and has the commit, or has it not.
 func (d *Disk) cutWithin(c sickdisk.Commit) error {
 	return d.die(true, func() {
 		db := c.File()
+		if db == "" {
+			if d.coin() {
+				_ = c.Do()
+			} else {
+				c.Undo()
+			}
+			return
+		}
 		wal := db + "-wal"
 		oldWAL, oldDB := content(wal), content(db)
 		if err := c.Do(); err != nil {

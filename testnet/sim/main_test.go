@@ -4,6 +4,8 @@ import (
 	"os"
 	"runtime"
 	"testing"
+
+	"comity/store/pgtest"
 )
 
 // TestMain gives every story one processor, so that a seed plays more nearly the
@@ -12,5 +14,5 @@ import (
 // once, and then the detector itself ends with a memory fault.
 func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m.Run))
 }

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -22,6 +23,7 @@ import (
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/record"
+	"comity/store/pgtest"
 )
 
 // World is a small international community in one process.
@@ -34,7 +36,8 @@ type World struct {
 	Tally Tally // of the faults that took effect
 
 	logger *slog.Logger
-	files  string // a folder with attachments
+	rows   operate.Database // where the hosts keep their rows
+	files  string           // a folder with attachments
 	sent   []Promise
 	// attempts are the attachments that a story tried to send, with their
 	// recipients: no node may hold anything else.
@@ -47,12 +50,35 @@ type World struct {
 // "xa"; each hosts the authority <node>/central-authority. All hosts are
 // introduced to each other and running when story begins; when it returns, they
 // are stopped and the oracle has the last word.
+//
+// The hosts keep their rows in SQLite files; where COMITY_TEST_ENGINE is
+// postgres, in a real PostgreSQL server. Simulated time stands still while it
+// works.
 func Run(t *testing.T, seed uint64, nodes []protocol.NodeID, story func(*World)) {
+	t.Helper()
+	var rows operate.Database
+	if os.Getenv("COMITY_TEST_ENGINE") == operate.Postgres {
+		rows = postgres(t)
+	}
+	play(t, rows, seed, nodes, story)
+}
+
+// postgres makes a database that the hosts of one story share.
+func postgres(t *testing.T) operate.Database {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "database.url")
+	if err := os.WriteFile(file, []byte(pgtest.Need(t).Database(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return operate.Database{Engine: operate.Postgres, URLFile: file}
+}
+
+func play(t *testing.T, rows operate.Database, seed uint64, nodes []protocol.NodeID, story func(*World)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)
 		w := &World{
-			T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t),
+			rows: rows, T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t),
 			attempts: map[protocol.Digest][]*Host{}, ledger: newLedger(),
 		}
 		w.Net = newNetwork(w.Rand, &w.Tally)
@@ -116,6 +142,7 @@ func (w *World) create(id protocol.NodeID, i int) *Host {
 		Listen:      "0.0.0.0:7443",
 		Endpoints:   []string{h.endpoint},
 		Algorithm:   pgp.Ed25519,
+		Store:       w.rows,
 		Now:         time.Now(),
 	})
 	w.must(err, "create %s", id)
