@@ -118,6 +118,13 @@ const (
 	MaxOvertake = 5 * time.Second
 	// MaxIdleBody is the longest pause in a body before the request is cut.
 	MaxIdleBody = 60 * time.Second
+	// MaxWhole is the largest sealed body that comes in one piece: when it breaks
+	// off, it is sent again, which costs less than to remember it. Parts of a larger
+	// one are kept.
+	MaxWhole = 1 << 20
+	// MaxUnsettled is how many bytes of a body under way become durable together. A
+	// crash of the receiver costs at most twice as many, beside what is on the way.
+	MaxUnsettled = 8 << 20
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
 )

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"comity/protocol"
 	"comity/protocol/exchange"
@@ -54,7 +53,7 @@ func (s *Spool) link(from exchange.Sealed, digest protocol.Digest) bool {
 	if !ok || kept.file == nil || filepath.Base(kept.file.Name()) != digest.String() {
 		return false
 	}
-	name := temporary + "/" + strconv.FormatUint(s.bodies.serial.Add(1), 10)
+	name := s.bodies.temporaryName()
 	if err := os.Link(kept.file.Name(), filepath.Join(s.bodies.root.Name(), name)); err != nil {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -76,6 +77,11 @@ func (b *bodies) each(folder string, f func(name string, e fs.DirEntry) error) e
 			return err
 		}
 	}
+}
+
+// temporaryName is a new name for an unfinished file.
+func (b *bodies) temporaryName() string {
+	return temporary + "/" + strconv.FormatUint(b.serial.Add(1), 10)
 }
 
 func bodyName(d protocol.Digest) (shard, name string) {
@@ -180,6 +186,11 @@ func (b *bodies) whileFree(all []protocol.Digest, f func(free []protocol.Digest)
 
 func (b *bodies) remove(d protocol.Digest) error {
 	_, name := bodyName(d)
+	return b.removeName(name)
+}
+
+// removeName removes a file that may be gone already.
+func (b *bodies) removeName(name string) error {
 	if err := b.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -32,7 +32,8 @@ func CreateGateway(ctx context.Context, c Config) error {
 }
 
 // OpenGateway opens the store, brings its schema up to date, reads its settings
-// back, and removes what an interrupted run left in the spool. ErrMissing,
+// back, and removes what an interrupted run left in the spool; uploads under way
+// whose rows promise something stay. ErrMissing,
 // ErrNewer, ErrForeign, ErrSetting, ErrClock and ErrIntegrity stop the node.
 func OpenGateway(ctx context.Context, c Config) (*Gateway, error) {
 	v, err := openVault(ctx, c, gatewayKind)
@@ -47,6 +48,9 @@ func OpenGateway(ctx context.Context, c Config) (*Gateway, error) {
 		}
 		return v.checkClock(t.now, h.signed)
 	})
+	if err == nil {
+		err = v.openPartials(ctx)
+	}
 	if err != nil {
 		v.close()
 		return nil, fmt.Errorf("opening the gateway database: %w", err)

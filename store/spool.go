@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash"
 	"os"
-	"strconv"
 
 	"comity/protocol"
 )
@@ -68,7 +67,7 @@ func (s *Spool) Write(p []byte) (int, error) {
 
 // spill moves what was small so far into a temporary file.
 func (s *Spool) spill() error {
-	name := temporary + "/" + strconv.FormatUint(s.bodies.serial.Add(1), 10)
+	name := s.bodies.temporaryName()
 	f, err := s.bodies.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("spooling sealed bytes: %w", err)

@@ -22,100 +22,13 @@ import (
 const pieceSize = 256 << 10
 
 // errBrokeOff says that a body ended before its announced length: the peer
-// sends again.
+// goes on, or sends again.
 var errBrokeOff = errors.New("the body broke off")
 
-// serveBytes takes the sealed bytes (PATCH) and answers with the
-// RelayAcceptance once bytes, evidence, leaf and checkpoint are durable
-// (R-EVID-4), or with the RelayRejection.
-func (g *Gateway) serveBytes(w http.ResponseWriter, r *http.Request, l *link) {
-	peer := l.peer
-	digest, err := protocol.ParseDigest(r.PathValue("envelope"))
-	if err != nil {
-		g.answerError(w, r, peer, http.StatusBadRequest, err)
-		return
-	}
-	if !checkAppend(w, r) {
-		return
-	}
-	at := address{peer, digest}
-	o, ok := g.uploads.announced(at)
-	if !ok {
-		if decided, err := g.decided(r.Context(), peer, digest); err != nil {
-			g.answerError(w, r, peer, http.StatusForbidden, err)
-			return
-		} else if decided != nil {
-			g.answer(w, r, peer, decided)
-			return
-		}
-		o, ok = g.uploads.find(r.Context(), at)
-	}
-	if !ok {
-		answerProblem(w, http.StatusNotFound, "", "no such upload was announced")
-		return
-	}
-	body := &patientBody{body: r.Body, control: http.NewResponseController(w)}
-	end := o.begin(body.cut)
-	defer end()
-	packets, err := g.accept(r.Context(), o, body, r.ContentLength)
-	var why *protocol.Refusal
-	switch {
-	case errors.Is(err, errBrokeOff):
-		answerProblem(w, http.StatusBadRequest, "", "the body broke off; send it again")
-		return
-	case errors.As(err, &why) && why.Code != protocol.Equivocation:
-		if packets, err = g.reject(r.Context(), o, why); err != nil {
-			g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
-			return
-		}
-	case err != nil:
-		g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
-		return
-	}
-	g.uploads.forget(at)
-	w.Header().Set("Upload-Complete", "?1")
-	g.answer(w, r, peer, packets)
-}
-
-// checkAppend answers appends that this version does not take (R-WIRE-5).
-func checkAppend(w http.ResponseWriter, r *http.Request) bool {
-	switch {
-	case r.Header.Get("Content-Type") != "application/partial-upload":
-		answerProblem(w, http.StatusUnsupportedMediaType, "", "want Content-Type: application/partial-upload")
-	case r.Header.Get("Upload-Complete") != "?1":
-		answerProblem(w, http.StatusBadRequest, "", "want Upload-Complete: ?1")
-	case r.Header.Get("Upload-Offset") == "":
-		answerProblem(w, http.StatusBadRequest, "", "want Upload-Offset: 0")
-	case r.Header.Get("Upload-Offset") != "0":
-		w.Header().Set("Upload-Offset", "0")
-		answerProblem(w, http.StatusConflict, "", "want Upload-Offset: 0")
-	case r.ContentLength < 0:
-		answerProblem(w, http.StatusLengthRequired, "", "want Content-Length")
-	default:
-		return true
-	}
-	return false
-}
-
-// accept reads the whole body, checks it against the envelope, and makes
-// everything durable in one commit that it shares with others. A refusal is for
-// good; all else is our own trouble, or the peer's network.
-func (g *Gateway) accept(ctx context.Context, o *offer, body *patientBody, length int64) ([]statement.Packet, error) {
-	if length != o.env.Sealed.Size {
-		return nil, protocol.Refuse(protocol.SizeMismatch, "the body has %d bytes, the envelope says %d", length, o.env.Sealed.Size)
-	}
-	spool := g.Store.NewSpool()
-	defer spool.Discard()
-	if err := g.receive(o, body, spool); err != nil {
-		return nil, err
-	}
-	if spool.Digest() != o.env.Sealed.Digest {
-		return nil, protocol.Refuse(protocol.DigestMismatch, "the bytes have the digest %s, the envelope says %s",
-			spool.Digest().Short(), o.env.Sealed.Digest.Short())
-	}
-	if err := spool.Keep(); err != nil {
-		return nil, err
-	}
+// acceptSpool makes a whole body, whose digest was checked, durable with its
+// evidence in one commit that it shares with others. A refusal is for good; all
+// else is our own trouble.
+func (g *Gateway) acceptSpool(ctx context.Context, o *offer, spool *store.Spool) ([]statement.Packet, error) {
 	ev, err := g.issue(o.env, o.signed.Ref(), evidence.RelayAcceptance, nil)
 	if err != nil {
 		return nil, err
@@ -133,19 +46,28 @@ func (g *Gateway) accept(ctx context.Context, o *offer, body *patientBody, lengt
 	return outcomes[0].Packets, outcomes[0].Err
 }
 
-// receive copies the body into the spool. The header is checked from the first
-// bytes, before any is stored (R-SEAL-2, R-SEAL-3); one byte more than
-// announced ends it.
-func (g *Gateway) receive(o *offer, body *patientBody, spool *store.Spool) error {
-	head, err := readHeader(body, o.env.Sealed)
-	if err != nil {
-		return err
+// wrongDigest refuses a whole body that is not the one announced.
+func wrongDigest(got, want protocol.Digest) error {
+	return protocol.Refuse(protocol.DigestMismatch, "the bytes have the digest %s, the envelope says %s", got.Short(), want.Short())
+}
+
+// receive copies one append into what keeps the bytes. Of a body that begins,
+// the header is checked from the first bytes, before any is stored (R-SEAL-2,
+// R-SEAL-3); one byte more than announced ends it.
+func (g *Gateway) receive(o *offer, p piece, body *patientBody, to io.Writer) error {
+	left := p.length
+	var err error
+	if p.offset == 0 {
+		var head []byte
+		if head, err = readHeader(body, o.env.Sealed); err == nil {
+			_, err = to.Write(head)
+		}
+		if err != nil {
+			return err
+		}
+		left -= int64(len(head))
 	}
-	if _, err := spool.Write(head); err != nil {
-		return err
-	}
-	left := o.env.Sealed.Size - int64(len(head))
-	p := newPipeline(spool, left+1)
+	pipe := newPipeline(to, left+1)
 	for {
 		// R-ENV-8: a body that trickles in does not outlive its envelope.
 		if !g.Now().Before(o.env.Expires.Time) {
@@ -155,16 +77,16 @@ func (g *Gateway) receive(o *offer, body *patientBody, spool *store.Spool) error
 			}
 			break
 		}
-		buf, failed := p.buffer()
+		buf, failed := pipe.buffer()
 		if err = failed; err != nil {
 			break
 		}
 		n, rerr := body.fill(buf)
 		if left -= int64(n); left < 0 {
-			err = protocol.Refuse(protocol.SizeMismatch, "more than the announced %d bytes", o.env.Sealed.Size)
+			err = protocol.Refuse(protocol.SizeMismatch, "more than the announced %d bytes", p.length)
 			break
 		}
-		p.write(buf[:n])
+		pipe.write(buf[:n])
 		if errors.Is(rerr, io.EOF) && left == 0 {
 			break
 		}
@@ -173,8 +95,8 @@ func (g *Gateway) receive(o *offer, body *patientBody, spool *store.Spool) error
 			break
 		}
 	}
-	// First of all: the spool belongs to the pipeline until it has stopped.
-	if werr := p.close(); err == nil {
+	// First of all: the writer belongs to the pipeline until it has stopped.
+	if werr := pipe.close(); err == nil {
 		err = werr
 	}
 	return err
@@ -247,14 +169,17 @@ func (b *patientBody) cut() {
 	_ = b.control.SetReadDeadline(time.Unix(1, 0))
 }
 
-// uploadHeaders are those of the one PATCH that this version sends.
-func uploadHeaders(size int64) [][2]string {
+// interopVersion is that of the draft of resumable uploads.
+const interopVersion = "8"
+
+// uploadHeaders are those of the last PATCH of a body, from offset to its end.
+func uploadHeaders(offset, size int64) [][2]string {
 	return [][2]string{
 		{"content-type", "application/partial-upload"},
-		{"content-length", strconv.FormatInt(size, 10)},
-		{"upload-offset", "0"},
+		{"content-length", strconv.FormatInt(size-offset, 10)},
+		{"upload-offset", strconv.FormatInt(offset, 10)},
 		{"upload-complete", "?1"},
-		{"upload-draft-interop-version", "8"},
+		{"upload-draft-interop-version", interopVersion},
 	}
 }
 

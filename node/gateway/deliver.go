@@ -113,8 +113,9 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 		}
 		// Durable before the first byte leaves: a crash in between must not let
 		// the node believe that the envelope was never offered (R-EVID-9).
+		again := row.Offered
 		if err = l.offeredDurably(ctx, &row); err == nil {
-			err = l.send(ctx, row)
+			err = l.send(ctx, row, again)
 		}
 		leave(err)
 	case exchange.AskStatus:
@@ -160,7 +161,11 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 		event = exchange.Busy{After: p.retryAfter}
 	}
 	from := row.Outgoing()
-	if l.hearing() {
+	var broke *brokeOff
+	switch {
+	case errors.As(why, &broke) && broke.forward():
+		from.Attempts = 0
+	case l.hearing():
 		from.Attempts = min(from.Attempts, heardAttempts)
 	}
 	o, actions := from.Step(event, l.g.Now(), uniform())
@@ -199,8 +204,9 @@ func (l *link) remember(ctx context.Context, row store.Outbound, o exchange.Outg
 	}
 }
 
-// send offers the envelope and sends the bytes, and takes in the evidence.
-func (l *link) send(ctx context.Context, row store.Outbound) error {
+// send offers the envelope and sends the bytes, and takes in the evidence. again
+// says that the peer may have seen the envelope before.
+func (l *link) send(ctx context.Context, row store.Outbound, again bool) error {
 	offer, err := l.offerBody(ctx, row)
 	if err != nil {
 		return err
@@ -214,7 +220,7 @@ func (l *link) send(ctx context.Context, row store.Outbound) error {
 	var packets []statement.Packet
 	if line := lineOf(row); line.Large {
 		body := polite{sealed, ctx, l.flying, line.Rank}
-		packets, err = l.sendInTurn(ctx, path, offer, body, sealed.Size())
+		packets, err = l.sendInTurn(ctx, path, offer, body, sealed.Size(), again)
 	} else {
 		packets, err = l.sendTogether(ctx, path, offer, sealed, sealed.Size())
 	}
@@ -237,23 +243,6 @@ func (l *link) offerBody(ctx context.Context, row store.Outbound) ([]byte, error
 	return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, ev.Packet})
 }
 
-// sendInTurn waits for the answer to the envelope before it sends the bytes.
-func (l *link) sendInTurn(ctx context.Context, path string, offer []byte, body io.ReaderAt, size int64) ([]statement.Packet, error) {
-	if status, packets, err := l.callPackets(ctx, http.MethodPut, path, offer); err != nil || status == http.StatusOK {
-		return packets, err
-	}
-	return l.patch(ctx, path, body, size)
-}
-
-func (l *link) patch(ctx context.Context, path string, body io.ReaderAt, size int64) ([]statement.Packet, error) {
-	t, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(size), body, size)
-	if err != nil {
-		return nil, err
-	}
-	_, packets, err := t.finish(answerTimeout)
-	return packets, err
-}
-
 // sendTogether lets the bytes leave right behind their envelope; the peer makes
 // bytes that overtake wait (R-WIRE-8). The answer to the bytes decides, unless
 // the envelope alone was answered with evidence or refused.
@@ -262,7 +251,7 @@ func (l *link) sendTogether(ctx context.Context, path string, offer []byte, seal
 	if err != nil {
 		return nil, err
 	}
-	body, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(size), sealed, size)
+	body, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(0, size), sealed, size)
 	if err != nil {
 		put.abandon()
 		put.stop()
@@ -277,7 +266,7 @@ func (l *link) sendTogether(ctx context.Context, path string, offer []byte, seal
 	_, packets, err = body.finish(answerTimeout)
 	var p *problem
 	if errors.As(err, &p) && p.Status == http.StatusNotFound {
-		return l.patch(ctx, path, sealed, size) // the envelope was lost on the way for too long, and has arrived since
+		return l.patch(ctx, path, sealed, size, 0) // the envelope was lost on the way for too long, and has arrived since
 	}
 	return packets, err
 }

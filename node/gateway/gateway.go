@@ -4,9 +4,9 @@
 // holds a key that opens a parcel (SPEC.md, sections 9 to 13).
 //
 // If the power goes now: everything that was promised is in the store, because
-// nothing leaves the process before the commit it rests on (R-EVID-4). An
-// upload under way is lost and sent again; a delivery under way is repeated and
-// answered with the stored evidence.
+// nothing leaves the process before the commit it rests on (R-EVID-4). A large
+// upload under way goes on from its last durable byte, a small one is sent again;
+// a delivery under way is repeated and answered with the stored evidence.
 package gateway
 
 import (
@@ -88,7 +88,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{
 		Config:  c,
 		book:    newBook(c.Own),
-		uploads: newUploads(),
+		uploads: newUploads(newRoom(c.Store.Free)),
 		offers:  newRecent[protocol.Key, statement.Packet](maxOffers),
 		out:     newRecent[protocol.Key, transmission](maxTransmissions),
 		in:      newRecent[protocol.Key, transmission](maxTransmissions),
@@ -212,6 +212,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { g.sweep(ctx) })
+	wg.Go(func() { g.tidy(ctx) })
 	g.mu.Lock()
 	g.wire.Store(wire)
 	g.start = func(l *link) {

@@ -29,7 +29,7 @@ func (l *link) hello(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+string(l.peer)+helloPath, bytes.NewReader(body)) //nolint:gosec // the name is of a pinned record and no address
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+string(l.peer)+helloPath, bytes.NewReader(body)) //nolint:gosec,nolintlint // the name is of a pinned record and no address; the linter sees it only sometimes
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,16 @@ func (g *Gateway) serveOffer(w http.ResponseWriter, r *http.Request, l *link) {
 		g.refuse(w, r, o, err)
 		return
 	}
-	if !g.uploads.add(address{peer, digest}, o) {
-		answerProblem(w, http.StatusTooManyRequests, "", "too many uploads are open")
+	o, offset, err := g.announce(r.Context(), address{peer, digest}, o)
+	if err != nil {
+		g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
 		return
 	}
-	w.Header().Set("Upload-Offset", "0")
+	g.describeUpload(w, r, o, offset)
+	if o.resumable() {
+		// R-WIRE-11: a sender that loses the answer knows by this that it may go on.
+		w.WriteHeader(statusResumable)
+	}
 	w.WriteHeader(http.StatusCreated)
 }
 

@@ -26,6 +26,7 @@ type problem struct {
 	Detail string        `json:"detail,omitempty"`
 
 	retryAfter time.Duration
+	offset     int64 // where the peer wants an append to begin (R-WIRE-5); -1: it did not say
 }
 
 func (p *problem) Error() string {
@@ -119,7 +120,10 @@ func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer proto
 
 // readProblem turns a peer's refusal into an error.
 func readProblem(resp *http.Response) error {
-	p := &problem{Status: resp.StatusCode}
+	p := &problem{Status: resp.StatusCode, offset: -1}
+	if at, err := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64); err == nil && at >= 0 {
+		p.offset = at
+	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if json.Unmarshal(body, p) != nil || p.Detail == "" {
 		p.Detail = http.StatusText(resp.StatusCode)
@@ -156,6 +160,6 @@ func answerPackets(w http.ResponseWriter, packets []statement.Packet) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, err = w.Write(body) //nolint:gosec // JSON, for a program
+	_, err = w.Write(body) //nolint:gosec,nolintlint // JSON, for a program; the linter sees it only sometimes
 	return err
 }

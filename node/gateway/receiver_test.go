@@ -1,11 +1,14 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,11 +27,12 @@ import (
 // receiver is a peer that answers our deliveries as a test wants.
 type receiver struct {
 	*party
-	offered atomic.Int64
+	offered  atomic.Int64
+	standing func(http.ResponseWriter) // answers HEAD; nil: nothing is known
 }
 
-// newReceiver serves state xb on loopback. bytes answers the PATCH.
-func newReceiver(t *testing.T, bytes func(*receiver, *envelope.Envelope, statement.Ref, http.ResponseWriter, *http.Request)) *receiver {
+// newReceiver serves state xb on loopback. take answers the PATCH.
+func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statement.Ref, http.ResponseWriter, *http.Request)) *receiver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -57,7 +61,14 @@ func newReceiver(t *testing.T, bytes func(*receiver, *envelope.Envelope, stateme
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
-		bytes(r, must(envelope.Parse(signed.Document)), signed.Ref(), w, req)
+		take(r, must(envelope.Parse(signed.Document)), signed.Ref(), w, req)
+	})
+	mux.HandleFunc("HEAD /v1/parcels/{envelope}", func(w http.ResponseWriter, _ *http.Request) {
+		if r.standing == nil {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		r.standing(w)
 	})
 	mux.HandleFunc("GET /v1/evidence", func(w http.ResponseWriter, req *http.Request) {
 		<-req.Context().Done()
@@ -128,6 +139,51 @@ func TestTroubleAtThePeerIsRetried(t *testing.T) {
 	a.await(k, evidence.RelayAcceptance)
 	if n := tries.Load(); n != 5 {
 		t.Errorf("%d tries, want 5", n)
+	}
+}
+
+// R-WIRE-11: after a cut the sender asks where the body stands, and goes on
+// there; when the peer then wants it from elsewhere, from there. A peer that lies
+// about it gets no bytes, and the parcel stays.
+func TestASenderGoesOn(t *testing.T) {
+	const kept, moved = 1 << 20, 1<<20 + 5
+	var appends []string
+	var asked atomic.Int64
+	var rest []byte
+	b := newReceiver(t, func(r *receiver, env *envelope.Envelope, ref statement.Ref, w http.ResponseWriter, req *http.Request) {
+		appends = append(appends, req.Header.Get("Upload-Offset"))
+		switch len(appends) {
+		case 1:
+			_, _ = io.CopyN(io.Discard, req.Body, kept)
+			panic(http.ErrAbortHandler)
+		case 2:
+			w.Header().Set("Upload-Offset", strconv.Itoa(moved))
+			w.WriteHeader(http.StatusConflict)
+		default:
+			rest, _ = io.ReadAll(req.Body)
+			r.answer(env, ref, evidence.RelayAcceptance, w)
+		}
+	})
+	b.standing = func(w http.ResponseWriter) {
+		at := kept
+		if asked.Add(1) == 1 {
+			at = 9_000_000_000 // of three million
+		}
+		w.Header().Set("Upload-Offset", strconv.Itoa(at))
+		w.WriteHeader(http.StatusNoContent)
+	}
+	a := newNode(t, "xa", []protocol.AuthorityID{central})
+	a.pin(b.party)
+	l := newLetter(central, large, b.party, prosecution)
+	a.await(a.submit(l)[0].Key, evidence.RelayAcceptance)
+	if want := []string{"0", strconv.Itoa(kept), strconv.Itoa(moved)}; !slices.Equal(appends, want) {
+		t.Errorf("appends from %v, want %v", appends, want)
+	}
+	if !bytes.Equal(rest, l.body[moved:]) {
+		t.Errorf("the last append brought %d other bytes", len(rest))
+	}
+	if n := b.offered.Load(); n != 1 {
+		t.Errorf("offered %d times", n)
 	}
 }
 

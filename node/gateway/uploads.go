@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -11,13 +12,17 @@ import (
 	"comity/store"
 )
 
-// Limits of announced uploads, which are held in memory until their bytes come.
+// Limits of announced uploads.
 const (
 	// maxUploads is how many announced uploads one peer may have open.
 	maxUploads = protocol.MaxStreams
-	// uploadAge is how long an announced upload without bytes is remembered.
+	// uploadAge is how long an announced upload to which no bytes come is
+	// remembered, and how long the room for it stays reserved.
 	uploadAge = 10 * time.Minute
 )
+
+// errTooMany says that a peer has too many uploads open.
+var errTooMany error = &comeBack{http.StatusTooManyRequests, 5 * time.Second, "too many uploads are open"}
 
 // offer is an authentic envelope whose bytes may come.
 type offer struct {
@@ -26,6 +31,7 @@ type offer struct {
 	signed     statement.Signed
 	submission store.Evidence
 	until      time.Time // guarded by uploads.mu; real time, for forgetting
+	over       bool      // only between begin and end: it was decided
 
 	mu      sync.Mutex
 	preempt func()        // guarded by mu: ends the append under way
@@ -38,41 +44,43 @@ type address struct {
 	digest protocol.Digest
 }
 
-// uploads are the announced ones. They are lost with the process: the peer
-// announces again.
+// uploads are the announced ones, held in memory, each with the room for what
+// of it is still to come. They are lost with the process. What is durable of a
+// large body stands in the store, and its offer with it: see restore.
 type uploads struct {
+	room *room
+
 	mu      sync.Mutex
 	open    map[address]*offer        // guarded by mu; at most maxUploads of each peer
 	waiting map[address]chan struct{} // guarded by mu; closed when announced; one for each that find waits for
 }
 
-func newUploads() *uploads {
-	return &uploads{open: map[address]*offer{}, waiting: map[address]chan struct{}{}}
+func newUploads(r *room) *uploads {
+	return &uploads{room: r, open: map[address]*offer{}, waiting: map[address]chan struct{}{}}
 }
 
-// add announces an upload; a repeat keeps the first. It reports false when the
-// peer has too many open.
-func (u *uploads) add(at address, o *offer) bool {
+// add announces an upload of which left bytes are still to come, and returns
+// the offer that stands: a repeat keeps the first. The error is a *comeBack when
+// there is no room for it, or the peer has too many open.
+func (u *uploads) add(at address, o *offer, left int64) (*offer, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := time.Now()
 	if known, ok := u.open[at]; ok {
 		known.until = now.Add(uploadAge)
-		return true
+		return known, nil
 	}
 	count := 0
 	for d, other := range u.open {
-		if d.peer != at.peer {
-			continue
-		}
-		if now.After(other.until) && !other.busy() {
-			delete(u.open, d)
-		} else {
+		if d.peer == at.peer && !u.expire(d, other, now) {
 			count++
 		}
 	}
 	if count >= maxUploads {
-		return false
+		return nil, errTooMany
+	}
+	if err := u.room.reserve(at, left); err != nil {
+		return nil, err
 	}
 	o.until = now.Add(uploadAge)
 	u.open[at] = o
@@ -80,7 +88,37 @@ func (u *uploads) add(at address, o *offer) bool {
 		close(announced)
 		delete(u.waiting, at)
 	}
+	return o, nil
+}
+
+// expire forgets an upload to which no bytes came for too long and reports
+// whether it did. Called with mu held.
+func (u *uploads) expire(at address, o *offer, now time.Time) bool {
+	if !now.After(o.until) || o.busy() {
+		return false
+	}
+	delete(u.open, at)
+	u.room.giveBack(at)
 	return true
+}
+
+// expireAll forgets all to which no bytes came for too long.
+func (u *uploads) expireAll() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := time.Now()
+	for at, o := range u.open {
+		u.expire(at, o, now)
+	}
+}
+
+// touch says that bytes came.
+func (u *uploads) touch(at address) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if o, ok := u.open[at]; ok {
+		o.until = time.Now().Add(uploadAge)
+	}
 }
 
 // announced returns an upload, if there is one.
@@ -125,6 +163,7 @@ func (u *uploads) forget(at address) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.open, at)
+	u.room.giveBack(at)
 }
 
 // busy reports whether an append is under way.

@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"comity/protocol"
+	"comity/store"
+)
+
+// receivePart receives an append and, unless it brought the body to its end,
+// makes what has arrived durable.
+func (g *Gateway) receivePart(ctx context.Context, o *offer, p piece, body *patientBody, up *store.Upload) error {
+	ctx = context.WithoutCancel(ctx) // a peer that went away is the reason to keep its bytes
+	log := g.Logger.With("peer", o.peer, "parcel", o.env.Parcel)
+	settle := func(m store.Mark) error {
+		err := up.Settle(ctx, m)
+		if err != nil {
+			log.Warn("cannot make a body under way durable", "offset", m.Offset, "error", err)
+			return err
+		}
+		g.uploads.room.awaits(address{o.peer, o.signed.Digest()}, o.env.Sealed.Size-m.Offset)
+		return nil
+	}
+	s := &settler{up: up, settle: settle, marked: up.Offset()}
+	err := g.receive(o, p, body, s)
+	s.work.Wait()
+	if err == nil && p.last || protocol.CodeOf(err) != "" {
+		return err
+	}
+	m, failed := up.Mark()
+	if failed == nil {
+		failed = settle(m)
+	}
+	switch {
+	case failed != nil && (err == nil || errors.Is(err, errBrokeOff)):
+		err = failed
+	case errors.Is(err, errBrokeOff):
+		log.Info("a body broke off", "offset", m.Offset, "size", o.env.Sealed.Size)
+		return &standstill{http.StatusBadRequest, m.Offset, "the body broke off; go on with it"}
+	}
+	return diskFull(err)
+}
+
+// diskFull turns a full disk into the answer that the peer is to come back.
+func diskFull(err error) error {
+	if store.IsFull(err) {
+		return noRoom("the disk of this node is full; it goes on with this body when there is room")
+	}
+	return err
+}
+
+// blame decides what it means that a whole body has another digest than its
+// envelope says. The peer is refused for good only when what is on the disk has
+// the digest that was computed while it came: otherwise this side is at fault,
+// and its faults must never end in signed evidence against the other.
+func (g *Gateway) blame(ctx context.Context, o *offer, up *store.Upload) error {
+	again, err := up.Reread(ctx)
+	if err != nil {
+		return err
+	}
+	if again == up.Digest() {
+		return wrongDigest(again, o.env.Sealed.Digest)
+	}
+	return errors.Join(errors.New("what was stored of a body is not what came; it begins anew"), g.Store.DropUpload(ctx, o.signed.Digest()))
+}
+
+// settler writes to an upload and makes it durable every MaxUnsettled bytes, in
+// another goroutine: the body flows on while the disk works. When twice as many
+// wait, the body waits as well. Wait for work before anything else is done with
+// the upload.
+type settler struct {
+	up     *store.Upload
+	settle func(store.Mark) error
+	marked int64
+	busy   atomic.Bool
+	work   sync.WaitGroup
+}
+
+func (s *settler) Write(p []byte) (int, error) {
+	n, err := s.up.Write(p)
+	open := s.up.Offset() - s.marked
+	if err != nil || open < protocol.MaxUnsettled {
+		return n, err
+	}
+	if open >= 2*protocol.MaxUnsettled {
+		s.work.Wait()
+	}
+	if s.busy.CompareAndSwap(false, true) {
+		m, err := s.up.Mark()
+		if err != nil {
+			return n, err
+		}
+		s.marked = m.Offset
+		s.work.Go(func() {
+			defer s.busy.Store(false)
+			_ = s.settle(m) // logged; Write learns what is for good
+		})
+	}
+	return n, nil
+}
