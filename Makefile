@@ -7,6 +7,7 @@ AGE_VERSION           := v1.3.2
 # How much the open-ended targets do; override on the command line: make sim SEEDS=2000
 SEEDS    ?= 200
 FUZZTIME ?= 20s
+BIG      ?= 4GiB
 BULK     ?= 4GiB
 MINUTES  ?= 10
 PKG      ?= ./...
@@ -75,7 +76,10 @@ bench: ## Measure two nodes, alone and in turn with other programs (those come w
 emergency: ## Send emergency parcels behind BULK=n of bulk (4GiB, MiB or GiB) and compare with an idle link.
 	BULK=$(BULK) go test -count=1 -timeout 60m -v -run TestEmergencyBeforeBulk ./testnet/local
 
-<<<<<<< HEAD
+.PHONY: big
+big: ## Send BIG=n (4GiB) to a node that is killed at half of it, from one that is killed at three quarters.
+	COMITY_BIG=$(BIG) go test -count=1 -timeout 60m -v -run TestALargeBodyIsCutTwice ./testnet/local
+
 .PHONY: bench-tools
 bench-tools: ## Install NNCP, GnuPG, OpenSSH and rsync for the bench (Debian packages, as root).
 	@.ci/tools bench-peers
@@ -83,7 +87,6 @@ bench-tools: ## Install NNCP, GnuPG, OpenSSH and rsync for the bench (Debian pac
 .PHONY: hostile
 hostile: ## Attack a node for MINUTES=n with all hostile programs, then measure each: what it costs, what honest traffic keeps.
 	MINUTES=$(MINUTES) go test -count=1 -timeout 120m -v -run 'TestEndurance' -bench Programs -benchtime 1x ./testnet/hostile
->>>>>>> cb52ddb (testnet/hostile: ten ways to misbehave towards a running node)
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each (20s unless given).

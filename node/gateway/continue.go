@@ -93,13 +93,15 @@ func (l *link) patchFrom(ctx context.Context, path string, body io.ReaderAt, siz
 	}
 	rest := &remainder{body: body, offset: offset}
 	t, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(offset, size), rest, size-offset)
-	if err != nil {
-		return nil, &brokeOff{err, rest.read.Load()}
+	var packets []statement.Packet
+	if err == nil {
+		_, packets, err = t.finish(answerTimeout)
 	}
-	_, packets, err := t.finish(answerTimeout)
 	var p *problem
 	if err != nil && !errors.As(err, &p) {
-		err = &brokeOff{err, rest.read.Load()}
+		sent := rest.read.Load()
+		l.logger().Info("a body broke off", "path", path, "offset", offset, "sent", sent, "size", size)
+		err = &brokeOff{err, sent}
 	}
 	return packets, err
 }

@@ -395,3 +395,23 @@ func TestAnUploadThatExpires(t *testing.T) {
 	}
 	b.noPart()
 }
+
+// R-EVID-6: of two envelopes under one key the first to be whole stands; what had
+// arrived of the other is given up.
+func TestAnUploadThatIsDecidedOtherwise(t *testing.T) {
+	h, b := besiege(t)
+	one, two := h.offering(large), h.offering(large)
+	two.env.Parcel = one.env.Parcel
+	m1, m2 := h.make(one), h.make(two)
+	h.put(m1)
+	h.put(m2)
+	h.append(m1, 0, one.body[:1<<20], false)
+	h.append(m2, 0, two.body[:1<<20], false)
+	if got := h.append(m2, 1<<20, two.body[1<<20:], true); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if got := h.append(m1, 1<<20, one.body[1<<20:], true); got.status != 409 || got.code != protocol.Equivocation {
+		t.Errorf("the second to be whole: %d %s", got.status, got.body)
+	}
+	b.noPart()
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"comity/protocol"
 	"comity/store"
@@ -25,7 +26,7 @@ func (g *Gateway) receivePart(ctx context.Context, o *offer, p piece, body *pati
 		g.uploads.room.awaits(address{o.peer, o.signed.Digest()}, o.env.Sealed.Size-m.Offset)
 		return nil
 	}
-	s := &settler{up: up, settle: settle, marked: up.Offset()}
+	s := &settler{up: up, settle: settle, marked: up.Offset(), last: time.Now()}
 	err := g.receive(o, p, body, s)
 	s.work.Wait()
 	if err == nil && p.last || protocol.CodeOf(err) != "" {
@@ -68,14 +69,18 @@ func (g *Gateway) blame(ctx context.Context, o *offer, up *store.Upload) error {
 	return errors.Join(errors.New("what was stored of a body is not what came; it begins anew"), g.Store.DropUpload(ctx, o.signed.Digest()))
 }
 
-// settler writes to an upload and makes it durable every MaxUnsettled bytes, in
-// another goroutine: the body flows on while the disk works. When twice as many
-// wait, the body waits as well. Wait for work before anything else is done with
-// the upload.
+// settleAfter is how long at most what comes over a slow line waits to be durable.
+const settleAfter = 5 * time.Second
+
+// settler writes to an upload and makes it durable every MaxUnsettled bytes, or
+// after settleAfter, in another goroutine: the body flows on while the disk
+// works. When twice as many bytes wait, the body waits as well. Wait for work before
+// anything else is done with the upload.
 type settler struct {
 	up     *store.Upload
 	settle func(store.Mark) error
-	marked int64
+	marked int64     // the last place to be settled
+	last   time.Time // when that was
 	busy   atomic.Bool
 	work   sync.WaitGroup
 }
@@ -83,7 +88,7 @@ type settler struct {
 func (s *settler) Write(p []byte) (int, error) {
 	n, err := s.up.Write(p)
 	open := s.up.Offset() - s.marked
-	if err != nil || open < protocol.MaxUnsettled {
+	if err != nil || open < protocol.MaxUnsettled && time.Since(s.last) < settleAfter {
 		return n, err
 	}
 	if open >= 2*protocol.MaxUnsettled {
@@ -94,7 +99,7 @@ func (s *settler) Write(p []byte) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		s.marked = m.Offset
+		s.marked, s.last = m.Offset, time.Now()
 		s.work.Go(func() {
 			defer s.busy.Store(false)
 			_ = s.settle(m) // logged; Write learns what is for good

@@ -3,9 +3,7 @@
 package local
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,8 +31,9 @@ const (
 // and before the next 32 MiB of the bulk. BULK says how much, such as 4GiB.
 func TestEmergencyBeforeBulk(t *testing.T) {
 	w, a, b := pair(t)
+	size := sizeFrom(t, "BULK", 256<<20)
 	order := Letter{To: []*Node{b}, Files: []string{w.File("order.pdf", emergencySize)}, Priority: protocol.Emergency}
-	bulk := Letter{To: []*Node{b}, Files: []string{w.File("recording.mp4", bulkSize(t)/bulkParcels)}}
+	bulk := Letter{To: []*Node{b}, Files: []string{w.File("recording.mp4", size/bulkParcels)}}
 
 	const samples = 9
 	var idle, behind, idleWire, behindWire []time.Duration
@@ -49,14 +48,14 @@ func TestEmergencyBeforeBulk(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatalf("send from %s: %v", a.ID, errs[0])
 	}
-	empty := b.stored(t)
+	empty := b.stored()
 	b.Start()
-	b.await("bulk is on its way", func() bool { return b.stored(t) > empty+8<<20 })
+	b.await("bulk is on its way", func() bool { return b.stored() > empty+8<<20 })
 	var most int64
 	for range samples {
 		var before int64
-		all, wire := a.timed(order, func() { before = b.stored(t) })
-		arrived := b.stored(t) - before
+		all, wire := a.timed(order, func() { before = b.stored() })
+		arrived := b.stored() - before
 		if a.Waiting(b) < 2 { // the last one alone is no load any more
 			break
 		}
@@ -68,7 +67,7 @@ func TestEmergencyBeforeBulk(t *testing.T) {
 	}
 	one, other := median(idle), median(behind)
 	t.Logf("behind %d MiB of bulk: %s, over an idle link %s, %.1f times as long; from the queue on %s and %s (medians of %d and %d); slowest %s and %s; at most %d MiB of bulk arrived meanwhile",
-		bulkSize(t)>>20, other, one, float64(other)/float64(one), median(behindWire), median(idleWire), len(behind), len(idle),
+		size>>20, other, one, float64(other)/float64(one), median(behindWire), median(idleWire), len(behind), len(idle),
 		slices.Max(behind), slices.Max(idle), most>>20)
 	if other > emergencyRatio*one {
 		t.Errorf("an emergency parcel takes %s behind bulk and %s over an idle link: more than %d times as long", other, one, emergencyRatio)
@@ -81,12 +80,12 @@ func TestEmergencyBeforeBulk(t *testing.T) {
 	}
 }
 
-// bulkSize is BULK, or 256 MiB.
-func bulkSize(t *testing.T) int64 {
+// sizeFrom is what an environment variable says, such as 4GiB.
+func sizeFrom(t *testing.T, variable string, otherwise int64) int64 {
 	t.Helper()
-	text := os.Getenv("BULK")
+	text := os.Getenv(variable)
 	if text == "" {
-		return 256 << 20
+		return otherwise
 	}
 	number, shift := strings.TrimSuffix(text, "MiB"), 20
 	if rest, gib := strings.CutSuffix(text, "GiB"); gib {
@@ -94,7 +93,7 @@ func bulkSize(t *testing.T) int64 {
 	}
 	n, err := strconv.ParseInt(number, 10, 32)
 	if err != nil || n < 1 {
-		t.Fatalf("BULK=%q: want a number of MiB or GiB, such as 4GiB", text)
+		t.Fatalf("%s=%q: want a number of MiB or GiB, such as 4GiB", variable, text)
 	}
 	return n << shift
 }
@@ -115,23 +114,4 @@ func (n *Node) timed(l Letter, queued func()) (all, wire time.Duration) {
 func median(all []time.Duration) time.Duration {
 	slices.Sort(all)
 	return all[len(all)/2]
-}
-
-// stored is how many sealed bytes the node's gateway has on its disk, whole or
-// not.
-func (n *Node) stored(t *testing.T) (sum int64) {
-	t.Helper()
-	err := filepath.WalkDir(filepath.Join(n.Dir, "node", "sealed"), func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // it was renamed meanwhile, and is counted under its other name or the next time
-		}
-		if info, err := d.Info(); err == nil {
-			sum += info.Size()
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sum
 }

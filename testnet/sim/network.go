@@ -39,11 +39,13 @@ type router struct {
 	rand   *rand.Rand                 // guarded by mu
 	loss   float64                    // guarded by mu; probability that a packet is lost
 	double float64                    // guarded by mu; probability that it arrives twice
+	delay  time.Duration              // guarded by mu; every packet is late by this much
 	jitter time.Duration              // guarded by mu; a packet is late by up to this much, so packets overtake
 	cuts   map[[2]string]bool         // guarded by mu; from, to: nothing passes
 	walls  map[string]map[string]flow // guarded by mu; host behind a stateful firewall: its flows
 	drips  map[string]*drip           // guarded by mu; host on a thin line
 	dead   map[string]bool            // guarded by mu; hosts whose process was killed
+	sent   map[string]int64           // guarded by mu; bytes that left each host, lost ones too
 	late   sync.WaitGroup             // packets on their way
 	closed bool                       // guarded by mu
 	tally  *Tally
@@ -68,7 +70,7 @@ const flowAge = 2 * time.Minute
 func newNetwork(r *rand.Rand, tally *Tally) *Network {
 	router := &router{
 		rand: rand.New(rand.NewPCG(r.Uint64(), r.Uint64())), tally: tally,
-		cuts: map[[2]string]bool{}, walls: map[string]map[string]flow{}, drips: map[string]*drip{}, dead: map[string]bool{},
+		cuts: map[[2]string]bool{}, walls: map[string]map[string]flow{}, drips: map[string]*drip{}, dead: map[string]bool{}, sent: map[string]int64{},
 	}
 	return &Network{router}
 }
@@ -98,6 +100,15 @@ func (n *Network) Double(p float64) { n.set(func(r *router) { r.double = p }) }
 
 // Jitter delays each packet by up to d more, so that packets overtake each other.
 func (n *Network) Jitter(d time.Duration) { n.set(func(r *router) { r.jitter = d }) }
+
+// Delay makes every packet late by d, beyond the latency of a healthy network.
+func (n *Network) Delay(d time.Duration) { n.set(func(r *router) { r.delay = d }) }
+
+// Sent is how many bytes have left a host in packets, those that were lost included.
+func (n *Network) Sent(h *Host) (bytes int64) {
+	n.set(func(r *router) { bytes = r.sent[h.addr.IP.String()] })
+	return bytes
+}
 
 // Cut stops everything from one host to another; the way back stays open.
 func (n *Network) Cut(from, to *Host) {
@@ -141,7 +152,7 @@ func (n *Network) dripped(h *Host) (bytes int) {
 func (n *Network) Calm() {
 	n.Heal()
 	n.set(func(r *router) {
-		r.loss, r.double, r.jitter = 0, 0, 0
+		r.loss, r.double, r.delay, r.jitter = 0, 0, 0, 0
 		clear(r.drips)
 	})
 }
@@ -181,6 +192,7 @@ func (r *router) fate(p simnet.Packet) (copies int, delays []time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	from, to := host(p.From), host(p.To)
+	r.sent[from] += int64(len(p.Data))
 	if r.closed || r.dead[from] || r.dead[to] || r.stopped(from, to) || !r.passes(p, from, to) {
 		return 0, nil
 	}
@@ -198,7 +210,7 @@ func (r *router) fate(p simnet.Packet) (copies int, delays []time.Duration) {
 		copies = 2
 	}
 	for range copies {
-		d := line
+		d := r.delay + line
 		if r.jitter > 0 {
 			d += time.Duration(r.rand.Int64N(int64(r.jitter)))
 			r.tally.Count(Late, 1)
