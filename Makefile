@@ -83,7 +83,7 @@ big: ## Send BIG=n (4GiB) to a node that is killed at half of it, from one that 
 .PHONY: bench-tools
 bench-tools: ## Install NNCP, GnuPG, OpenSSH and rsync for the bench (Debian packages, as root).
 	@.ci/tools bench-peers
-=======
+
 .PHONY: hostile
 hostile: ## Attack a node for MINUTES=n with all hostile programs, then measure each: what it costs, what honest traffic keeps.
 	MINUTES=$(MINUTES) go test -count=1 -timeout 120m -v -run 'TestEndurance' -bench Programs -benchtime 1x ./testnet/hostile

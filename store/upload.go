@@ -74,6 +74,15 @@ func (g *Gateway) Uploads(ctx context.Context, after protocol.Digest) (list []St
 	return list, wrap("listing uploads", err)
 }
 
+// CountUploads returns of how many bodies of a peer something is durable.
+func (g *Gateway) CountUploads(ctx context.Context, peer protocol.NodeID) (n int64, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.find(ctx, []any{&n}, `SELECT count(*) FROM upload WHERE peer = $1`, peer)
+		return err
+	})
+	return n, wrap("counting uploads", err)
+}
+
 // DropUpload gives up what is durable of a body: the row, then the file. If the
 // power goes between the two, the file is removed at open. It does nothing when
 // there is nothing.

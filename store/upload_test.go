@@ -293,6 +293,11 @@ func TestAnUploadIsGivenUpMeanwhile(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Offset != 1<<20 || list[0].Decided || !list[0].Expires.Equal(about.Expires) {
 		t.Errorf("listed: %+v, %v", list, err)
 	}
+	for peer, want := range map[protocol.NodeID]int64{nodeA: 1, nodeB: 0} {
+		if count, err := n.CountUploads(t.Context(), peer); err != nil || count != want {
+			t.Errorf("%d uploads of %s, %v; want %d", count, peer, err, want)
+		}
+	}
 	if err := n.DropUpload(t.Context(), about.Envelope); err != nil {
 		t.Fatal(err)
 	}

@@ -236,6 +236,9 @@ func (g *Gateway) takePart(ctx context.Context, o *offer, p piece, body *patient
 	if err := p.checkSize(o); err != nil {
 		return nil, err
 	}
+	if !p.last && p.length < protocol.MaxWhole {
+		return nil, &standstill{http.StatusBadRequest, p.offset, fmt.Sprintf("an append that is not the last brings %d bytes at least", protocol.MaxWhole)}
+	}
 	at := address{o.peer, about.Envelope}
 	if err := g.uploads.room.reserve(at, about.Size-p.offset); err != nil {
 		return nil, err

@@ -34,6 +34,13 @@ func (o *offer) announced() (store.Announced, error) {
 // yet. It returns the offer that stands and how many bytes are here.
 func (g *Gateway) announce(ctx context.Context, at address, o *offer) (*offer, int64, error) {
 	offset, err := g.durable(ctx, o)
+	if err == nil && offset == 0 && o.resumable() {
+		// Each may leave a part here for as long as its envelope lives.
+		var parts int64
+		if parts, err = g.Store.CountUploads(ctx, at.peer); parts >= maxUploads {
+			err = errTooMany
+		}
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -138,7 +145,7 @@ func (g *Gateway) describeUpload(w http.ResponseWriter, r *http.Request, o *offe
 	h.Set("Upload-Offset", strconv.FormatInt(offset, 10))
 	h.Set("Upload-Length", strconv.FormatInt(o.env.Sealed.Size, 10))
 	left := max(int64(o.env.Expires.Sub(g.Now())/time.Second), 0)
-	h.Set("Upload-Limit", fmt.Sprintf("max-size=%d, max-age=%d", o.env.Sealed.Size, left))
+	h.Set("Upload-Limit", fmt.Sprintf("max-size=%d, min-append-size=%d, max-age=%d", o.env.Sealed.Size, protocol.MaxWhole, left))
 	h.Set("Upload-Draft-Interop-Version", interopVersion)
 }
 

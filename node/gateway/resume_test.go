@@ -20,6 +20,7 @@ import (
 	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/record"
+	"comity/store"
 )
 
 // large is a body of which a part is kept.
@@ -145,7 +146,9 @@ func TestABodyInPieces(t *testing.T) {
 			t.Errorf("problem: %s", got.body)
 		}
 	}
-	h.wantStanding("nothing", h.append(m, 1<<20, nil, false), 204, 1<<20)
+	for _, few := range []int{0, 1, 1<<20 - 1} {
+		h.wantStanding("too few bytes for a piece", h.append(m, 1<<20, o.body[1<<20:1<<20+few], false), 400, 1<<20)
+	}
 	h.wantStanding("the second piece", h.append(m, 1<<20, o.body[1<<20:size], false), 204, size)
 	if at := h.standing(m); at != size {
 		t.Errorf("it stands at %d, all %d bytes are there", at, size)
@@ -414,4 +417,48 @@ func TestAnUploadThatIsDecidedOtherwise(t *testing.T) {
 		t.Errorf("the second to be whole: %d %s", got.status, got.body)
 	}
 	b.noPart()
+}
+
+// One peer may leave parts of so many bodies here and no more, however long it
+// takes for them; another's count by themselves.
+func TestPartsOfOnePeerAreCounted(t *testing.T) {
+	h, b := besiege(t)
+	leave := func(peer protocol.NodeID, n int) {
+		for i := range n {
+			up, err := b.db.BeginUpload(t.Context(), store.Announced{
+				Envelope: digest(fmt.Sprint(peer, i)), Peer: peer, Packets: []byte("an offer\n"), Size: large, Expires: time.Now().Add(time.Hour),
+			})
+			if err == nil {
+				_, err = up.Write([]byte("a byte or two"))
+			}
+			var m store.Mark
+			if err == nil {
+				m, err = up.Mark()
+			}
+			if err == nil {
+				err = up.Settle(t.Context(), m)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			up.Close()
+		}
+	}
+	leave("xc", 1)
+	leave("xa", protocol.MaxStreams-1)
+	last := h.offering(large)
+	m := h.make(last)
+	if got := h.put(m); got.status != 201 {
+		t.Fatalf("the last one that may be: %d %s", got.status, got.body)
+	}
+	h.append(m, 0, last.body[:1<<20], false)
+	if got := h.put(h.make(h.offering(large))); got.status != 429 || got.header.Get("Retry-After") == "" {
+		t.Errorf("one too many: %d %s", got.status, got.body)
+	}
+	if got := h.put(h.make(h.offering(100))); got.status != 201 {
+		t.Errorf("a small one beside them: %d %s", got.status, got.body)
+	}
+	if got := h.append(m, 1<<20, last.body[1<<20:], true); got.status != 200 {
+		t.Errorf("one of those that are here: %d %s", got.status, got.body)
+	}
 }

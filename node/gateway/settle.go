@@ -12,6 +12,10 @@ import (
 	"comity/store"
 )
 
+// minGain is how many bytes an append must have brought when it breaks off for
+// them to be kept: making them durable costs more than to send them again.
+const minGain = 16 << 10
+
 // receivePart receives an append and, unless it brought the body to its end,
 // makes what has arrived durable.
 func (g *Gateway) receivePart(ctx context.Context, o *offer, p piece, body *patientBody, up *store.Upload) error {
@@ -32,16 +36,21 @@ func (g *Gateway) receivePart(ctx context.Context, o *offer, p piece, body *pati
 	if err == nil && p.last || protocol.CodeOf(err) != "" {
 		return err
 	}
-	m, failed := up.Mark()
-	if failed == nil {
-		failed = settle(m)
+	stands, broke := p.offset, errors.Is(err, errBrokeOff)
+	if up.Offset()-p.offset >= minGain {
+		m, failed := up.Mark()
+		if failed == nil {
+			failed = settle(m)
+		}
+		if failed == nil {
+			stands = m.Offset
+		} else if err == nil || broke {
+			return diskFull(failed)
+		}
 	}
-	switch {
-	case failed != nil && (err == nil || errors.Is(err, errBrokeOff)):
-		err = failed
-	case errors.Is(err, errBrokeOff):
-		log.Info("a body broke off", "offset", m.Offset, "size", o.env.Sealed.Size)
-		return &standstill{http.StatusBadRequest, m.Offset, "the body broke off; go on with it"}
+	if broke {
+		log.Info("a body broke off", "offset", stands, "size", o.env.Sealed.Size)
+		return &standstill{http.StatusBadRequest, stands, "the body broke off; go on with it"}
 	}
 	return diskFull(err)
 }
