@@ -264,19 +264,12 @@ func (o *Office) seal(ctx context.Context, d *Draft, message *store.Message, to 
 	for i, a := range to {
 		recipients[i] = a.key
 	}
-	w, key, err := seal.Encrypt(spool, recipients...)
-	if err != nil {
-		return err
+	b := newBehind(spool, size)
+	key, err := pour(ctx, d, message, recipients, b, progress)
+	if failed := b.close(); err == nil {
+		err = failed
 	}
-	// R-PCL-4: Write hashes each file again.
-	err = parcel.Write(cancellable(ctx, w), message.Manifest, nil,
-		func(i int) (io.ReadCloser, error) { return openSource(d.Files[i].Path) },
-		func(done, total int64) { progress("seal", done, total) })
 	if err != nil {
-		// Not closed: a finished sealing around a broken container must not exist.
-		return err
-	}
-	if err := w.Close(); err != nil {
 		return err
 	}
 	if spool.Size() != size {
@@ -288,6 +281,23 @@ func (o *Office) seal(ctx context.Context, d *Draft, message *store.Message, to 
 	message.Sealed = envelope.Sealed{Size: size, Digest: spool.Digest(), Recipients: int64(len(to))}
 	message.Slip, err = o.slip(*key)
 	return err
+}
+
+// pour writes the sealed container to dst and returns its key.
+func pour(ctx context.Context, d *Draft, message *store.Message, to []*seal.Recipient, dst io.Writer, progress Progress) (*seal.FileKey, error) {
+	w, key, err := seal.Encrypt(dst, to...)
+	if err != nil {
+		return nil, err
+	}
+	// R-PCL-4: Write hashes each file again.
+	err = parcel.Write(cancellable(ctx, w), message.Manifest, nil,
+		func(i int) (io.ReadCloser, error) { return openSource(d.Files[i].Path) },
+		func(done, total int64) { progress("seal", done, total) })
+	if err != nil {
+		// Not closed: a finished sealing around a broken container must not exist.
+		return nil, err
+	}
+	return key, w.Close()
 }
 
 // slip keeps a file key for this authority, under its newest identity.
