@@ -49,6 +49,10 @@ func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exch
 	for i, out := range fact.Out {
 		receipts[i] = exchange.Receipt{Key: out.Key, Envelope: outcome.Envelopes[i], Evidence: outcome.Packets[i]}
 		g.offers.put(out.Key, outcome.Packets[i])
+		if !outcome.Repeat {
+			// Its evidence comes within the second. On an error it is read then.
+			_, _ = recall(g.out, out.Peer, out.Envelope)
+		}
 		g.link(out.Peer).wake()
 	}
 	g.changes.ring()
