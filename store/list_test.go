@@ -189,6 +189,18 @@ func TestWaitingOrder(t *testing.T) {
 	}
 }
 
+// Why an attempt failed may be told in a peer's own bytes.
+func TestForeignWordsAreStored(t *testing.T) {
+	n := newNode(t)
+	n.commit(n.submit(1, prosecution))
+	k := key(1, prosecution)
+	n.commit(Attempt{Key: k, Attempts: 1, Error: "refused: a\x00b\xff\xfeс"})
+	o, err := n.Outbound(t.Context(), k)
+	if want := "refused: a\uFFFDb\uFFFDс"; err != nil || o.LastError != want {
+		t.Errorf("stored %q, %v; want %q", o.LastError, err, want)
+	}
+}
+
 func TestInboundByEnvelope(t *testing.T) {
 	n := newNode(t)
 	f := n.accept(1)

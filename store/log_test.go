@@ -81,6 +81,14 @@ func TestEmptyLog(t *testing.T) {
 
 // Whatever is changed behind the store's back, CheckLog finds it.
 func TestCheckLogFindsChanges(t *testing.T) {
+	n := newNode(t)
+	n.commit(n.accept(1), n.accept(2), n.accept(3), AdoptRecord{Record{State: "xa", Node: nodeA, Sequence: 1, Signed: document("record")}})
+	n.commit(n.accept(5), n.accept(6), n.accept(7), n.accept(8))
+	var restore []string
+	for _, table := range tampered {
+		execute(t, n.v.database, "CREATE TABLE before_"+table+" AS SELECT * FROM "+table)
+		restore = append(restore, "DELETE FROM "+table, "INSERT INTO "+table+" SELECT * FROM before_"+table)
+	}
 	for _, change := range []string{
 		`UPDATE evidence SET document = document || ' ' WHERE ordinal = 4`,
 		`UPDATE evidence SET signature = 'x' WHERE ordinal = 4`,
@@ -104,21 +112,11 @@ func TestCheckLogFindsChanges(t *testing.T) {
 		 priority_rank, test, created_us, expires_us, stored_us, state, 0, 0, NULL, '', NULL, 0, 0 FROM inbound LIMIT 1`,
 	} {
 		t.Run(strings.Fields(change)[0]+" "+fmt.Sprintf("%.40s", change), func(t *testing.T) {
-			n := newNode(t)
-			n.commit(n.accept(1), n.accept(2), n.accept(3), AdoptRecord{Record{State: "xa", Node: nodeA, Sequence: 1, Signed: document("record")}})
-			n.commit(n.accept(5), n.accept(6), n.accept(7), n.accept(8))
-			for _, table := range tampered {
-				execute(t, n.v.database, "CREATE TABLE before_"+table+" AS SELECT * FROM "+table)
-			}
 			n.tamper(change)
 			if _, err := n.CheckLog(t.Context(), n.logV.Checkpoint); !errors.Is(err, ErrIntegrity) {
 				t.Errorf("found nothing: %v", err)
 			}
-			// Restore, so that the check after every test holds.
-			for _, table := range tampered {
-				n.tamper("DELETE FROM " + table)
-				n.tamper("INSERT INTO " + table + " SELECT * FROM before_" + table)
-			}
+			n.tamper(strings.Join(restore, "; ")) // the check after the test must hold
 		})
 	}
 }

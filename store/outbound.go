@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"comity/protocol"
@@ -152,7 +153,7 @@ func (f Attempt) apply(ctx context.Context, b *batch) (*answer, error) {
   last_error = CASE WHEN $7 = '' THEN last_error ELSE $7 END,
   last_error_us = coalesce($8, last_error_us)
 WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND next_us IS NOT NULL`,
-		f.Key.From, f.Key.Parcel, f.Key.To, flag(f.Offered), f.Attempts, micros(f.Next), f.Error, failed)
+		f.Key.From, f.Key.Parcel, f.Key.To, flag(f.Offered), f.Attempts, micros(f.Next), printable(f.Error), failed)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +161,12 @@ WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND next_us IS NOT NULL`,
 	err = require(b.find(ctx, []any{&a.state}, `SELECT state FROM outbound WHERE sender = $1 AND parcel = $2 AND recipient = $3`,
 		f.Key.From, f.Key.Parcel, f.Key.To))
 	return a, err
+}
+
+// printable makes foreign words text: an error may quote whatever a peer said,
+// and PostgreSQL stores neither other bytes than UTF-8 nor the zero character.
+func printable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Reschedule stores attempts in a transaction of their own. See Attempt. A row

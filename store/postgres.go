@@ -316,6 +316,15 @@ func postgresDamage(err error) bool {
 	return code == "XX001" || code == "XX002" // data_corrupted, index_corrupted
 }
 
+// unreachable marks that a connection could not be made.
+func unreachable(err error) error {
+	var e *pgconn.ConnectError
+	if errors.As(err, &e) {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return err
+}
+
 func postgresFull(err error) bool { return postgresCode(err) == "53100" } // disk_full
 
 // postgresCode is the SQLSTATE; "" for an error that is not the server's.

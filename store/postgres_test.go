@@ -15,6 +15,7 @@ import (
 	"comity/store/pgtest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 )
 
 // One process at a time has a database: the second one is told so, and gets it
@@ -40,6 +41,38 @@ func TestOneProcessHasADatabase(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A node whose session was ended, and whose database another process took
+// meanwhile, writes nothing more.
+func TestLockIsLost(t *testing.T) {
+	if testEngine != onPostgres {
+		return
+	}
+	n := newNode(t)
+	n.commit(n.accept(1))
+	e := n.v.engine.(*postgresSchema)
+	err := e.ask(t.Context(), func(conn *pgx.Conn) error {
+		_, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND ((classid::bigint << 32) | objid::bigint) = $1`, e.lock())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := OpenGateway(t.Context(), n.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Commit(t.Context(), []Fact{n.accept(2)}, n.sign); !errors.Is(err, ErrTaken) {
+		t.Errorf("commit of who lost its database: %v, want ErrTaken", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Inbound(t.Context(), key(2, prosecution)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("what was refused is stored: %v", err)
 	}
 }
 
@@ -143,8 +176,8 @@ func TestServerCrash(t *testing.T) {
 	if _, err := n.Commit(t.Context(), []Fact{n.accept(20)}, n.sign); err == nil || errors.Is(err, ErrUnknownOutcome) {
 		t.Errorf("commit without a server: %v, want an error that is no unknown outcome", err)
 	}
-	if _, err := n.Size(t.Context()); err == nil {
-		t.Errorf("reading without a server succeeded")
+	if _, err := n.Size(t.Context()); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("reading without a server: %v, want ErrUnreachable", err)
 	}
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)

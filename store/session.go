@@ -142,7 +142,7 @@ func (d *database) discard() {
 func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
+		return nil, fmt.Errorf("connecting: %w", unreachable(err))
 	}
 	return &session{conn: conn, stmts: make(map[string]*sql.Stmt)}, nil
 }

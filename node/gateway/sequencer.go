@@ -159,10 +159,10 @@ func (s *sequencer) take() (batch []*order, facts []store.Fact, err error) {
 }
 
 // commitBatch commits one batch. A commit of unknown outcome is repeated with
-// the same facts. When it stays unknown, or the store finds itself inconsistent
-// or the clock behind it, nothing is signed any more. A full disk is only
-// trouble: SQLite says so before the commit took effect, and whoever asked
-// comes back and is answered from the rows.
+// the same facts. When it stays unknown, or the store finds itself inconsistent,
+// the clock behind it, or another process in its place, nothing is signed any
+// more. A full disk is only trouble: the engine says so before the commit took
+// effect, and whoever asked comes back and is answered from the rows.
 func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 	var err error
 	for range maxUnknown {
@@ -177,7 +177,7 @@ func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 		}
 	}
 	unknown := errors.Is(err, store.ErrUnknownOutcome) && !store.IsFull(err)
-	if unknown || errors.Is(err, store.ErrIntegrity) || errors.Is(err, store.ErrClock) {
+	if unknown || errors.Is(err, store.ErrIntegrity) || errors.Is(err, store.ErrClock) || errors.Is(err, store.ErrTaken) {
 		err = fmt.Errorf("commit to the log: %w", err)
 		s.mu.Lock()
 		s.failed = err

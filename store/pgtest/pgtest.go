@@ -205,7 +205,11 @@ func binaries() (string, error) {
 // folder makes the server's folder: in memory where that is possible, for fsync
 // is on and tests commit a lot.
 func folder(o *account) (string, error) {
-	for _, parent := range []string{"/dev/shm", os.TempDir()} {
+	parents := []string{os.TempDir()}
+	if roomy("/dev/shm") {
+		parents = []string{"/dev/shm", os.TempDir()}
+	}
+	for _, parent := range parents {
 		dir, err := os.MkdirTemp(parent, fmt.Sprintf("comity-pg-%d-*", os.Getpid()))
 		if err != nil {
 			continue
@@ -248,7 +252,7 @@ func (s *Server) Restart(options ...string) error {
 	}
 	args := []string{"-D", s.data()}
 	for _, o := range append([]string{
-		"listen_addresses=", "unix_socket_directories=" + s.dir, "max_connections=200", "shared_buffers=32MB",
+		"listen_addresses=", "unix_socket_directories=" + s.dir, "max_connections=200", "shared_buffers=32MB", "max_wal_size=256MB",
 		"autovacuum=off", "fsync=on", "logging_collector=off",
 	}, options...) {
 		args = append(args, "-c", o)
