@@ -44,8 +44,14 @@ var errConnection = errors.New("the connection string cannot be read (it is not 
 var errPlain = errors.New("the connection to the database would cross the network without a verified server: " +
 	"add sslmode=verify-full to the connection string")
 
-// connectPatience bounds one attempt to reach the server.
-const connectPatience = 10 * time.Second
+const (
+	// connectPatience bounds one attempt to reach the server.
+	connectPatience = 10 * time.Second
+	// silencePatience is how long a connection may hear nothing of a server that
+	// should have answered, or that is probed: a transaction waits no longer for a
+	// machine that has died.
+	silencePatience = 60 * time.Second
+)
 
 // readConnection reads a connection string. What is missing in it comes from the
 // places that libpq knows, such as PGHOST and the password file.
@@ -65,6 +71,10 @@ func readConnection(url Secret) (*pgx.ConnConfig, error) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectPatience
 	}
+	c.DialFunc = (&net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silencePatience / 2, Interval: silencePatience / 6, Count: 3},
+		Control:         boundSilence,
+	}).DialContext
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	// Of several servers, the one that takes writes: a standby may be behind.
 	c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
