@@ -129,6 +129,16 @@ const (
 	MaxBatch = 256
 )
 
+// Watermarks of a node's disk.
+const (
+	// LowSpace is what is left of a disk when no new bodies are taken any more: it
+	// is for evidence, the log and what was promised. Of a small disk it is a
+	// twentieth.
+	LowSpace = 1 << 30
+	// CriticalSpace is when the operator has to act at once; a quarter of that.
+	CriticalSpace = LowSpace / 4
+)
+
 // The share of one peer in a node.
 const (
 	// MaxHeld is how many bytes of calls, uploads and answers of all peers

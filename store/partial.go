@@ -10,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"sync"
 
@@ -286,11 +285,4 @@ func (s *Standing) seal() protocol.Digest {
 	text := append([]byte("comity/upload/v1\n"), s.Envelope[:]...)
 	text = binary.BigEndian.AppendUint64(text, uint64(max(s.Offset, 0)))
 	return protocol.Sum(append(text, s.state...))
-}
-
-// Free returns how many bytes the disk of the sealed bytes has left for this
-// process.
-func (g *Gateway) Free() (int64, error) {
-	n, err := freeBytes(g.v.bodies.root.Name())
-	return min(n, math.MaxInt64/2), wrap("asking how much room the disk has", err)
 }

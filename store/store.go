@@ -45,6 +45,8 @@ type Config struct {
 	// sync of the package outside the database goes through it, so that tests
 	// know what a power cut would take, and can make it fail.
 	Sync func(*os.File) error
+	// Space says how much room the disk of a folder has; nil asks the file system.
+	Space func(dir string) (Space, error)
 }
 
 func (c Config) sync(f *os.File) error {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"comity/node/operate"
@@ -16,6 +15,7 @@ import (
 	"comity/protocol/exchange"
 	"comity/protocol/parcel"
 	"comity/protocol/record"
+	"comity/store"
 )
 
 // Verdict is the outcome of one check.
@@ -52,8 +52,6 @@ const (
 	// soon is how long before its end a validity is worth a warning: time for
 	// an offline ceremony and for all peers to fetch the new record.
 	soon = 45 * 24 * time.Hour
-	// littleSpace is when a disk is worth a warning.
-	littleSpace = 2 << 30
 	// clockWarning is a difference of clocks that people should look at; beyond
 	// protocol.MaxSkew documents are refused.
 	clockWarning = 30 * time.Second
@@ -134,15 +132,19 @@ func offline(l operate.Layout) Check {
 
 func space(dir string) Check {
 	const name = "disk"
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return bad(name, "see that the path is right", "%s: %v", dir, err)
+	s, err := store.DiskSpace(dir)
+	const do = "make room: a parcel needs its size on this disk, and evidence must always find some"
+	switch {
+	case err != nil:
+		return bad(name, "see that the path is right", "%v", err)
+	case s.Critical():
+		return bad(name, do, "%d MiB free: soon no evidence can be stored", s.Free>>20)
+	case s.Short():
+		return warn(name, do, "%d MiB free: nothing new is taken from peers and offices below %d MiB", s.Free>>20, s.Low()>>20)
+	case s.Free < 2*s.Low():
+		return warn(name, do, "%d MiB free", s.Free>>20)
 	}
-	free := int64(st.Bavail) * int64(st.Bsize) //nolint:unconvert // the types differ between systems
-	if free < littleSpace {
-		return warn(name, "make room: a parcel needs its size on this disk", "%d MiB free", free>>20)
-	}
-	return good(name, "%d GiB free", free>>30)
+	return good(name, "%d GiB free", s.Free>>30)
 }
 
 // validities looks at every date in the own record.

@@ -84,6 +84,7 @@ func explain(err error) *Error {
 	var refusal *protocol.Refusal
 	var path *fs.PathError
 	var locked *operate.LockedError
+	var short *store.ShortError
 	switch {
 	case errors.As(err, &e):
 		return e
@@ -104,6 +105,8 @@ func explain(err error) *Error {
 		return fail(Failed, "another node may use it; what an interrupted init left there, and nobody uses, goes with DROP SCHEMA in psql", "%v", err)
 	case errors.Is(err, store.ErrUnreachable):
 		return fail(Failed, "see whether PostgreSQL runs, and whether the connection string is right: comity.toml names the file that holds it", "%v", err)
+	case errors.As(err, &short):
+		return fail(Failed, `make room on the disk of the data directory and send it again; "comity doctor" shows how much is free`, "%v", short)
 	case store.IsFull(err), errors.Is(err, syscall.ENOSPC):
 		return fail(Failed, "the disk is full: make room and try again; nothing is half-stored", "%v", err)
 	case errors.As(err, &refusal):

@@ -240,7 +240,7 @@ func (g *Gateway) takePart(ctx context.Context, o *offer, p piece, body *patient
 		return nil, &standstill{http.StatusBadRequest, p.offset, fmt.Sprintf("an append that is not the last brings %d bytes at least", protocol.MaxWhole)}
 	}
 	at := address{o.peer, about.Envelope}
-	if err := g.uploads.room.reserve(at, about.Size-p.offset); err != nil {
+	if err := g.uploads.room.reserve(at, o.env.To, about.Size-p.offset); err != nil {
 		return nil, err
 	}
 	if p.offset > 0 {

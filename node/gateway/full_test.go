@@ -36,11 +36,12 @@ func smallDisk(t *testing.T, megabytes int) string {
 // R-EVID-8, R-WIRE-13: a disk without room is trouble of this side: the peer comes back,
 // nothing is signed about it, and what was durable of a body stays.
 func TestADiskWithoutRoom(t *testing.T) {
-	disk := smallDisk(t, 64+11) // what uploads leave free, and room for three bodies
+	disk := smallDisk(t, 23) // one peer's share of it has room for three bodies
 	h, b := besiege(t, func(n *node) { n.dir = filepath.Join(disk, "xb") })
 	full := func(what string, got reply) {
 		t.Helper()
-		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !bytes.Contains(got.body, []byte("room")) {
+		later := got.status == http.StatusServiceUnavailable || got.status == http.StatusTooManyRequests
+		if !later || got.header.Get("Retry-After") == "" || !bytes.Contains(got.body, []byte("disk")) {
 			t.Errorf("%s: %d %v %s", what, got.status, got.header, got.body)
 		}
 	}

@@ -88,7 +88,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{
 		Config:  c,
 		book:    newBook(c.Own),
-		uploads: newUploads(newRoom(c.Store.Free)),
+		uploads: newUploads(newRoom(c.Store.Space)),
 		offers:  newRecent[protocol.Key, statement.Packet](maxOffers),
 		out:     newRecent[protocol.Key, transmission](maxTransmissions),
 		in:      newRecent[protocol.Key, transmission](maxTransmissions),
@@ -212,6 +212,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { g.sweep(ctx) })
+	wg.Go(func() { g.watchSpace(ctx) })
 	wg.Go(func() { g.tidy(ctx) })
 	g.mu.Lock()
 	g.wire.Store(wire)

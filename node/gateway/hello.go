@@ -99,6 +99,9 @@ func (g *Gateway) serveHello(w http.ResponseWriter, r *http.Request, l *link) {
 	h, err := exchange.DecodeHello(body)
 	if err == nil {
 		l.forgive()
+		if !l.hearing() { // it says hello again and again on one connection, too
+			l.circuit.forgive()
+		}
 		err = l.met(r.Context(), h)
 	}
 	if err != nil {
@@ -220,6 +223,7 @@ func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
 	}
 	l := g.link(s.Record().Node.ID)
 	l.forgive()
+	l.circuit.forgive()
 	l.wake()
 	return nil
 }

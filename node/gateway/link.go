@@ -199,7 +199,6 @@ func (l *link) forgive() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failures, l.retry = 0, time.Time{}
-	l.circuit.forgive()
 }
 
 // open tries the endpoints of the peer's record in order and says hello: each
@@ -326,6 +325,7 @@ func (g *Gateway) Ping(ctx context.Context, peer protocol.NodeID) (trip, skew ti
 
 func (l *link) ping(ctx context.Context) (trip time.Duration, err error) {
 	l.forgive()
+	l.circuit.forgive()
 	s, err := l.connect(ctx)
 	if err != nil {
 		return 0, err

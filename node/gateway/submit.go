@@ -23,6 +23,9 @@ func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exch
 	if limit := g.Own.Record().Node.Limits.Sealed; s.Sealed.Size > limit {
 		return nil, protocol.Refuse(protocol.TooLarge, "%d sealed bytes; this node takes %d", s.Sealed.Size, limit)
 	}
+	if err := g.roomToSubmit(ctx, s); err != nil {
+		return nil, fmt.Errorf("submit %s: %w", s.Parcel, err)
+	}
 	fact := store.Submit{}
 	for _, a := range s.To {
 		out, err := g.outbound(ctx, s, a)

@@ -79,7 +79,7 @@ func (u *uploads) add(at address, o *offer, left int64) (*offer, error) {
 	if count >= maxUploads {
 		return nil, errTooMany
 	}
-	if err := u.room.reserve(at, left); err != nil {
+	if err := u.room.reserve(at, o.env.To, left); err != nil {
 		return nil, err
 	}
 	o.until = now.Add(uploadAge)

@@ -63,6 +63,9 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkRoom(files); err != nil {
+		return nil, err
+	}
 	if err := hash(ctx, d.Files, m.Files, progress); err != nil {
 		return nil, err
 	}
@@ -76,6 +79,20 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 		return sent, fmt.Errorf("%w (%w)", ErrNotTaken, err)
 	}
 	return sent, nil
+}
+
+// checkRoom refuses what would take the disk below its low watermark, before
+// gigabytes are read. The sealed bytes are little more than the files.
+func (o *Office) checkRoom(files []parcel.File) error {
+	var need int64
+	for _, f := range files {
+		need += f.Size
+	}
+	space, err := o.store.Space()
+	if err != nil {
+		return err
+	}
+	return space.Admit(need)
 }
 
 // addressee is one recipient as the newest record describes it.

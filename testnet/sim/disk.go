@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"comity/store"
@@ -39,6 +40,8 @@ type Disk struct {
 	gate sync.RWMutex
 	dead bool // guarded by gate
 
+	space atomic.Pointer[store.Space] // what it says that it has; nil: what there really is
+
 	mu      sync.Mutex
 	rand    *rand.Rand        // guarded by mu
 	strikes map[Point]*strike // guarded by mu
@@ -65,7 +68,17 @@ func newDisk(h *Host, seed uint64) *Disk {
 
 // config is how stores open on this disk.
 func (d *Disk) config() store.Config {
-	return store.Config{Wrap: d.sick.Wrap, Sync: d.sync}
+	return store.Config{Wrap: d.sick.Wrap, Sync: d.sync, Space: d.room}
+}
+
+// Leave makes the disk say how much room it has left; nil: what there really is.
+func (d *Disk) Leave(s *store.Space) { d.space.Store(s) }
+
+func (d *Disk) room(dir string) (store.Space, error) {
+	if s := d.space.Load(); s != nil {
+		return *s, nil
+	}
+	return store.DiskSpace(dir)
 }
 
 // Strike lets a fault come at a point, after some that pass. It replaces one
