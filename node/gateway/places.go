@@ -10,11 +10,12 @@ import (
 // each priority has some that a lower one does not get, so that an emergency
 // begins at once however much bulk is under way (R-XCH-7).
 //
-// Large ones are fewer: each holds up to 1 MiB of pieces at either end, and more
-// of them at once on one connection carry no more bytes.
+// Large ones are few: each holds up to 1 MiB of pieces at either end and some
+// more at the peer that its disk has not taken yet, before which an emergency's
+// sync has to wait; and more of them at once on one connection carry no more bytes.
 var places = map[bool][]int{ // by store.Line.Large, then by rank: emergency, urgent, routine
 	false: {40, 36, 32},
-	true:  {12, 10, 8},
+	true:  {8, 6, 4},
 }
 
 // kept is how many places more there are for lines of which nothing is under

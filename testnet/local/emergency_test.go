@@ -37,11 +37,14 @@ func TestEmergencyBeforeBulk(t *testing.T) {
 
 	const samples = 9
 	var idle, behind, idleWire, behindWire []time.Duration
-	a.timed(order, func() {}) // connects, and fills what fills once
-	for range samples {
-		all, wire := a.timed(order, func() {})
-		idle, idleWire = append(idle, all), append(idleWire, wire)
+	rest := func() {
+		for range samples {
+			all, wire := a.timed(order, func() {})
+			idle, idleWire = append(idle, all), append(idleWire, wire)
+		}
 	}
+	a.timed(order, func() {}) // connects, and fills what fills once
+	rest()
 
 	b.Stop()
 	ids, errs := a.SendMany(bulkParcels, 1, bulk, nil)
@@ -65,18 +68,20 @@ func TestEmergencyBeforeBulk(t *testing.T) {
 	if len(behind) < 3 {
 		t.Fatalf("only %d emergency parcels were sent while bulk was on its way: BULK is too small for this machine", len(behind))
 	}
-	one, other := median(idle), median(behind)
-	t.Logf("behind %d MiB of bulk: %s, over an idle link %s, %.1f times as long; from the queue on %s and %s (medians of %d and %d); slowest %s and %s; at most %d MiB of bulk arrived meanwhile",
-		size>>20, other, one, float64(other)/float64(one), median(behindWire), median(idleWire), len(behind), len(idle),
-		slices.Max(behind), slices.Max(idle), most>>20)
+	for _, id := range ids {
+		a.Await(id, exchange.StatusDelivered)
+	}
+	rest() // before and after, because other work comes and goes on the machine
+
+	one, other := quartile(idle), quartile(behind)
+	t.Logf("behind %d MiB of bulk %s, over an idle link %s, %.1f times as long; from the queue on %s and %s (lower quartiles of %d and %d); medians %s and %s; at most %d MiB of bulk arrived meanwhile",
+		size>>20, other, one, float64(other)/float64(one), quartile(behindWire), quartile(idleWire), len(behind), len(idle),
+		behind[len(behind)/2], idle[len(idle)/2], most>>20)
 	if other > emergencyRatio*one {
 		t.Errorf("an emergency parcel takes %s behind bulk and %s over an idle link: more than %d times as long", other, one, emergencyRatio)
 	}
 	if most > bulkBefore {
 		t.Errorf("%d MiB of bulk arrived before an emergency parcel, want at most %d", most>>20, bulkBefore>>20)
-	}
-	for _, id := range ids {
-		a.Await(id, exchange.StatusDelivered)
 	}
 }
 
@@ -111,7 +116,9 @@ func (n *Node) timed(l Letter, queued func()) (all, wire time.Duration) {
 	return time.Since(began), time.Since(left)
 }
 
-func median(all []time.Duration) time.Duration {
+// quartile sorts and returns the lower one: what the nodes need when the machine
+// does not do something else just then.
+func quartile(all []time.Duration) time.Duration {
 	slices.Sort(all)
-	return all[len(all)/2]
+	return all[len(all)/4]
 }
