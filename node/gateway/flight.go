@@ -18,10 +18,12 @@ type flight struct {
 	keys  map[protocol.Key]store.Line // guarded by mu
 	last  chan struct{}               // guarded by mu; closed when none is under way
 	fewer chan struct{}               // guarded by mu; closed when one ends, nil while nobody gives way
+
+	expected map[int]int // guarded by mu; by rank: how many are about to be submitted
 }
 
 func newFlight() *flight {
-	f := &flight{ended: newBell(), keys: map[protocol.Key]store.Line{}, last: make(chan struct{})}
+	f := &flight{ended: newBell(), keys: map[protocol.Key]store.Line{}, last: make(chan struct{}), expected: map[int]int{}}
 	close(f.last)
 	return f
 }
@@ -52,13 +54,38 @@ func (f *flight) remove(k protocol.Key) {
 	if delete(f.keys, k); len(f.keys) == 0 {
 		close(f.last)
 	}
+	f.passed()
+	f.mu.Unlock()
+	f.ended.ring()
+}
+
+// passed tells those that give way that there is less to give way to. Called
+// with mu held.
+func (f *flight) passed() {
 	if f.fewer != nil {
 		close(f.fewer)
 		f.fewer = nil
 	}
-	f.mu.Unlock()
-	f.ended.ring()
 }
+
+// expect makes room for one of a priority that is about to be submitted, until
+// the returned function is called and it has had the time to begin.
+func (f *flight) expect(rank int) (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expected[rank]++
+	return func() {
+		time.AfterFunc(lingerExpected, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.expected[rank]--
+			f.passed()
+		})
+	}
+}
+
+// lingerExpected is more than a submitted parcel needs to begin.
+const lingerExpected = 50 * time.Millisecond
 
 // landed returns a channel that is closed when none is under way any more.
 func (f *flight) landed() <-chan struct{} {
@@ -74,19 +101,24 @@ func (f *flight) empty() bool {
 }
 
 // above returns a channel that is closed when one has ended, as long as one of a
-// higher priority is under way; otherwise nil.
+// higher priority is under way or expected; otherwise nil.
 func (f *flight) above(rank int) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	higher := false
 	for _, line := range f.keys {
-		if line.Rank < rank {
-			if f.fewer == nil {
-				f.fewer = make(chan struct{})
-			}
-			return f.fewer
-		}
+		higher = higher || line.Rank < rank
 	}
-	return nil
+	for r, n := range f.expected {
+		higher = higher || n > 0 && r < rank
+	}
+	if !higher {
+		return nil
+	}
+	if f.fewer == nil {
+		f.fewer = make(chan struct{})
+	}
+	return f.fewer
 }
 
 // maxGiveWay is how long a piece of a large body waits at most while something

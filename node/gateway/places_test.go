@@ -143,6 +143,14 @@ func TestBulkGivesWay(t *testing.T) {
 		if waited := passed(routine); waited != maxGiveWay/5 {
 			t.Errorf("waited %s after the other had ended", waited-maxGiveWay/5)
 		}
+		release := f.expect(urgent)
+		if waited := passed(urgent); waited != 0 {
+			t.Errorf("one of the same priority as what is expected waited %s", waited)
+		}
+		release()
+		if waited := passed(routine); waited != lingerExpected {
+			t.Errorf("a piece waited %s for what was expected, want %s", waited, lingerExpected)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		f.add(one, store.Line{Rank: emergency})
 		cancel()

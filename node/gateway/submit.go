@@ -62,6 +62,24 @@ func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exch
 	return receipts, nil
 }
 
+// Expect says that an office is about to submit a parcel: while it is signed and
+// sealed, bodies of a lower priority to the same nodes give way already, so that
+// they do not stand in its way on the disk and on the line (R-XCH-7). The
+// returned function ends that, whether it was submitted or not.
+func (g *Gateway) Expect(to []protocol.AuthorityID, p protocol.Priority) (release func()) {
+	var all []func()
+	for _, a := range to {
+		if state, ok := g.book.state(a.State()); ok && state != g.Own {
+			all = append(all, g.link(state.Record().Node.ID).flying.expect(p.Rank()))
+		}
+	}
+	return func() {
+		for _, release := range all {
+			release()
+		}
+	}
+}
+
 // outbound makes the envelope to one addressee and the evidence of its submission.
 func (g *Gateway) outbound(ctx context.Context, s exchange.Submission, a exchange.Addressee) (store.Outbound, error) {
 	if g.Locked != nil {

@@ -109,6 +109,8 @@ func (n *node) envelope(s *exchange.Submission, a exchange.Addressee) *envelope.
 	}
 }
 
+func (n *node) Expect([]protocol.AuthorityID, protocol.Priority) func() { return func() {} }
+
 func (n *node) Submit(_ context.Context, s exchange.Submission, sealed exchange.Sealed) ([]exchange.Receipt, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -41,6 +41,9 @@ type Gateway interface {
 	State(protocol.StateID) (*record.State, bool)
 	// Find returns an authority with the record that lists it.
 	Find(protocol.AuthorityID) (*record.State, *record.Member, error)
+	// Expect says that a parcel is about to be submitted, so that what is less
+	// urgent gives way; the returned function ends that.
+	Expect(to []protocol.AuthorityID, p protocol.Priority) (release func())
 	// Submit queues sealed bytes and returns one receipt per addressee, all
 	// durable. A refusal means that nothing was taken.
 	Submit(context.Context, exchange.Submission, exchange.Sealed) ([]exchange.Receipt, error)

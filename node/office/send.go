@@ -66,6 +66,9 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 	if err := o.checkRoom(files); err != nil {
 		return nil, err
 	}
+	if d.Priority != protocol.Routine && sum(files) <= quickDraft {
+		defer o.gateway.Expect(d.To, d.Priority)()
+	}
 	if err := hash(ctx, d.Files, m.Files, progress); err != nil {
 		return nil, err
 	}
@@ -84,15 +87,22 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 // checkRoom refuses what would take the disk below its low watermark, before
 // gigabytes are read. The sealed bytes are little more than the files.
 func (o *Office) checkRoom(files []parcel.File) error {
-	var need int64
-	for _, f := range files {
-		need += f.Size
-	}
 	space, err := o.store.Space()
 	if err != nil {
 		return err
 	}
-	return space.Admit(need)
+	return space.Admit(sum(files))
+}
+
+// quickDraft is how large files are at most that are sealed so quickly that
+// other parcels may wait for it.
+const quickDraft = 32 << 20
+
+func sum(files []parcel.File) (bytes int64) {
+	for _, f := range files {
+		bytes += f.Size
+	}
+	return bytes
 }
 
 // addressee is one recipient as the newest record describes it.
