@@ -83,7 +83,7 @@ const settleAfter = 5 * time.Second
 
 // settler writes to an upload and makes it durable every MaxUnsettled bytes, or
 // after settleAfter, in another goroutine: the body flows on while the disk
-// works. When twice as many bytes wait, the body waits as well. Wait for work before
+// works, and waits only when the disk is a whole part behind. Wait for work before
 // anything else is done with the upload.
 type settler struct {
 	up     *store.Upload
@@ -96,12 +96,12 @@ type settler struct {
 
 func (s *settler) Write(p []byte) (int, error) {
 	n, err := s.up.Write(p)
-	open := s.up.Offset() - s.marked
-	if err != nil || open < protocol.MaxUnsettled && time.Since(s.last) < settleAfter {
+	full := s.up.Offset()-s.marked > protocol.MaxUnsettled-pieceSize
+	if err != nil || !full && time.Since(s.last) < settleAfter {
 		return n, err
 	}
-	if open >= 2*protocol.MaxUnsettled {
-		s.work.Wait()
+	if full {
+		s.work.Wait() // no more than the part before it and this one are unsettled
 	}
 	if s.busy.CompareAndSwap(false, true) {
 		m, err := s.up.Mark()
