@@ -85,6 +85,11 @@ const (
 	StatusDeclined     Status = "declined"     // formally rejected by an officer
 	StatusRefused      Status = "refused"      // refused by the recipient's node or office
 	StatusFailed       Status = "failed"       // not accepted in time
+	StatusWithdrawn    Status = "withdrawn"    // taken back by the sending authority before the recipient's node had it
+	// StatusWithdrawing is queued, and taken back; the recipient's node decides,
+	// because it may have seen the envelope. It rests on the withdrawal, the
+	// authority's own signed act.
+	StatusWithdrawing Status = "withdrawal pending"
 )
 
 // StatusOf derives the status from the events for which evidence exists, in
@@ -97,6 +102,47 @@ func StatusOf(events []evidence.Event) Status {
 		}
 	}
 	return state.Status()
+}
+
+// Said is what one evidence says, as far as the status follows from it.
+type Said struct {
+	Event  evidence.Event
+	Reason protocol.Code // of a negative event; else empty
+}
+
+// Said returns what the evidence says.
+func (a Attested) Said() Said {
+	s := Said{Event: a.Parsed.Event}
+	if a.Parsed.Reason != nil {
+		s.Reason = a.Parsed.Reason.Code
+	}
+	return s
+}
+
+// TookBack reports whether a withdrawal ended the parcel: by a RelayFailure when
+// it was never offered, else by the RelayRejection of the recipient's node.
+func (s Said) TookBack() bool {
+	return s.Reason == protocol.Withdrawn && (s.Event == evidence.RelayFailure || s.Event == evidence.RelayRejection)
+}
+
+// StatusFrom is StatusOf with the reasons looked at: what a withdrawal ended is
+// withdrawn, and neither failed nor refused. withdrawn says that the sending
+// authority's withdrawal is stored.
+func StatusFrom(all []Said, withdrawn bool) Status {
+	events := make([]evidence.Event, len(all))
+	tookBack := false
+	for i, s := range all {
+		events[i] = s.Event
+		tookBack = tookBack || s.TookBack()
+	}
+	switch status := StatusOf(events); {
+	case status == StatusQueued && withdrawn:
+		return StatusWithdrawing
+	case tookBack && (status == StatusFailed || status == StatusRefused):
+		return StatusWithdrawn
+	default:
+		return status
+	}
 }
 
 // Spool takes the sealed bytes of one parcel. It holds small ones in memory

@@ -14,9 +14,11 @@ type Outgoing struct {
 	Expires time.Time
 	// Offered is set, durably, before the envelope first leaves the node: from
 	// then on only the peer can say what became of it.
-	Offered  bool
-	Attempts int
-	Next     time.Time // not before this, unless the peer shows up
+	Offered bool
+	// Withdrawn is set once the sending authority's withdrawal is stored.
+	Withdrawn bool
+	Attempts  int
+	Next      time.Time // not before this, unless the peer shows up
 }
 
 // Event is something that happened to an outgoing transmission.
@@ -30,6 +32,8 @@ type (
 	// Busy says that the peer answered with a transient trouble (429, 503) and,
 	// perhaps, when to come back.
 	Busy struct{ After time.Duration }
+	// Withdraw says that the sending authority takes the parcel back.
+	Withdraw struct{}
 	// StatusNone says that the peer, asked for evidence, holds none.
 	StatusNone struct{}
 	// Learned says that verified evidence arrived.
@@ -42,6 +46,7 @@ type (
 func (Due) event()         {}
 func (Unreachable) event() {}
 func (Busy) event()        {}
+func (Withdraw) event()    {}
 func (StatusNone) event()  {}
 func (Learned) event()     {}
 
@@ -52,6 +57,8 @@ type (
 	// Deliver offers the envelope and sends the sealed bytes. The returned
 	// state must be durable before the first byte leaves.
 	Deliver struct{}
+	// TakeBack hands the withdrawal to the peer, which decides (R-WDR-5).
+	TakeBack struct{}
 	// AskStatus asks the peer for the evidence that it holds (R-EVID-9).
 	AskStatus struct{}
 	// Fail issues the RelayFailure.
@@ -62,6 +69,7 @@ type (
 )
 
 func (Deliver) action()   {}
+func (TakeBack) action()  {}
 func (AskStatus) action() {}
 func (Fail) action()      {}
 
@@ -86,8 +94,12 @@ func (o Outgoing) Step(e Event, now time.Time, random float64) (Outgoing, []Acti
 	}
 	over := now.After(o.Expires.Add(protocol.MaxSkew))
 	switch e := e.(type) {
+	case Withdraw:
+		return o.withdraw(now)
 	case Due:
 		switch {
+		case !over && now.Before(o.Expires) && o.Withdrawn:
+			return o, []Action{TakeBack{}} // R-WDR-4: no offer and no bytes any more
 		case !over && now.Before(o.Expires):
 			o.Offered = true
 			return o, []Action{Deliver{}}
@@ -108,7 +120,7 @@ func (o Outgoing) Step(e Event, now time.Time, random float64) (Outgoing, []Acti
 		return o.retry(now, 0, random), nil
 	case Busy:
 		if over && now.After(o.Expires.Add(protocol.MaxSkew+FailGrace)) {
-			return o, []Action{Fail{Code: protocol.PeerUnreachable, Text: "the peer answered until the end that it could not serve"}}
+			return o, []Action{o.failed(protocol.PeerUnreachable, "the peer answered until the end that it could not serve")}
 		}
 		return o.retry(now, e.After, random), nil
 	case StatusNone:
@@ -132,10 +144,33 @@ func (o Outgoing) learn(l Learned) Outgoing {
 	return o
 }
 
+// withdraw ends what never left at once (R-WDR-3). What the peer may have seen
+// is the peer's to decide, and it is asked now (R-WDR-4).
+func (o Outgoing) withdraw(now time.Time) (Outgoing, []Action) {
+	if o.Withdrawn {
+		return o, nil
+	}
+	o.Withdrawn = true
+	if !o.Offered {
+		return o, []Action{Fail{Code: protocol.Withdrawn, Text: "the sending authority withdrew the parcel before its envelope was ever offered"}}
+	}
+	o.Attempts, o.Next = 0, now
+	return o, nil
+}
+
 func (o Outgoing) fail(code protocol.Code) Fail {
 	text := "the peer could not be reached after the parcel had expired, and no acceptance had come before"
 	if code == protocol.NotAccepted {
 		text = "the peer was asked and holds no acceptance of this parcel"
+	}
+	return o.failed(code, text)
+}
+
+// failed adds what an officer who withdrew the parcel must know: that the
+// withdrawal was not what ended it.
+func (o Outgoing) failed(code protocol.Code, text string) Fail {
+	if o.Withdrawn {
+		text += "; a withdrawal was pending, and the peer never answered it"
 	}
 	return Fail{Code: code, Text: text}
 }

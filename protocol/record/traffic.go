@@ -7,6 +7,7 @@ import (
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/statement"
+	"comity/protocol/withdrawal"
 )
 
 // VerifyEnvelope parses an envelope and checks that the node of this record
@@ -84,4 +85,20 @@ func (s *State) issuer(e *evidence.Evidence) (*keyring, error) {
 		return nil, protocol.Refuse(protocol.WrongRole, "%s is for %s to sign in the role %s, not for %s in the role %s", e.Event, name, rule.Role, quote(e.Issuer.Name), e.Issuer.Role)
 	}
 	return keys, nil
+}
+
+// VerifyWithdrawal parses a withdrawal and checks that an authority of this
+// record signed it, with the act key that it names and that counted when it was
+// created (R-WDR-1, R-REC-8). Which envelope it takes back, and whether that can
+// still be done, is for the caller.
+func (s *State) VerifyWithdrawal(sg statement.Signed, now time.Time) (*withdrawal.Withdrawal, error) {
+	w, err := withdrawal.Parse(sg.Document)
+	if err != nil {
+		return nil, err
+	}
+	m := s.byID[w.From]
+	if m == nil {
+		return nil, protocol.Refuse(protocol.UnknownSender, "node %s does not host %s, in whose name this is withdrawn", s.record.Node.ID, w.From)
+	}
+	return w, m.keys.verify(sg, evidence.Act, w.Key, w.Created.Time, now)
 }

@@ -10,6 +10,7 @@ import (
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/statement"
+	"comity/protocol/withdrawal"
 )
 
 func TestVerifyEnvelope(t *testing.T) {
@@ -121,6 +122,37 @@ func TestVerifyEvidenceRoles(t *testing.T) {
 			if got := protocol.CodeOf(err); got != want || want == "" && err != nil {
 				t.Errorf("%s by the %s key: got %q (%v), want %q", event, role, got, err, want)
 			}
+		}
+	}
+}
+
+// R-WDR-1: a withdrawal is an act of the authority, by a key that counted.
+func TestVerifyWithdrawal(t *testing.T) {
+	s := verified(t, newDraft())
+	now := start.Add(2 * time.Hour)
+	for name, c := range map[string]struct {
+		role evidence.Role
+		edit func(*withdrawal.Withdrawal)
+		want protocol.Code
+	}{
+		"act":                 {evidence.Act, nil, ""},
+		"attest":              {evidence.Attest, nil, protocol.WrongRole},
+		"node":                {evidence.Node, nil, protocol.WrongRole},
+		"another authority":   {evidence.Act, func(w *withdrawal.Withdrawal) { w.From = "xa/ministry" }, protocol.UnknownSender},
+		"another state's":     {evidence.Act, func(w *withdrawal.Withdrawal) { w.From, w.To = w.To, w.From }, protocol.UnknownSender},
+		"before the key":      {evidence.Act, func(w *withdrawal.Withdrawal) { w.Created = protocol.At(start.Add(-time.Hour)) }, protocol.KeyExpired},
+		"dated in the future": {evidence.Act, func(w *withdrawal.Withdrawal) { w.Created = protocol.At(now.Add(time.Hour)) }, protocol.ClockSkew},
+	} {
+		e := newEvidence(s, evidence.SubmissionAcceptance)
+		w := &withdrawal.Withdrawal{
+			Type: withdrawal.Type, Parcel: e.Parcel, From: e.From, To: e.To, Envelope: *e.Envelope, Created: protocol.At(now), Key: secretFor(c.role).Digest(),
+		}
+		if c.edit != nil {
+			c.edit(w)
+		}
+		got, err := s.VerifyWithdrawal(must(statement.Sign(w, protocol.MaxWithdrawal, secretFor(c.role), now)), now)
+		if protocol.CodeOf(err) != c.want || c.want == "" && (err != nil || *got != *w) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }

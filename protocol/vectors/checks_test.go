@@ -92,15 +92,8 @@ func (r *receiver) checks() map[string]check {
 		"envelope-arrives": r.envelopeArrives,
 		"evidence-signed":  r.evidenceSigned,
 		"withdrawal-signed": func(files [][]byte) error {
-			w, err := withdrawal.Parse(files[0])
-			if err != nil {
-				return err
-			}
-			from, ok := r.xa.Authority(w.From)
-			if !ok {
-				return protocol.Refuse(protocol.UnknownSender, "%s is not hosted by xa", w.From)
-			}
-			return from.Verify(pair(files), evidence.Act, w.Key, w.Created.Time, r.now)
+			_, err := r.xa.VerifyWithdrawal(pair(files), r.now)
+			return err
 		},
 		"container":  r.container,
 		"sealed":     r.sealed,

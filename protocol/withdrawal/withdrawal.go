@@ -1,7 +1,7 @@
-// Package withdrawal is the signed request of a sending authority to take a
-// parcel back before the other side has it (SPEC.md, "Withdrawal"). Nodes of
-// this version understand the document and do not act on it yet: the package
-// holds the format only.
+// Package withdrawal is the signed act of a sending authority that takes a
+// parcel back before the other side has it (SPEC.md, "Withdrawal"). It holds
+// the format; what becomes of a withdrawal is decided in package exchange and
+// by the two nodes.
 package withdrawal
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"comity/crypto/pgp"
 	"comity/protocol"
+	"comity/protocol/envelope"
 	"comity/protocol/statement"
 )
 
@@ -66,6 +67,22 @@ func (w *Withdrawal) Sign(key *pgp.Secret, at time.Time) (statement.Signed, erro
 		return statement.Signed{}, fmt.Errorf("signing a withdrawal: it names the key %s, not %s", w.Key.Short(), protocol.Digest(key.Digest()).Short())
 	}
 	return statement.Sign(w, protocol.MaxWithdrawal, key, at)
+}
+
+// About reports whether the valid withdrawal w takes back exactly the envelope
+// env, whose document and signature ref names (R-WDR-2). Its errors are refusals.
+func (w *Withdrawal) About(env *envelope.Envelope, ref statement.Ref) error {
+	switch {
+	case w.Envelope != ref:
+		return protocol.Refuse(protocol.WrongParcel, "the withdrawal of %s names another envelope", w.TransmissionKey())
+	case w.TransmissionKey() != env.Key():
+		return protocol.Refuse(protocol.WrongParcel, "the withdrawal is of %s, its envelope of %s", w.TransmissionKey(), env.Key())
+	case env.Test:
+		return protocol.Refuse(protocol.Policy, "%s is a test without effect: there is nothing to withdraw", env.Key())
+	case w.Created.Before(env.Created.Add(-protocol.MaxSkew)):
+		return protocol.Refuse(protocol.Malformed, "the withdrawal of %s is dated %s, before its envelope of %s", env.Key(), w.Created, env.Created)
+	}
+	return nil
 }
 
 // TransmissionKey returns the identity of the transmission that this ends.

@@ -8,6 +8,7 @@ import (
 
 	"comity/crypto/pgp"
 	"comity/protocol"
+	"comity/protocol/envelope"
 	"comity/protocol/statement"
 	"comity/protocol/withdrawal"
 
@@ -100,6 +101,38 @@ func TestSign(t *testing.T) {
 	w.To = w.From
 	if _, err := w.Sign(act, made); protocol.CodeOf(err) != protocol.Malformed {
 		t.Errorf("to itself: got %v, want %s", err, protocol.Malformed)
+	}
+}
+
+// TestAbout changes one thing at a time between withdrawal and envelope (R-WDR-2).
+func TestAbout(t *testing.T) {
+	w, err := withdrawal.Parse([]byte(sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(*envelope.Envelope, *statement.Ref)
+		want   protocol.Code
+	}{
+		"the same":  {func(*envelope.Envelope, *statement.Ref) {}, ""},
+		"parcel":    {func(e *envelope.Envelope, _ *statement.Ref) { e.Parcel = "019ab0f2-7c00-7e4d-8a55-3d5e0c2f9a02" }, protocol.WrongParcel},
+		"from":      {func(e *envelope.Envelope, _ *statement.Ref) { e.From = "xa/court" }, protocol.WrongParcel},
+		"to":        {func(e *envelope.Envelope, _ *statement.Ref) { e.To = "xb/court" }, protocol.WrongParcel},
+		"document":  {func(_ *envelope.Envelope, r *statement.Ref) { r.Document = protocol.Sum([]byte("another")) }, protocol.WrongParcel},
+		"signature": {func(_ *envelope.Envelope, r *statement.Ref) { r.Signature = protocol.Sum([]byte("another")) }, protocol.WrongParcel},
+		"test":      {func(e *envelope.Envelope, _ *statement.Ref) { e.Test = true }, protocol.Policy},
+		"clocks that differ": {func(e *envelope.Envelope, _ *statement.Ref) {
+			e.Created = protocol.At(w.Created.Add(protocol.MaxSkew))
+		}, ""},
+		"before it": {func(e *envelope.Envelope, _ *statement.Ref) {
+			e.Created = protocol.At(w.Created.Add(protocol.MaxSkew + time.Second))
+		}, protocol.Malformed},
+	} {
+		e, ref := &envelope.Envelope{Parcel: w.Parcel, From: w.From, To: w.To, Created: w.Created}, w.Envelope
+		c.change(e, &ref)
+		if err := w.About(e, ref); protocol.CodeOf(err) != c.want || c.want == "" && err != nil {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
 	}
 }
 
