@@ -56,7 +56,8 @@ type AcceptRelay struct {
 }
 
 // RefuseRelay remembers an authentic envelope that was refused for good (event
-// B.2). Its key is used up. Submission may be zero.
+// B.2), or withdrawn by its sender: the withdrawal is then in Inbound and kept
+// with the row (R-WDR-5). Its key is used up. Submission may be zero.
 type RefuseRelay struct {
 	Inbound
 	Submission Evidence

@@ -28,6 +28,8 @@ type Inbound struct {
 	Ordinal int64 // grows with every row; a cursor for lists
 	Stored  time.Time
 	Keeps   bool // still needs its sealed bytes
+	// Withdrawal is the sender's, when it ended the parcel here; else empty.
+	Withdrawal statement.Signed
 }
 
 const (
@@ -88,6 +90,9 @@ func (f RefuseRelay) apply(ctx context.Context, b *batch) (*answer, error) {
 	if before != nil || err != nil {
 		return before, err
 	}
+	if err := b.entomb(ctx, f.Key, f.Withdrawal); err != nil {
+		return nil, err
+	}
 	return b.decide(ctx, &f.Inbound, f.Submission, f.Evidence, exchange.Refused)
 }
 
@@ -106,13 +111,15 @@ func (b *batch) decide(ctx context.Context, i *Inbound, submission, ours Evidenc
 }
 
 const inboundColumns = `SELECT ordinal, sender, parcel, recipient, peer, envelope, envelope_signature, sealed_digest, sealed_bytes,
-sealed_recipients, priority, test, created_us, expires_us, stored_us, state, keeps FROM inbound`
+sealed_recipients, priority, test, created_us, expires_us, stored_us, state, keeps,
+withdrawal, withdrawal_signature FROM inbound`
 
 func scanInbound(scan func(...any) error) (i Inbound, err error) {
 	var sealed digest
 	var created, expires, stored int64
 	err = scan(&i.Ordinal, &i.Key.From, &i.Key.Parcel, &i.Key.To, &i.Peer, &i.Envelope.Document, &i.Envelope.Signature, &sealed, &i.Sealed.Size,
-		&i.Sealed.Recipients, &i.Priority, &i.Test, &created, &expires, &stored, &i.State, &i.Keeps)
+		&i.Sealed.Recipients, &i.Priority, &i.Test, &created, &expires, &stored, &i.State, &i.Keeps,
+		&i.Withdrawal.Document, &i.Withdrawal.Signature)
 	i.Sealed.Digest = protocol.Digest(sealed)
 	i.Created, i.Expires, i.Stored = instant(&created), instant(&expires), instant(&stored)
 	return i, err

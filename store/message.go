@@ -70,6 +70,11 @@ type Transmission struct {
 	Updated      time.Time        // when the state last changed
 	Opened       time.Time        // received: first opened; zero: not yet
 	Acknowledged time.Time        // received: formally accepted or rejected; zero: not yet
+	// Withdrawal is this authority's own of a sent message, empty until there is
+	// one; Withdrawn is when it was stored. Taken says that the gateway has it.
+	Withdrawal statement.Signed
+	Withdrawn  time.Time
+	Taken      bool
 }
 
 // insertMessage stores a message with all that belongs to it. added is false
@@ -175,11 +180,13 @@ func (m *Message) complete(ctx context.Context, t *tx) (err error) {
 		return err
 	}
 	m.Transmissions, err = collect(ctx, t, func(scan func(...any) error) (r Transmission, err error) {
-		var updated, opened, acknowledged *int64
-		err = scan(&r.To, (*digest)(&r.RecipientKey), &r.Envelope.Document, &r.Envelope.Signature, &r.State, &updated, &opened, &acknowledged)
-		r.Updated, r.Opened, r.Acknowledged = instant(updated), instant(opened), instant(acknowledged)
+		var updated, opened, acknowledged, withdrawn *int64
+		err = scan(&r.To, (*digest)(&r.RecipientKey), &r.Envelope.Document, &r.Envelope.Signature, &r.State, &updated, &opened, &acknowledged,
+			&r.Withdrawal.Document, &r.Withdrawal.Signature, &withdrawn, &r.Taken)
+		r.Updated, r.Opened, r.Acknowledged, r.Withdrawn = instant(updated), instant(opened), instant(acknowledged), instant(withdrawn)
 		return r, err
-	}, `SELECT recipient, recipient_key, envelope, envelope_signature, state, updated_us, opened_us, acknowledged_us
+	}, `SELECT recipient, recipient_key, envelope, envelope_signature, state, updated_us, opened_us, acknowledged_us,
+withdrawal, withdrawal_signature, withdrawn_us, withdrawal_taken_us IS NOT NULL
 FROM transmission WHERE message = $1 ORDER BY number`, m.Ordinal)
 	return err
 }

@@ -41,11 +41,13 @@ type Outbound struct {
 	Ordinal int64 // grows with every row; a cursor for lists
 	Stored  time.Time
 	Keeps   bool // still needs its sealed bytes
+	// Withdrawal is the sending authority's; empty: none. See Withdraw.
+	Withdrawal statement.Signed
 }
 
 // Outgoing returns the row as the state machine takes it.
 func (o *Outbound) Outgoing() exchange.Outgoing {
-	return exchange.Outgoing{State: o.State, Expires: o.Expires, Offered: o.Offered, Attempts: o.Attempts, Next: o.Next}
+	return exchange.Outgoing{State: o.State, Expires: o.Expires, Offered: o.Offered, Withdrawn: len(o.Withdrawal.Document) > 0, Attempts: o.Attempts, Next: o.Next}
 }
 
 const (
@@ -185,7 +187,8 @@ func (g *Gateway) Reschedule(ctx context.Context, attempts ...Attempt) error {
 }
 
 const outboundColumns = `SELECT o.ordinal, o.sender, o.parcel, o.recipient, o.peer, o.envelope, o.envelope_signature, o.sealed_digest, s.size_bytes,
-o.sealed_recipients, o.priority, o.test, o.created_us, o.expires_us, o.stored_us, o.state, o.offered, o.attempts, o.next_us, o.last_error, o.last_error_us, o.keeps
+o.sealed_recipients, o.priority, o.test, o.created_us, o.expires_us, o.stored_us, o.state, o.offered, o.attempts, o.next_us, o.last_error, o.last_error_us, o.keeps,
+o.withdrawal, o.withdrawal_signature
 FROM outbound o JOIN sealed s ON s.digest = o.sealed_digest`
 
 func scanOutbound(scan func(...any) error) (o Outbound, err error) {
@@ -193,7 +196,8 @@ func scanOutbound(scan func(...any) error) (o Outbound, err error) {
 	var created, expires, stored int64
 	var next, failed *int64
 	err = scan(&o.Ordinal, &o.Key.From, &o.Key.Parcel, &o.Key.To, &o.Peer, &o.Envelope.Document, &o.Envelope.Signature, &sealed, &o.Sealed.Size,
-		&o.Sealed.Recipients, &o.Priority, &o.Test, &created, &expires, &stored, &o.State, &o.Offered, &o.Attempts, &next, &o.LastError, &failed, &o.Keeps)
+		&o.Sealed.Recipients, &o.Priority, &o.Test, &created, &expires, &stored, &o.State, &o.Offered, &o.Attempts, &next, &o.LastError, &failed, &o.Keeps,
+		&o.Withdrawal.Document, &o.Withdrawal.Signature)
 	o.Sealed.Digest = protocol.Digest(sealed)
 	o.Created, o.Expires, o.Stored = instant(&created), instant(&expires), instant(&stored)
 	o.Next, o.LastErrorAt = instant(next), instant(failed)
