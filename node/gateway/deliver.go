@@ -55,7 +55,7 @@ func (l *link) deliver(ctx context.Context) {
 			}
 		}
 		for _, row := range rows {
-			l.flying.add(row.Key, lineOf(row))
+			ctx := l.flying.add(ctx, row.Key, lineOf(row))
 			wg.Go(func() {
 				defer l.flying.remove(row.Key)
 				l.step(ctx, row)
@@ -73,7 +73,8 @@ func (l *link) deliver(ctx context.Context) {
 }
 
 func lineOf(row store.Outbound) store.Line {
-	return store.Line{Rank: row.Priority.Rank(), Large: row.Sealed.Size > protocol.MaxSmall, Sender: row.Key.From}
+	large := row.Sealed.Size > protocol.MaxSmall && !row.Outgoing().Withdrawn
+	return store.Line{Rank: row.Priority.Rank(), Large: large, Sender: row.Key.From}
 }
 
 // sleep waits until something may be due, or a delivery has ended. A link that
@@ -118,28 +119,49 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 			err = l.send(ctx, row, again)
 		}
 		leave(err)
+	case exchange.TakeBack:
+		var leave func(error)
+		// Small, and worth less with every minute.
+		if leave, err = l.circuit.enter(protocol.Emergency); err != nil {
+			break
+		}
+		err = l.takeBack(ctx, row)
+		leave(err)
 	case exchange.AskStatus:
 		err = l.askStatus(ctx, row)
 	case exchange.Fail:
 		err = l.fail(ctx, row, a)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errSettled) {
 		l.tryLater(ctx, row, err)
 	}
 }
 
 // offeredDurably notes that the envelope leaves now. The store never takes the
-// note back.
+// note back. What was withdrawn since the row was read must not leave any more:
+// the answer is then errSettled (R-WDR-3, R-WDR-4).
 func (l *link) offeredDurably(ctx context.Context, row *store.Outbound) error {
 	if row.Offered {
-		return nil
+		now, err := l.g.Store.Outbound(ctx, row.Key)
+		if err == nil && (now.State.Settled() || now.Outgoing().Withdrawn) {
+			err = errSettled
+		}
+		return err
 	}
 	if _, err := l.connect(ctx); err != nil {
 		return err // no peer, no offer: nothing to note
 	}
-	_, err := l.g.seq.commit(ctx, store.Attempt{Key: row.Key, Offered: true, Attempts: row.Attempts})
-	row.Offered = err == nil
-	return err
+	outcomes, err := l.g.seq.commit(ctx, store.Attempt{Key: row.Key, Offered: true, Attempts: row.Attempts})
+	switch {
+	case err != nil:
+		return err
+	case outcomes[0].Err != nil:
+		return outcomes[0].Err
+	case outcomes[0].Repeat:
+		return errSettled
+	}
+	row.Offered = true
+	return nil
 }
 
 const (
@@ -230,17 +252,26 @@ func (l *link) send(ctx context.Context, row store.Outbound, again bool) error {
 	return l.learn(ctx, row, packets)
 }
 
-// offerBody is the body of the PUT: the envelope and our SubmissionAcceptance
-// with its proof (R-ENV-6).
+// offerBody is the body of the PUT.
 func (l *link) offerBody(ctx context.Context, row store.Outbound) ([]byte, error) {
+	packets, err := l.offerPackets(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	return statement.EncodePackets(packets)
+}
+
+// offerPackets are the envelope and our SubmissionAcceptance with its proof
+// (R-ENV-6).
+func (l *link) offerPackets(ctx context.Context, row store.Outbound) ([]statement.Packet, error) {
 	if p, ok := l.g.offers.get(row.Key); ok {
-		return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, p})
+		return []statement.Packet{{Signed: row.Envelope}, p}, nil
 	}
 	ev, err := l.g.Store.EvidenceOf(ctx, row.Key, evidence.SubmissionAcceptance)
 	if err != nil {
 		return nil, err
 	}
-	return statement.EncodePackets([]statement.Packet{{Signed: row.Envelope}, ev.Packet})
+	return []statement.Packet{{Signed: row.Envelope}, ev.Packet}, nil
 }
 
 // sendTogether lets the bytes leave right behind their envelope; the peer makes
@@ -331,8 +362,8 @@ func (l *link) fail(ctx context.Context, row store.Outbound, f exchange.Fail) er
 		return err
 	}
 	var settled *store.StateError
-	if err := outcomes[0].Err; errors.As(err, &settled) {
-		return nil
+	if err := outcomes[0].Err; errors.As(err, &settled) || protocol.CodeOf(err) == protocol.Equivocation {
+		return nil // a RelayFailure is issued once
 	} else if err != nil {
 		return err
 	}

@@ -10,12 +10,14 @@ import (
 	"comity/store"
 )
 
-// flight is the transmissions under way to one peer.
+// flight is the transmissions under way to one peer. Each can be cut short: when
+// its parcel is withdrawn.
 type flight struct {
 	ended *bell // rings when one has ended
 
 	mu    sync.Mutex
 	keys  map[protocol.Key]store.Line // guarded by mu
+	cuts  map[protocol.Key]func()     // guarded by mu; ends one before its time
 	last  chan struct{}               // guarded by mu; closed when none is under way
 	fewer chan struct{}               // guarded by mu; closed when one ends, nil while nobody gives way
 
@@ -23,7 +25,7 @@ type flight struct {
 }
 
 func newFlight() *flight {
-	f := &flight{ended: newBell(), keys: map[protocol.Key]store.Line{}, last: make(chan struct{}), expected: map[int]int{}}
+	f := &flight{ended: newBell(), keys: map[protocol.Key]store.Line{}, cuts: map[protocol.Key]func(){}, last: make(chan struct{}), expected: map[int]int{}}
 	close(f.last)
 	return f
 }
@@ -40,17 +42,34 @@ func (f *flight) snapshot() (busy map[protocol.Key]bool, load load) {
 	return busy, load
 }
 
-func (f *flight) add(k protocol.Key, line store.Line) {
+// add begins one. The context returned ends with it, with parent, or when cut
+// is called.
+func (f *flight) add(parent context.Context, k protocol.Key, line store.Line) context.Context {
+	ctx, cut := context.WithCancel(parent)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.keys) == 0 {
 		f.last = make(chan struct{})
 	}
-	f.keys[k] = line
+	f.keys[k], f.cuts[k] = line, cut
+	return ctx
+}
+
+// cut ends one before its time, if it is under way.
+func (f *flight) cut(k protocol.Key) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if cut, ok := f.cuts[k]; ok {
+		cut()
+	}
 }
 
 func (f *flight) remove(k protocol.Key) {
 	f.mu.Lock()
+	if cut, ok := f.cuts[k]; ok {
+		cut()
+		delete(f.cuts, k)
+	}
 	if delete(f.keys, k); len(f.keys) == 0 {
 		close(f.last)
 	}

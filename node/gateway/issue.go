@@ -78,7 +78,10 @@ func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p stat
 	if sent.peer != state.Record().Node.ID {
 		return nil, protocol.Refuse(protocol.WrongParcel, "%s is about a parcel for another node", ev.Event)
 	}
-	return ev, ev.About(sent.envelope, sent.ref)
+	if err := ev.About(sent.envelope, sent.ref); err != nil {
+		return nil, err
+	}
+	return ev, g.checkTookBack(ctx, ev)
 }
 
 // notYet is the refusal of evidence that may verify later: it is dated in the

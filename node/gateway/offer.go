@@ -19,7 +19,7 @@ import (
 // the evidence when it was decided before or is refused for good.
 func (g *Gateway) serveOffer(w http.ResponseWriter, r *http.Request, l *link) {
 	peer := l.peer
-	packets, digest, err := g.readOffer(w, r)
+	packets, digest, err := g.readOffer(w, r, offerSize)
 	if err != nil {
 		g.answerError(w, r, peer, http.StatusBadRequest, err)
 		return
@@ -53,23 +53,26 @@ func (g *Gateway) serveOffer(w http.ResponseWriter, r *http.Request, l *link) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// readOffer reads the two packets and makes sure that they stand at their
-// own address (R-WIRE-4).
-func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request) ([]statement.Packet, protocol.Digest, error) {
+// offerSize is how many packets an offer has: envelope and SubmissionAcceptance.
+const offerSize = 2
+
+// readOffer reads the packets of an offer, or want of them when more comes with
+// it, and makes sure that they stand at their own address (R-WIRE-4).
+func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request, want int) ([]statement.Packet, protocol.Digest, error) {
 	digest, err := protocol.ParseDigest(r.PathValue("envelope"))
 	if err != nil {
 		return nil, digest, err
 	}
-	body, err := readBody(w, r, 2*protocol.MaxPacket)
+	body, err := readBody(w, r, int64(want)*protocol.MaxPacket)
 	if err != nil {
 		return nil, digest, err
 	}
-	packets, err := statement.DecodePackets(body, 2*protocol.MaxPacket, 2)
+	packets, err := statement.DecodePackets(body, want*protocol.MaxPacket, want)
 	if err != nil {
 		return nil, digest, err
 	}
-	if len(packets) != 2 {
-		return nil, digest, protocol.Refuse(protocol.Malformed, "%d packets; want envelope and SubmissionAcceptance", len(packets))
+	if len(packets) != want {
+		return nil, digest, protocol.Refuse(protocol.Malformed, "%d packets; want envelope, SubmissionAcceptance and, to withdraw, the withdrawal", len(packets))
 	}
 	if packets[0].Digest() != digest {
 		return nil, digest, protocol.Refuse(protocol.DigestMismatch, "the envelope does not have the digest of its address")
@@ -206,19 +209,20 @@ func (g *Gateway) checkNotBefore(env *envelope.Envelope) error {
 }
 
 // refuse answers a refused offer. A refusal for good is signed, made durable,
-// and then told; everything else is told and forgotten.
-func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, o *offer, refusal error) {
+// and then told, and refuse reports true; everything else is told and forgotten.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, o *offer, refusal error) bool {
 	var why *protocol.Refusal
 	if !errors.As(refusal, &why) || why.Code == protocol.Equivocation || why.Code == protocol.ClockSkew {
 		g.answerError(w, r, o.peer, http.StatusForbidden, refusal)
-		return
+		return false
 	}
 	packets, err := g.reject(r.Context(), o, why)
 	if err != nil {
 		g.answerError(w, r, o.peer, http.StatusServiceUnavailable, err)
-		return
+		return false
 	}
 	g.answer(w, r, o.peer, packets)
+	return true
 }
 
 func (g *Gateway) reject(ctx context.Context, o *offer, why *protocol.Refusal) ([]statement.Packet, error) {
@@ -240,7 +244,7 @@ func (g *Gateway) reject(ctx context.Context, o *offer, why *protocol.Refusal) (
 func (o *offer) inbound() store.Inbound {
 	return store.Inbound{
 		Key: o.env.Key(), Peer: o.peer, Envelope: o.signed, Sealed: o.env.Sealed, Priority: o.env.Priority,
-		Test: o.env.Test, Created: o.env.Created.Time, Expires: o.env.Expires.Time,
+		Test: o.env.Test, Created: o.env.Created.Time, Expires: o.env.Expires.Time, Withdrawal: o.withdrawal,
 	}
 }
 

@@ -131,8 +131,8 @@ func TestBulkGivesWay(t *testing.T) {
 			return time.Since(began)
 		}
 		one := protocol.Key{From: ministry, Parcel: "1"}
-		f.add(one, store.Line{Rank: urgent})
-		f.add(protocol.Key{From: ministry, Parcel: "2"}, store.Line{Rank: routine, Large: true})
+		f.add(t.Context(), one, store.Line{Rank: urgent})
+		f.add(t.Context(), protocol.Key{From: ministry, Parcel: "2"}, store.Line{Rank: routine, Large: true})
 		if waited := passed(urgent) + passed(emergency); waited != 0 {
 			t.Errorf("one of the same or a higher priority waited %s", waited)
 		}
@@ -152,7 +152,7 @@ func TestBulkGivesWay(t *testing.T) {
 			t.Errorf("a piece waited %s for what was expected, want %s", waited, lingerExpected)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		f.add(one, store.Line{Rank: emergency})
+		f.add(t.Context(), one, store.Line{Rank: emergency})
 		cancel()
 		f.giveWay(ctx, routine)
 	})

@@ -29,6 +29,8 @@ type receiver struct {
 	*party
 	offered  atomic.Int64
 	standing func(http.ResponseWriter) // answers HEAD; nil: nothing is known
+	// withdrawals answers the PUT of a withdrawal.
+	withdrawals func(*envelope.Envelope, statement.Ref, http.ResponseWriter, []statement.Packet)
 }
 
 // newReceiver serves state xb on loopback. take answers the PATCH.
@@ -70,6 +72,15 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 		}
 		r.standing(w)
 	})
+	mux.HandleFunc("PUT /v1/parcels/{envelope}/withdrawal", func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		packets, err := statement.DecodePackets(body, 1<<20, 3)
+		if err != nil || len(packets) != 3 {
+			t.Errorf("withdrawal: %d packets, %v", len(packets), err)
+			return
+		}
+		r.withdrawals(must(envelope.Parse(packets[0].Document)), packets[0].Ref(), w, packets)
+	})
 	mux.HandleFunc("GET /v1/evidence", func(w http.ResponseWriter, req *http.Request) {
 		<-req.Context().Done()
 	})
@@ -90,7 +101,18 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 }
 
 func (r *receiver) answer(env *envelope.Envelope, ref statement.Ref, event evidence.Event, w http.ResponseWriter) {
-	signed := must(r.evidence(env, ref, event, time.Now()).Sign(r.party.node.Subkeys[0], time.Now()))
+	r.say(r.evidence(env, ref, event, time.Now()), w)
+}
+
+// reject answers with a RelayRejection.
+func (r *receiver) reject(env *envelope.Envelope, ref statement.Ref, code protocol.Code, w http.ResponseWriter) {
+	ev := r.evidence(env, ref, evidence.RelayRejection, time.Now())
+	ev.Reason = evidence.NewReason(code, "as the test wants")
+	r.say(ev, w)
+}
+
+func (r *receiver) say(ev *evidence.Evidence, w http.ResponseWriter) {
+	signed := must(ev.Sign(r.party.node.Subkeys[0], time.Now()))
 	_, _ = w.Write(must(statement.EncodePackets([]statement.Packet{r.packet(signed, time.Now())})))
 }
 

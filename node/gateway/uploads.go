@@ -30,8 +30,9 @@ type offer struct {
 	env        *envelope.Envelope
 	signed     statement.Signed
 	submission store.Evidence
-	until      time.Time // guarded by uploads.mu; real time, for forgetting
-	over       bool      // only between begin and end: it was decided
+	withdrawal statement.Signed // empty unless it is taken back now
+	until      time.Time        // guarded by uploads.mu; real time, for forgetting
+	over       bool             // only between begin and end: it was decided
 
 	mu      sync.Mutex
 	preempt func()        // guarded by mu: ends the append under way

@@ -172,6 +172,7 @@ func (g *Gateway) routes(w *wire) http.Handler {
 	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(bulky(g.serveBytes)))
 	mux.Handle("HEAD /v1/parcels/{envelope}", g.peerOnly(small(g.serveOffset)))
 	mux.Handle("GET /v1/parcels/{envelope}", g.peerOnly(small(g.serveStatus)))
+	mux.Handle("PUT /v1/parcels/{envelope}/withdrawal", g.peerOnly(small(g.serveWithdrawal)))
 	mux.Handle("GET /v1/evidence", g.peerOnly(w.serveFeed))
 	mux.Handle("POST /v1/evidence", g.peerOnly(small(g.servePush)))
 	return mux
