@@ -26,6 +26,7 @@ type examined struct {
 	signatures int
 	proofs     int
 	sealed     int64
+	withdrawn  protocol.Time // as the sender's withdrawal says; zero: there is none
 }
 
 // examine checks an export of one transmission: the sealed bytes, and every
@@ -56,7 +57,28 @@ func examine(folder string, sender, receiver *record.State, now time.Time) (*exa
 			x.events = append(x.events, event)
 		}
 	}
-	return x, nil
+	return x, x.withdrawal(folder, sender, signed.Ref(), now)
+}
+
+// withdrawal checks that of the sending authority, if there is one.
+func (x *examined) withdrawal(folder string, sender *record.State, ref statement.Ref, now time.Time) error {
+	const name = "withdrawal.json"
+	if _, err := os.Lstat(filepath.Join(folder, name)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	signed, err := x.read(folder, name, protocol.MaxWithdrawal)
+	if err != nil {
+		return err
+	}
+	w, err := sender.VerifyWithdrawal(signed, now)
+	if err == nil {
+		err = w.About(x.envelope, ref)
+	}
+	if err != nil {
+		return fmt.Errorf("withdrawal: %w", err)
+	}
+	x.withdrawn = w.Created
+	return nil
 }
 
 // errNoEvidence says that an export holds no evidence of an event.

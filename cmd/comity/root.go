@@ -124,7 +124,7 @@ func (p *program) root() *cobra.Command {
 	key := group("key", "Protect key files by passphrases", "checks", p.keyProtect(), p.keyUnprotect(), p.keyPassphrase())
 	logs := group("log", "Check the node's log", "checks", p.logCheck())
 	for _, c := range []*cobra.Command{
-		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.send(), p.sent(), p.show(), p.follow(),
+		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
 		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, key, version,
 	} {
 		root.AddCommand(c)

@@ -15,7 +15,9 @@ func (p *program) sent() *cobra.Command {
 		Short: "List sent parcels and where they stand, the newest first",
 		Long: `Lists what was sent. A parcel is queued, transmitted (durable at the recipient's
 node), delivered (handed to the recipient's office), acknowledged or declined by
-an officer, refused, or failed. Each of these words rests on signed evidence.`,
+an officer, refused, failed, or withdrawn. Each of these words rests on signed
+evidence. "Withdrawal pending" rests on the withdrawal alone: the recipient's node
+has not answered yet whether it has the parcel.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.look(c.Context(), func(node *control.Client) error {
 				list, err := node.Sent(c.Context(), p.as, int(limit))

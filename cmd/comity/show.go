@@ -29,6 +29,7 @@ func (p *program) show() *cobra.Command {
 				}
 				for _, t := range m.Transmissions {
 					p.say("\nTo %s: %s", t.To, standing(&t))
+					p.withdrawal(&t)
 					for _, e := range t.Evidence {
 						p.evidence(e, len(m.Transmissions) > 1)
 					}
@@ -52,6 +53,17 @@ func (p *program) parcelHead(m *control.Parcel) {
 	}
 	if m.Test {
 		p.say("  This is a test without effect.")
+	}
+}
+
+// withdrawal tells of this authority's withdrawal, if there is one.
+func (p *program) withdrawal(t *control.Transmission) {
+	if t.Withdrawn.IsZero() {
+		return
+	}
+	p.say("  %s UTC  withdrawn by an officer of this authority", moment(t.Withdrawn))
+	if !t.Expires.IsZero() {
+		p.say("      the recipient's node is asked until %s UTC; nothing more is sent", moment(t.Expires))
 	}
 }
 

@@ -59,6 +59,7 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 		"/v1/parcel":      answer(s.parcel),
 		"/v1/acknowledge": answer(s.acknowledge),
 		"/v1/decline":     answer(s.decline),
+		"/v1/withdraw":    answer(s.withdraw),
 		"/v1/export":      answer(s.export),
 		"/v1/log/check":   answer(s.checkLog),
 		"/v1/adopted":     answer(s.adopted),

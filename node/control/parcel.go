@@ -55,6 +55,12 @@ type Transmission struct {
 	Waits    string        `json:"waits,omitempty"`
 	Next     protocol.Time `json:"next_attempt,omitzero"`
 	Attempts int           `json:"attempts,omitempty"` // in vain so far
+	// Withdrawn is when this office withdrew the parcel from the recipient;
+	// whether in time, the status says.
+	Withdrawn protocol.Time `json:"withdrawn,omitzero"`
+	// Expires is until when the recipient's node is asked, while a withdrawal is
+	// pending.
+	Expires protocol.Time `json:"expires,omitzero"`
 	// Evidence is all that stands here about it, in the order in which it came;
 	// in the view of one parcel, not in lists.
 	Evidence []Evidence `json:"evidence,omitempty"`

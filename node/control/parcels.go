@@ -114,7 +114,11 @@ func listView(m *office.Message) Parcel {
 		FileCount: len(m.Files), Bytes: m.Size, Opened: stamp(m.Opened), Answered: stamp(m.Answered),
 	}
 	for _, t := range m.To {
-		p.Transmissions = append(p.Transmissions, Transmission{To: t.To, Status: t.Status})
+		view := Transmission{To: t.To, Status: t.Status, Withdrawn: stamp(t.Withdrawn)}
+		if t.Status == exchange.StatusWithdrawing {
+			view.Expires = stamp(m.Expires)
+		}
+		p.Transmissions = append(p.Transmissions, view)
 	}
 	if m.Direction == store.Received {
 		p.State = stateOf(m)

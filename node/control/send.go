@@ -10,7 +10,6 @@ import (
 
 	"comity/node/office"
 	"comity/protocol"
-	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/protocol/parcel"
 )
@@ -251,11 +250,15 @@ func (s *Service) refresh(ctx context.Context, p *Parcel, t *Transmission) error
 		}
 		t.Evidence = append(t.Evidence, view)
 	}
-	events := make([]evidence.Event, len(t.Evidence))
+	said := make([]exchange.Said, len(t.Evidence))
 	for i, e := range t.Evidence {
-		events[i] = e.Event
+		if said[i].Event = e.Event; e.Reason != nil {
+			said[i].Reason = e.Reason.Code
+		}
 	}
-	t.Status = exchange.StatusOf(events)
+	if t.Status = exchange.StatusFrom(said, !t.Withdrawn.IsZero()); t.Status != exchange.StatusWithdrawing {
+		t.Expires = protocol.Time{}
+	}
 	return nil
 }
 

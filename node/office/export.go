@@ -19,16 +19,17 @@ import (
 
 // Names of files in an export. The recipe for stock tools in SPEC.md uses them.
 const (
-	exportParcel   = "parcel.age"
-	exportEnvelope = "envelope.json"
-	exportTrust    = "trust"
+	exportParcel     = "parcel.age"
+	exportEnvelope   = "envelope.json"
+	exportWithdrawal = "withdrawal.json"
+	exportTrust      = "trust"
 )
 
 // Export writes a new folder from which stock tools can check one transmission
 // and, with a key, open its parcel: the sealed bytes, the envelope, all
 // evidence with its proofs, and under trust/ what it is checked against. A sent
 // message with several recipients gets one folder inside for each, named by the
-// recipient.
+// recipient. A withdrawal of this office is in it too.
 //
 // dir must not exist, or be empty. It appears whole or not at all, readable by
 // its owner only. The export stands in the journal before it appears. Nothing
@@ -109,6 +110,12 @@ func (o *Office) exportTo(ctx context.Context, m *store.Message, work string) er
 		}
 		first = filepath.Join(folder, exportParcel)
 		if err := o.exportTransmission(ctx, keyTo(m.Name, t.To), folder); err != nil {
+			return err
+		}
+		if !t.HasWithdrawal() {
+			continue
+		}
+		if err := writeSigned(folder, exportWithdrawal, t.Withdrawal); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ const (
 	ActOpen        Act = "open"
 	ActAcknowledge Act = "acknowledge"
 	ActDecline     Act = "decline"
+	ActWithdraw    Act = "withdraw"
 	ActExport      Act = "export"
 )
 
@@ -40,6 +41,8 @@ type Entry struct {
 	Message *protocol.Digest `json:"message"`
 	// File is the number of the file, from 1; null unless one was opened.
 	File *int64 `json:"file"`
+	// To is the recipient from whom a message was withdrawn; null otherwise.
+	To *protocol.AuthorityID `json:"to"`
 	// Reason is why a parcel was refused or declined; null otherwise.
 	Reason *evidence.Reason `json:"reason"`
 	// Place is the folder of an export; null otherwise.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"comity/protocol"
-	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/protocol/parcel"
 	"comity/store"
@@ -25,6 +24,7 @@ type Message struct {
 	Priority  protocol.Priority
 	Test      bool
 	Created   time.Time // as its sender says
+	Expires   time.Time // sent: until when delivery is tried
 	Stored    time.Time // sent or taken in by this office
 	Size      int64     // of all files
 	Sealed    int64     // of the sealed bytes
@@ -44,6 +44,8 @@ type Recipient struct {
 	// Submitted is false while no gateway has taken the message.
 	Submitted bool
 	Status    exchange.Status
+	// Withdrawn is when this office withdrew the message; zero: it did not.
+	Withdrawn time.Time
 	// Evidence is all that is known, the oldest first; filled by Message only.
 	Evidence []exchange.Attested
 }
@@ -94,7 +96,7 @@ func (o *Office) Message(ctx context.Context, n store.Name) (*Message, error) {
 		if to.Evidence, err = o.evidenceOf(ctx, keyTo(n, to.To)); err != nil {
 			return nil, err
 		}
-		to.Status = statusOf(to.Evidence)
+		to.Status = statusOf(to.Evidence, !to.Withdrawn.IsZero())
 	}
 	return &m, nil
 }
@@ -178,7 +180,7 @@ func (o *Office) views(ctx context.Context, rows []store.Message) ([]Message, er
 			if err != nil {
 				return nil, fmt.Errorf("ask the gateway what became of %s: %w", rows[i].Name.Parcel, err)
 			}
-			to.Status = statusOf(known)
+			to.Status = statusOf(known, !to.Withdrawn.IsZero())
 		}
 	}
 	return all, nil
@@ -188,23 +190,23 @@ func (o *Office) views(ctx context.Context, rows []store.Message) ([]Message, er
 func view(row *store.Message) Message {
 	m := Message{
 		Name: row.Name, Direction: row.Direction, Case: row.Case, Sequence: row.Sequence, Kind: row.Kind, Digest: row.Digest(),
-		Priority: row.Priority, Test: row.Test, Created: row.Created, Stored: row.Stored, Sealed: row.Sealed.Size,
+		Priority: row.Priority, Test: row.Test, Created: row.Created, Expires: row.Expires, Stored: row.Stored, Sealed: row.Sealed.Size,
 		Files: row.Files, Approvals: len(row.Approvals), Ordinal: row.Ordinal,
 	}
 	for _, f := range row.Files {
 		m.Size += f.Size
 	}
 	for _, t := range row.Transmissions {
-		m.To = append(m.To, Recipient{To: t.To, Submitted: len(t.Envelope.Document) > 0, Status: t.State.Status()})
+		m.To = append(m.To, Recipient{To: t.To, Submitted: len(t.Envelope.Document) > 0, Status: t.State.Status(), Withdrawn: t.Withdrawn})
 		m.Opened, m.Answered = t.Opened, t.Acknowledged
 	}
 	return m
 }
 
-func statusOf(all []exchange.Attested) exchange.Status {
-	events := make([]evidence.Event, len(all))
+func statusOf(all []exchange.Attested, withdrawn bool) exchange.Status {
+	said := make([]exchange.Said, len(all))
 	for i, a := range all {
-		events[i] = a.Parsed.Event
+		said[i] = a.Said()
 	}
-	return exchange.StatusOf(events)
+	return exchange.StatusFrom(said, withdrawn)
 }

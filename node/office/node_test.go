@@ -32,7 +32,9 @@ type node struct {
 	arrivals chan struct{}
 	changes  chan struct{}
 	filed    int
-	fail     error // returned by Submit and File while set
+	fail     error // returned by Submit, Withdraw and File while set
+	cut      bool  // nothing leaves the node
+	silent   bool  // it leaves, and the peer never answers
 }
 
 // row is one transmission as a node remembers it.
@@ -40,6 +42,8 @@ type row struct {
 	env      *envelope.Envelope
 	signed   statement.Signed
 	evidence []exchange.Attested
+	offered  bool
+	taken    []statement.Signed // withdrawals
 }
 
 func newNode(w *world, s *state) *node {
@@ -136,9 +140,34 @@ func (n *node) Submit(_ context.Context, s exchange.Submission, sealed exchange.
 		n.rows[k] = r
 		p := n.issue(r, evidence.SubmissionAcceptance, nil)
 		receipts = append(receipts, exchange.Receipt{Key: k, Envelope: r.signed, Evidence: p})
-		n.w.nodes[a.To.State()].receive(r.signed, body, r.evidence...)
+		if r.offered = !n.cut; r.offered && !n.silent {
+			n.w.nodes[a.To.State()].receive(r.signed, body, r.evidence...)
+		}
 	}
 	return receipts, nil
+}
+
+func (n *node) Withdraw(_ context.Context, signed statement.Signed) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fail != nil {
+		return n.fail
+	}
+	w, err := n.state.record.VerifyWithdrawal(signed, n.w.clock.now())
+	if err != nil {
+		return err
+	}
+	r := n.rows[w.TransmissionKey()]
+	if err := w.About(r.env, r.signed.Ref()); err != nil {
+		return err
+	}
+	r.taken = append(r.taken, signed)
+	if !r.offered && !r.has(evidence.RelayFailure) {
+		n.issue(r, evidence.RelayFailure, func(ev *evidence.Evidence) {
+			ev.Reason = evidence.NewReason(protocol.Withdrawn, "before it was ever offered")
+		})
+	}
+	return nil
 }
 
 // arrive makes this node the recipient's: the bytes are whole and it says so.

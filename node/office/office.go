@@ -47,6 +47,10 @@ type Gateway interface {
 	// Submit queues sealed bytes and returns one receipt per addressee, all
 	// durable. A refusal means that nothing was taken.
 	Submit(context.Context, exchange.Submission, exchange.Sealed) ([]exchange.Receipt, error)
+	// Withdraw takes back a parcel that was submitted, by a withdrawal that the
+	// office signed. Whether it came in time, the evidence tells. A refusal means
+	// that nothing was stored.
+	Withdraw(context.Context, statement.Signed) error
 	// Consign returns parcels that wait for the authority and are not yet handed
 	// over, urgent ones first, at most limit, without those that held names; nil
 	// names none. Fewer than limit are all.
@@ -158,7 +162,7 @@ func New(c Config) (*Office, error) {
 }
 
 // By returns the same office for one act of a person who has unlocked the act
-// key. It is for Send, Acknowledge and Decline; the key is nowhere kept.
+// key. It is for Send, Withdraw, Acknowledge and Decline; the key is nowhere kept.
 func (o *Office) By(act *pgp.Secret) *Office {
 	acting := *o
 	acting.act, acting.actLocked = act, nil

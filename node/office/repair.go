@@ -57,6 +57,7 @@ func (o *Office) finishAll(ctx context.Context) (expired bool, err error) {
 	for _, u := range unfiled {
 		errs = append(errs, o.fileOne(ctx, u.Key, u.Evidence))
 	}
+	errs = append(errs, o.handAll(ctx))
 	unsent, err := o.store.Unsent(ctx, 0)
 	if err != nil {
 		return false, err
