@@ -17,7 +17,7 @@ func (s *Service) addWaiting(ctx context.Context, p *Parcel) error {
 	}
 	for i := range p.Transmissions {
 		t := &p.Transmissions[i]
-		if t.Status != exchange.StatusQueued {
+		if t.Status != exchange.StatusQueued && t.Status != exchange.StatusWithdrawing {
 			continue
 		}
 		d, err := s.node.Gateway.Delivery(ctx, protocol.Key{From: p.From, Parcel: p.Parcel, To: t.To})

@@ -151,6 +151,9 @@ func (o *Office) signWithdrawal(ctx context.Context, m *store.Message, t *store.
 		Type: withdrawal.Type, Parcel: env.Parcel, From: env.From, To: env.To, Envelope: t.Envelope.Ref(),
 		Created: protocol.At(now), Key: o.act.Digest(),
 	}
+	if err := w.About(env, t.Envelope.Ref()); err != nil {
+		return statement.Signed{}, err // nobody would take it: the clock was set back
+	}
 	signed, err := w.Sign(o.act, now)
 	if err != nil {
 		return statement.Signed{}, err

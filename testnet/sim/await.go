@@ -14,13 +14,21 @@ import (
 // Status is where a letter stands, as its sender sees it.
 func (w *World) Status(k protocol.Key) exchange.Status {
 	w.T.Helper()
-	row, err := w.officeHost(k.From).store().Outbound(w.T.Context(), k)
+	from := w.officeHost(k.From)
+	row, err := from.store().Outbound(w.T.Context(), k)
 	w.must(err, "status of %s", k)
-	return row.State.Status()
+	all, err := from.running.Gateway.Evidence(w.T.Context(), k)
+	w.must(err, "evidence of %s", k)
+	said := make([]exchange.Said, len(all))
+	for i, a := range all {
+		said[i] = a.Said()
+	}
+	return exchange.StatusFrom(said, row.Outgoing().Withdrawn)
 }
 
 // Await lets time go by, asking the oracle on the way, until every letter has
 // reached the status or a later one, and fails the test when the time is over.
+// One that its office withdrew may have ended so instead.
 func (w *World) Await(within time.Duration, reached func(exchange.Status) bool) {
 	w.T.Helper()
 	deadline := time.Now().Add(within)
@@ -65,7 +73,7 @@ func (w *World) missing(reached func(exchange.Status) bool) string {
 		}
 	}
 	for _, p := range w.sent {
-		if s := w.Status(p.Key); !reached(s) {
+		if s := w.Status(p.Key); !reached(s) && !w.tookBack(p.Key) {
 			return fmt.Sprintf("%s is %s", p.Key, s)
 		}
 	}
@@ -83,7 +91,7 @@ func (w *World) AwaitHandover(within time.Duration) {
 		for _, p := range w.sent {
 			row, err := w.officeHost(p.Key.From).store().Outbound(w.T.Context(), p.Key)
 			w.must(err, "look at %s", p.Key)
-			if row.State != exchange.HandedOver {
+			if row.State != exchange.HandedOver && !w.tookBack(p.Key) {
 				missing = fmt.Sprintf("%s is %s", p.Key, row.State)
 			}
 		}

@@ -14,12 +14,13 @@ func chance(w *World) {
 	}
 	w.recover()
 	w.AwaitHandover(72 * time.Hour)
+	w.EndedOnce()
 }
 
 // event is one thing that happens.
 func (w *World) event() {
 	from, to := w.two()
-	switch n := w.Rand.IntN(32); {
+	switch n := w.Rand.IntN(34); {
 	case n < 12:
 		if from.running != nil {
 			from.Try(Letter{To: []*Host{to}, Size: w.Rand.IntN(150_000), Test: w.Rand.IntN(8) == 0})
@@ -46,8 +47,10 @@ func (w *World) event() {
 		}
 	case n < 30:
 		from.disk.Fill(w.Rand.IntN(2) == 0)
-	default:
+	case n < 32:
 		from.setWrong()
+	default:
+		from.withdrawSometime()
 	}
 }
 

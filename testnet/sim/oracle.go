@@ -179,7 +179,11 @@ func (w *World) checkSender(ctx context.Context, from *Host, p Promise) error {
 		if err := ev.Parsed.About(env, row.Envelope.Ref()); err != nil {
 			return fmt.Errorf("I3: %w", err)
 		}
-		if err := checkTrue(ev.Parsed, env); err != nil {
+		err := checkTrue(ev.Parsed, env)
+		if ev.Said().TookBack() {
+			err = w.checkTookBack(row, ev.Said().Event, p)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -221,7 +225,7 @@ func (h *Host) checkReceiver(ctx context.Context, p Promise) error {
 		return err
 	}
 	if row.State == exchange.Refused {
-		return nil
+		return h.checkRefused(ctx, row)
 	}
 	sealed, err := h.store().Sealed(ctx, row.Sealed.Digest)
 	if errors.Is(err, store.ErrGone) && row.State.After(evidence.ContentHandover) == row.State {

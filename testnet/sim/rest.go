@@ -38,7 +38,7 @@ func (w *World) checkRest() {
 		}
 	}
 	for _, p := range w.sent {
-		if !Delivered(w.Status(p.Key)) {
+		if !Delivered(w.Status(p.Key)) && !w.tookBack(p.Key) {
 			return
 		}
 	}

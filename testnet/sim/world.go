@@ -42,8 +42,10 @@ type World struct {
 	// attempts are the attachments that a story tried to send, with their
 	// recipients: no node may hold anything else.
 	attempts map[protocol.Digest][]*Host
-	ledger   ledger
-	idle     int // goroutines when all nodes ran and nothing was sent
+	// withdrawn are the letters that an officer took back, in time or not.
+	withdrawn map[protocol.ParcelID]bool
+	ledger    ledger
+	idle      int // goroutines when all nodes ran and nothing was sent
 }
 
 // Run plays one story with the given seed in a bubble. nodes are names such as
@@ -79,7 +81,7 @@ func play(t *testing.T, rows operate.Database, seed uint64, nodes []protocol.Nod
 		cryptotest.SetGlobalRandom(t, seed)
 		w := &World{
 			rows: rows, T: t, Rand: rand.New(rand.NewPCG(seed, seed)), files: t.TempDir(), logger: logger(t),
-			attempts: map[protocol.Digest][]*Host{}, ledger: newLedger(),
+			attempts: map[protocol.Digest][]*Host{}, withdrawn: map[protocol.ParcelID]bool{}, ledger: newLedger(),
 		}
 		w.Net = newNetwork(w.Rand, &w.Tally)
 		t.Cleanup(func() { w.report(seed) })
