@@ -117,6 +117,11 @@ func (g *Gateway) answerAppend(w http.ResponseWriter, r *http.Request, o *offer,
 		g.uploads.forget(address{o.peer, o.signed.Digest()})
 		g.drop(o)
 	}
+	if err == nil && why == nil { // it brought a parcel: neither this call nor the one that announced it was idle
+		idle := g.link(o.peer).idle
+		idle.give()
+		idle.give()
+	}
 	if err != nil {
 		g.answerError(w, r, o.peer, http.StatusServiceUnavailable, err)
 		return

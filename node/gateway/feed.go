@@ -55,7 +55,7 @@ func (w *wire) serveFeed(rw http.ResponseWriter, r *http.Request, l *link) {
 		g.answerError(rw, r, l.peer, http.StatusTooManyRequests, errTooManyCalls)
 		return
 	}
-	l.notePoll(after)
+	further := l.notePoll(after)
 	if end, err := g.Store.FeedEnd(r.Context(), l.peer); err != nil {
 		g.answerError(rw, r, l.peer, http.StatusServiceUnavailable, err)
 		return
@@ -71,6 +71,9 @@ func (w *wire) serveFeed(rw http.ResponseWriter, r *http.Request, l *link) {
 		if err != nil {
 			g.answerError(rw, r, l.peer, http.StatusServiceUnavailable, err)
 			return
+		}
+		if len(entries) > 0 && further {
+			l.idle.give()
 		}
 		if len(entries) > 0 || last {
 			g.answerPage(rw, r, l.peer, entries, after)
@@ -131,14 +134,17 @@ func (g *Gateway) servePush(w http.ResponseWriter, r *http.Request, l *link) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// notePoll remembers that the peer asks, and from where.
-func (l *link) notePoll(after int64) {
+// notePoll remembers that the peer asks, and from where. It reports whether the
+// peer asks for more than it was given before.
+func (l *link) notePoll(after int64) (further bool) {
 	wall := l.g.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	further = l.polled.IsZero() || after > l.asked
 	l.polled = time.Now()
 	l.heard, l.contact = l.polled, wall
 	l.asked = max(l.asked, after)
+	return further
 }
 
 // polling reports whether the peer reads its feed by itself, and how far it is

@@ -66,6 +66,7 @@ type link struct {
 	refused atomic.Int64 // its requests that were refused, since this node started
 	limited atomic.Int64 // its requests that were asked to come back later
 
+	idle   *bucket      // its calls that may bring nothing new
 	words  *bucket      // lines that may be logged about its requests
 	unsaid atomic.Int64 // lines left out since the last
 
@@ -114,7 +115,7 @@ func newLink(g *Gateway, peer protocol.NodeID) *link {
 		g: g, peer: peer, due: newBell(), flying: newFlight(), taken: newRecent[packetID, taken](maxTaken),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(),
-		words: newBucket(maxWords, wordsPerSecond),
+		idle: newBucket(maxIdle, idlePerSecond), words: newBucket(maxWords, wordsPerSecond),
 	}
 	l.http = retryablehttp.NewClient()
 	l.http.HTTPClient = &http.Client{

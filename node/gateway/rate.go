@@ -32,6 +32,14 @@ func (b *bucket) take() bool {
 	return true
 }
 
+// give puts one back.
+func (b *bucket) give() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill()
+	b.have = min(b.have+1, b.most)
+}
+
 // wait returns how long until there is one again; 0 when there is.
 func (b *bucket) wait() time.Duration {
 	b.mu.Lock()

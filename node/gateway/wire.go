@@ -45,6 +45,7 @@ type wire struct {
 	g         *Gateway
 	transport *quic.Transport
 	door      *door
+	knocks    *knocks
 	server    *http3.Server
 	stopping  chan struct{} // closed when long polls must end
 }
@@ -69,13 +70,16 @@ func (g *Gateway) listen() (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{g: g, transport: &quic.Transport{Conn: Offload(g.Conn), StatelessResetKey: reset}, stopping: make(chan struct{})}
+	w := &wire{g: g, knocks: newKnocks(), stopping: make(chan struct{})}
+	w.transport = &quic.Transport{
+		Conn: Offload(g.Conn), StatelessResetKey: reset, VerifySourceAddress: w.knocks.doubt, ConnContext: w.knocks.admit,
+	}
 	// Not ListenEarly: nothing is said before the peer's key is known.
 	listener, err := w.transport.Listen(http3.ConfigureTLSConfig(g.tlsConfig("")), quicConfig())
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", g.Conn.LocalAddr(), err)
 	}
-	w.door = &door{Listener: listener, open: map[protocol.Digest][]*quic.Conn{}}
+	w.door = &door{Listener: listener, knocks: w.knocks, open: map[protocol.Digest][]*quic.Conn{}}
 	w.server = &http3.Server{Handler: g.routes(w), MaxHeaderBytes: protocol.MaxHeaderBytes}
 	return w, nil
 }
@@ -125,6 +129,7 @@ func (w *wire) close() { _ = w.transport.Close() }
 // door bounds the connections with one key.
 type door struct {
 	*quic.Listener
+	knocks *knocks
 
 	mu   sync.Mutex
 	open map[protocol.Digest][]*quic.Conn // guarded by mu; oldest first; the keys are pinned ones, so there are few
@@ -136,6 +141,7 @@ func (d *door) Accept(ctx context.Context) (*quic.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.knocks.known(conn.RemoteAddr())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	key := spki(conn.ConnectionState().TLS.PeerCertificates[0])
@@ -167,14 +173,14 @@ type handler func(http.ResponseWriter, *http.Request, *link)
 // routes is the whole wire (SPEC.md, section 12).
 func (g *Gateway) routes(w *wire) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /v1/hello", g.peerOnly(small(g.serveHello)))
-	mux.Handle("PUT /v1/parcels/{envelope}", g.peerOnly(small(g.serveOffer)))
-	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(bulky(g.serveBytes)))
-	mux.Handle("HEAD /v1/parcels/{envelope}", g.peerOnly(small(g.serveOffset)))
-	mux.Handle("GET /v1/parcels/{envelope}", g.peerOnly(small(g.serveStatus)))
-	mux.Handle("PUT /v1/parcels/{envelope}/withdrawal", g.peerOnly(small(g.serveWithdrawal)))
-	mux.Handle("GET /v1/evidence", g.peerOnly(w.serveFeed))
-	mux.Handle("POST /v1/evidence", g.peerOnly(small(g.servePush)))
+	mux.Handle("POST /v1/hello", g.peerOnly(paced(small(g.serveHello))))
+	mux.Handle("PUT /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveOffer))))
+	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(paced(bulky(g.serveBytes))))
+	mux.Handle("HEAD /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveOffset))))
+	mux.Handle("GET /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveStatus))))
+	mux.Handle("PUT /v1/parcels/{envelope}/withdrawal", g.peerOnly(paced(small(g.serveWithdrawal))))
+	mux.Handle("GET /v1/evidence", g.peerOnly(paced(w.serveFeed)))
+	mux.Handle("POST /v1/evidence", g.peerOnly(paced(small(g.servePush))))
 	return mux
 }
 

@@ -5,7 +5,6 @@ package hostile
 import (
 	"context"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -119,43 +118,82 @@ func (s *siege) settle() {
 
 // BenchmarkPrograms says of each program what one of its requests costs the node,
 // and what honest traffic keeps beside it, compared with a busy loop that takes
-// as much of the processor as the program itself. The phases take turns.
+// as much of the processor as the program itself. The phases are short and take
+// turns, now this one first and now that, so that what else the machine does
+// falls on both.
 func BenchmarkPrograms(b *testing.B) {
-	const phase, rounds, keeps = 6 * time.Second, 3, 0.8
+	const phase, pairs, keeps = 3 * time.Second, 8, 0.8
 	s := besiege(b)
 	for _, p := range Programs() {
 		b.Run(p.Name, func(b *testing.B) {
-			armed := s.enlist()
-			var ratios, costs, alone []float64
-			for range rounds {
-				a := s.attack(p, armed)
-				node, own, began := s.target.Process().CPU(b), a.CPU(b), time.Now()
-				pause(context.Background(), phase/2)
-				costs = append(costs, float64(s.target.Process().CPU(b)-node))
-				beside := s.honestly(phase, 4, 0)
-				share := float64(a.CPU(b)-own) / float64(time.Since(began))
-				r := a.end()
-				costs[len(costs)-1] /= max(float64(r.Requests)/(time.Since(began).Seconds()/(phase/2).Seconds()), 1)
-				loop := s.busyLoop(share)
-				other := s.honestly(phase, 4, 0)
-				loop.end()
-				ratios, alone = append(ratios, float64(beside)/float64(max(other, 1))), append(alone, share)
-				b.Logf("%d requests (%s; %d broken off), %.2f of a processor; honest parcels %d beside it, %d beside a busy loop", r.Requests, r.Statuses, r.Failed, share, beside, other)
-				s.settle()
+			m := measured{siege: s, program: p, armed: s.enlist(), phase: phase}
+			m.cost(b)
+			m.beside(b)           // its share of the processor is known then
+			m.honest = [2]int64{} // the first time is for warming up
+			for i := range pairs {
+				if i%2 == 0 {
+					m.beside(b)
+					m.besideBusy(b)
+				} else {
+					m.besideBusy(b)
+					m.beside(b)
+				}
 			}
+			s.settle()
 			s.unharmed(p.Name)
-			b.ReportMetric(median(costs)/1e3, "µs-of-node/request")
-			b.ReportMetric(median(ratios), "honest/busy")
-			b.ReportMetric(median(alone), "of-a-processor")
+			kept := float64(m.honest[0]) / float64(max(m.honest[1], 1))
+			b.Logf("honest parcels: %d beside it, %d beside a busy loop that takes %.2f of a processor", m.honest[0], m.honest[1], m.share)
+			b.ReportMetric(m.microseconds, "µs-of-node/request")
+			b.ReportMetric(kept, "honest/busy")
+			b.ReportMetric(m.share, "of-a-processor")
 			b.ReportMetric(0, "ns/op") // says nothing here
-			if median(ratios) < keeps {
-				b.Errorf("beside %s honest traffic keeps %.2f of what it has beside a busy loop, want %.1f", p.Name, median(ratios), keeps)
+			if kept < keeps {
+				b.Errorf("beside %s honest traffic keeps %.2f of what it has beside a busy loop, want %.1f", p.Name, kept, keeps)
 			}
 		})
 	}
 }
 
-func median(all []float64) float64 {
-	all = slices.Sorted(slices.Values(all))
-	return all[len(all)/2]
+// measured is one program being measured.
+type measured struct {
+	*siege
+	program      Program
+	armed        string
+	phase        time.Duration
+	share        float64  // of a processor, that it takes itself, on average
+	measurements float64  // of the share
+	microseconds float64  // of the node's processor time, for one request
+	honest       [2]int64 // parcels that crossed beside it, and beside a busy loop
+}
+
+// cost lets it loose alone. What the node does anyway is taken off.
+func (m *measured) cost(b *testing.B) {
+	node := m.target.Process()
+	idle := node.CPU(b)
+	pause(context.Background(), m.phase)
+	idle = node.CPU(b) - idle
+	before := node.CPU(b)
+	a := m.attack(m.program, m.armed)
+	pause(context.Background(), m.phase)
+	r := a.end()
+	used := node.CPU(b) - before - idle
+	m.microseconds = float64(used.Microseconds()) / float64(max(r.Requests, 1))
+	b.Logf("alone: %d requests, answered %s, %d broken off; %s of the node's processor time", r.Requests, r.Statuses, r.Failed, used)
+}
+
+func (m *measured) beside(b *testing.B) {
+	a := m.attack(m.program, m.armed)
+	pause(context.Background(), m.phase/10) // it starts
+	own, began := a.CPU(b), time.Now()
+	m.honest[0] += m.honestly(m.phase, 4, 0)
+	m.measurements++
+	m.share += (float64(a.CPU(b)-own)/float64(time.Since(began)) - m.share) / m.measurements
+	a.end()
+}
+
+func (m *measured) besideBusy(b *testing.B) {
+	loop := m.busyLoop(m.share)
+	pause(context.Background(), m.phase/10)
+	m.honest[1] += m.honestly(m.phase, 4, 0)
+	loop.end()
 }

@@ -1,0 +1,67 @@
+package gateway_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"comity/crypto/keys"
+)
+
+// I9: a peer that asks in vain hundreds of times is made to wait; one that
+// brings parcels is not.
+func TestAPeerThatAsksInVainIsMadeToWait(t *testing.T) {
+	h, _ := besiege(t)
+	unknown := "/v1/parcels/" + digest("nothing").String()
+	ask := func() time.Duration {
+		began := time.Now()
+		if r := h.do(http.MethodGet, unknown, nil, nil); r.status != http.StatusNotFound {
+			t.Fatalf("answered %d", r.status)
+		}
+		return time.Since(began)
+	}
+	first := ask()
+	slowest := time.Duration(0)
+	for range 2000 {
+		if slowest = max(slowest, ask()); slowest > 20*first && slowest > time.Second {
+			return
+		}
+	}
+	t.Errorf("2000 questions in vain, and none waited: the first took %s, the slowest %s", first, slowest)
+}
+
+// R-WIRE-1: whoever knocks with unknown keys again and again is turned away
+// before the handshake; a pinned peer from the same address still gets in.
+func TestStrangersAreTurnedAway(t *testing.T) {
+	h, b := besiege(t)
+	now := time.Now()
+	stranger := newParty("xc", "127.0.0.1:1", "xc/court")
+	stranger.pem = must(keys.GenerateTLS("xc", now.Add(-time.Hour), now.Add(time.Hour)))
+	turned := 0
+	for range 200 {
+		conn, err := dial(t, stranger.clientTLS(), b)
+		var e *quic.TransportError
+		switch {
+		case err == nil: // a client is through before the node has judged its key
+			<-conn.Context().Done()
+		case errors.As(err, &e) && e.ErrorCode == quic.ConnectionRefused:
+			turned++
+		}
+	}
+	if turned == 0 {
+		t.Error("200 strangers came, and none was turned away before the handshake")
+	}
+	for { // each second one may try
+		if conn, err := dial(t, h.clientTLS(), b); err == nil {
+			h.conn, h.http = conn, (&http3.Transport{}).NewClientConn(conn)
+			break
+		}
+	}
+	if r := h.do(http.MethodGet, "/v1/evidence?after=0&wait=0", nil, nil); r.status != http.StatusOK {
+		t.Errorf("a pinned peer from the same address is answered %d", r.status)
+	}
+}
