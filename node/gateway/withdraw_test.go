@@ -476,3 +476,25 @@ func TestWithdrawingOnASickDisk(t *testing.T) {
 		}
 	}
 }
+
+// R-WDR-5: what was durable of a large body that is withdrawn is given up, and
+// so is the append under way.
+func TestAWithdrawalGivesUpAPart(t *testing.T) {
+	h, b := besiege(t)
+	o := h.offering(3 << 20)
+	m := h.make(o)
+	if got := h.put(m); got.status != 201 {
+		t.Fatalf("offer: %d %s", got.status, got.body)
+	}
+	h.wantStanding("the first piece", h.append(m, 0, o.body[:1<<20], false), 204, 1<<20)
+	if len(b.parts()) != 1 {
+		t.Fatalf("parts %v", b.parts())
+	}
+	got := h.put(h.takeBack(o, m, nil, h.act()))
+	h.rejected("withdrawn", o, m, got, protocol.Withdrawn)
+	b.noPart()
+	if again := h.append(m, 1<<20, o.body[1<<20:], true); again.status != 200 || !bytes.Equal(again.body, got.body) {
+		t.Errorf("the rest of the bytes: %d %s", again.status, again.body)
+	}
+	b.noPart()
+}
