@@ -8,6 +8,7 @@ import (
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
+	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
 )
@@ -115,7 +116,7 @@ func (g *Gateway) outbound(ctx context.Context, s exchange.Submission, a exchang
 	}
 	if _, note, err := g.Store.PeerCheckpoint(ctx, peer); err != nil {
 		return store.Outbound{}, err
-	} else if note != nil {
+	} else if note != nil && bounds(state, note, env) {
 		text := string(note)
 		env.NotBefore = &text
 	}
@@ -131,6 +132,14 @@ func (g *Gateway) outbound(ctx context.Context, s exchange.Submission, a exchang
 		Key: env.Key(), Peer: peer, Envelope: signed, Sealed: s.Sealed, Priority: s.Priority, Test: s.Test,
 		Created: env.Created.Time, Expires: env.Expires.Time, Evidence: accepted,
 	}, nil
+}
+
+// bounds reports whether a checkpoint of the recipient's log can bound the age of
+// an envelope (R-ENV-9). One that was made while the peer's clock was ahead
+// cannot: with it, the peer would never accept the envelope.
+func bounds(state *record.State, note []byte, env *envelope.Envelope) bool {
+	c, err := state.LogVerifier().Checkpoint(note)
+	return err == nil && !c.Time.After(env.Created.Add(protocol.MaxSkew))
 }
 
 // Envelope returns the envelope of a transmission, sent or received.

@@ -68,3 +68,22 @@ func TestAClockWrongByAnHourOrAYear(t *testing.T) {
 		}
 	}
 }
+
+// R-ENV-9: a node that was started with its clock ahead has shown checkpoints
+// dated too late. No envelope may rest on one: it could never be accepted.
+func TestAPeerStartedWithItsClockAhead(t *testing.T) {
+	Run(t, 90, pair, func(w *World) {
+		a, b := w.Host("xa"), w.Host("xb")
+		b.Stop()
+		b.SetClock(time.Hour)
+		b.Start()
+		b.Try(Letter{To: []*Host{a}, Size: 1000}) // signs a checkpoint
+		w.Pass(10 * time.Minute)
+		a.Try(Letter{To: []*Host{b}, Size: 1000})
+		w.Pass(time.Minute)
+		b.SetClock(0)
+		w.Pass(time.Minute)
+		a.Try(Letter{To: []*Host{b}, Size: 1000})
+		w.AwaitHandover(6 * time.Hour)
+	})
+}
