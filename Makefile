@@ -66,7 +66,11 @@ race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part)
 
 .PHONY: sim
 sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.
-	SEEDS=$(SEEDS) go test -count=1 -timeout 60m ./testnet/sim/...
+	SEEDS=$(SEEDS) go test -count=1 -v -timeout 60m ./testnet/sim/...
+
+.PHONY: mutants
+mutants: ## Plant bugs one at a time and see that a test finds each (about ten minutes; not in CI).
+	go run ./testnet/mutants
 
 .PHONY: bench
 bench: ## Measure two nodes, alone and in turn with other programs (those come with bench-tools).

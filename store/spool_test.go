@@ -170,6 +170,7 @@ func TestSweep(t *testing.T) {
 				t.Errorf("an open reader was cut off: %v", err)
 			}
 			n.commit(n.acceptBody(1, sealed)) // the other side of the same node, say
+			sweep("its recipient waits", 0)
 			s, err := n.Sealed(t.Context(), protocol.Sum(sealed))
 			if err != nil {
 				t.Fatalf("after new bytes came: %v", err)

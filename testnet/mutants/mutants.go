@@ -1,0 +1,114 @@
+package main
+
+// mutant is one planted bug: what it does to a promise of the project, the edits
+// that plant it, and the test that must fail.
+type mutant struct {
+	name   string // for the command line
+	breaks string // the promise, and what is planted
+	edits  []edit
+	caught test
+}
+
+// edit replaces a snippet that stands exactly once in a file. Snippets are short,
+// so that the code around them may change; when one is gone, the run says so.
+type edit struct{ file, old, planted string }
+
+// test is one run of go test. Some bugs are seen by a test that does not end:
+// minutes bounds it then, and is 0 otherwise.
+type test struct {
+	pkg, run string
+	minutes  int
+}
+
+var (
+	powerCut   = test{pkg: "./testnet/sim", run: "^TestAPowerCutAfterTheReceipt$"}
+	everyWrite = test{pkg: "./testnet/sim", run: "^TestACrashAtEveryWrite$/^xb$/^commit/^commit_failed"}
+	oneLetter  = test{pkg: "./testnet/sim", run: "^TestALetterCrosses$"}
+	clocks     = test{pkg: "./testnet/sim", run: "^TestAClock"}
+	appends    = test{pkg: "./node/gateway", run: "^(TestBytesRefusedForGood|TestRepeatAndEquivocation)$"}
+)
+
+var mutants = []mutant{
+	{
+		"skip-fsync", "I3: a receipt is given for bytes that were never synced",
+		[]edit{{"store/bodies.go", "errors.Join(b.sync(f), f.Close())", "f.Close()"}},
+		powerCut,
+	},
+	{
+		"skip-folder-sync", "I3: the name of the sealed bytes is not durable when the receipt is given",
+		[]edit{{"store/bodies.go", "err = b.syncShard(shard)", "err = nil"}},
+		powerCut,
+	},
+	{
+		"release-before-commit", "I3: the answer leaves although the commit failed",
+		[]edit{{"store/session.go", "err := sqlTx.Commit(); err != nil {", "err := sqlTx.Commit(); err != nil && sqlTx == nil {"}},
+		everyWrite,
+	},
+	{
+		"accept-replay", "I2: another document under a used identity is taken for a repeat",
+		[]edit{{"protocol/exchange/incoming.go", "case known.Envelope == envelope:", "case known.Envelope == envelope || true:"}},
+		test{pkg: "./protocol/exchange", run: "^TestOfferIsNewRepeatOrEquivocation$"},
+	},
+	{
+		"forget-a-leaf", "I4: evidence is stored and gets no leaf",
+		[]edit{{"store/filing.go", "b.leaves = append(b.leaves, newLeafRow(e.Signed.Ref()))", "_ = newLeafRow(e.Signed.Ref())"}},
+		oneLetter,
+	},
+	{
+		"trust-a-size", "I9: the size of a body is what the peer says it is",
+		[]edit{{"node/gateway/append.go", "end > o.env.Sealed.Size || p.last && end != o.env.Sealed.Size", "end < 0"}},
+		appends,
+	},
+	{
+		"lose-the-offered-mark", "R-EVID-9: a node forgets that an envelope has left it",
+		[]edit{{"node/gateway/deliver.go", "Offered: true,", "Offered: false,"}},
+		oneLetter,
+	},
+	{
+		"another-evidence-on-a-repeat", "R-EVID-5: a repeat is answered with evidence signed anew",
+		[]edit{{
+			"node/gateway/offer.go", "packets = append(packets, ev.Packet)",
+			"env, _ := envelope.Parse(row.Envelope.Document); anew, _ := g.issue(env, row.Envelope.Ref(), ev.Event, nil); " +
+				"anew.Proof = ev.Proof; packets = append(packets, anew.Packet)",
+		}},
+		appends,
+	},
+	{
+		"skip-the-digest-check", "I3: bytes are accepted that are not those of the envelope",
+		[]edit{
+			{"node/gateway/append.go", "spool.Digest() != o.env.Sealed.Digest", "false"},
+			{"store/bodies.go", "if s.Digest() != d {", "if false {"},
+		},
+		appends,
+	},
+	{
+		"ignore-the-unknown-outcome", "R-EVID-4: a node goes on signing when nobody knows what it has committed",
+		[]edit{{"node/gateway/sequencer.go", "unknown := errors.Is(err, store.ErrUnknownOutcome) && !store.IsFull(err)", "unknown := false"}},
+		test{pkg: "./node/gateway", run: "^TestACommitThatStaysUnknownStopsTheNode$", minutes: 1},
+	},
+	{
+		"sweep-what-is-needed", "I3: sealed bytes that the recipient's office has not taken yet are deleted",
+		[]edit{{"store/gateway.go", "AND inbound.keeps = 1)`", "AND inbound.keeps = 7)`"}},
+		test{pkg: "./store", run: "^TestSweep$"},
+	},
+	{
+		"a-wrong-clock-decides", "R-EVID-9: a node whose clock stepped goes on signing and deciding",
+		[]edit{{"node/gateway/clock.go", "if step.Abs() > protocol.MaxSkew {", "if step.Abs() < 0 {"}},
+		clocks,
+	},
+	{
+		"rest-on-the-future", "R-ENV-9: an envelope rests on a checkpoint that its recipient dated too late",
+		[]edit{{"node/gateway/submit.go", "note != nil && bounds(state, note, env)", "note != nil && (true || bounds(state, note, env))"}},
+		clocks,
+	},
+	{
+		"forget-after-unknown", "I1: a message that was stored although the disk said no is forgotten",
+		[]edit{{"node/office/send.go", "o.leaveUnfinished()\n\treturn fmt.Errorf(\"whether", "return fmt.Errorf(\"whether"}},
+		test{pkg: "./testnet/sim", run: "^TestCommitsThatStayUnknown$"},
+	},
+	{
+		"submit-before-its-time", "I1: a message dated by a wrong clock goes out and is refused for good",
+		[]edit{{"node/office/submit.go", "now.Before(m.Created)", "false"}},
+		test{pkg: "./node/office", run: "^TestAMessageDatedTooLateIsSubmittedLater$"},
+	},
+}
