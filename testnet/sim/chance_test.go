@@ -108,7 +108,7 @@ func (h *Host) setWrong() {
 	if w.Rand.IntN(2) == 0 {
 		step, kind = 366*24*time.Hour, ClockYear
 	}
-	if h.Skew != 0 {
+	if h.skew.Load() != 0 {
 		h.SetClock(0)
 		return
 	}

@@ -15,7 +15,7 @@ func TestAClockWeeksAheadDecidesNothing(t *testing.T) {
 		b.Stop()
 		a.Send(Letter{To: []*Host{b}, Size: 300})
 		a.Stop()
-		a.Skew = 40 * 24 * time.Hour // past the letter's expiry, by its own clock
+		a.SetClock(40 * 24 * time.Hour) // past the letter's expiry, by its own clock
 		a.Start()
 		b.Start()
 		w.Pass(2 * time.Hour)
@@ -24,18 +24,18 @@ func TestAClockWeeksAheadDecidesNothing(t *testing.T) {
 			w.T.Fatalf("the sender's clock is ahead: %s", s)
 		}
 		a.Stop()
-		a.Skew = 0
+		a.SetClock(0)
 		a.Start()
 		w.Await(2*time.Hour, Delivered)
 
-		b.Skew = 40 * 24 * time.Hour // steps while B runs
+		b.SetClock(40 * 24 * time.Hour) // steps while B runs
 		a.Send(Letter{To: []*Host{b}, Size: 300})
 		w.Pass(time.Hour)
 		w.Check()
 		if s := w.Status(w.sent[1].Key); s != exchange.StatusQueued {
 			w.T.Fatalf("the recipient's clock is ahead: %s", s)
 		}
-		b.Skew = 0
+		b.SetClock(0)
 		w.Await(2*time.Hour, Delivered)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"comity/node/office"
@@ -20,10 +21,10 @@ type Host struct {
 	world    *World
 	Node     protocol.NodeID
 	Office   protocol.AuthorityID
-	Skew     time.Duration // its wall clock minus the true time
-	base     string        // folder of its data directories
-	dir      string        // the data directory; each death leaves another
-	life     int           // numbers them
+	skew     atomic.Int64 // its wall clock minus the true time, in nanoseconds
+	base     string       // folder of its data directories
+	dir      string       // the data directory; each death leaves another
+	life     int          // numbers them
 	endpoint string
 	addr     *net.UDPAddr
 	disk     *Disk
@@ -58,7 +59,7 @@ func (h *Host) Start() {
 	if h.running != nil {
 		return
 	}
-	if h.astray = h.Skew != 0; h.astray {
+	if h.astray = h.skew.Load() != 0; h.astray {
 		h.misled = true
 		w.Tally.Count(ClockAtTheStart, 1)
 	}
@@ -68,7 +69,7 @@ func (h *Host) Start() {
 	node, err := operate.Open(w.T.Context(), h.dir, operate.Options{
 		Conn:    h.conn,
 		Resolve: w.resolve,
-		Now:     func() time.Time { return time.Now().Add(h.Skew) },
+		Now:     func() time.Time { return time.Now().Add(time.Duration(h.skew.Load())) },
 		Logger:  w.logger.With("node", h.Node),
 		Store:   h.disk.config(),
 	})
@@ -129,7 +130,7 @@ func (h *Host) Restart() {
 
 // SetClock makes its wall clock differ from the true time, now.
 func (h *Host) SetClock(skew time.Duration) {
-	h.Skew = skew
+	h.skew.Store(int64(skew))
 	h.misled = h.misled || skew != 0
 }
 
@@ -140,7 +141,7 @@ func (h *Host) excuses(err error) bool {
 	if errors.Is(err, store.ErrIntegrity) {
 		return false
 	}
-	return h.disk.wasStruck() || h.Skew != 0 || h.astray || h.misled && errors.Is(err, store.ErrClock)
+	return h.disk.wasStruck() || h.skew.Load() != 0 || h.astray || h.misled && errors.Is(err, store.ErrClock)
 }
 
 // troubled reports whether a fault may be the reason that it fails now.
