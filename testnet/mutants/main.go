@@ -1,4 +1,4 @@
-// Package main plants bugs, one at a time, and sees that a test finds each. What
+// Command mutants plants bugs, one at a time, and sees that a test finds each. What
 // the tests say is worth as much as what they would notice.
 //
 // It never touches the tree: the changed files stand in a temporary folder, and the

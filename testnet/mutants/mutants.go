@@ -99,12 +99,7 @@ var mutants = []mutant{
 	{
 		"rest-on-the-future", "R-ENV-9: an envelope rests on a checkpoint that its recipient dated too late",
 		[]edit{{"node/gateway/submit.go", "note != nil && bounds(state, note, env)", "note != nil && (true || bounds(state, note, env))"}},
-		clocks,
-	},
-	{
-		"forget-after-unknown", "I1: a message that was stored although the disk said no is forgotten",
-		[]edit{{"node/office/send.go", "o.leaveUnfinished()\n\treturn fmt.Errorf(\"whether", "return fmt.Errorf(\"whether"}},
-		test{pkg: "./testnet/sim", run: "^TestCommitsThatStayUnknown$"},
+		test{pkg: "./testnet/sim", run: "^TestAPeerStartedWithItsClockAhead$"},
 	},
 	{
 		"submit-before-its-time", "I1: a message dated by a wrong clock goes out and is refused for good",
