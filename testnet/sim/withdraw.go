@@ -129,7 +129,7 @@ func (w *World) EndedOnce() {
 // withdrawSometime withdraws a random letter of the host, if it has any.
 func (h *Host) withdrawSometime() {
 	w := h.world
-	if h.running == nil || h.Skew != 0 || h.astray { // what a wrong clock dates, nobody takes
+	if h.running == nil || h.skew.Load() != 0 || h.astray { // what a wrong clock dates, nobody takes
 		return
 	}
 	var own []protocol.ParcelID
