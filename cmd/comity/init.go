@@ -15,12 +15,13 @@ import (
 
 	"comity/crypto/pgp"
 	"comity/node/control"
+	"comity/node/gateway"
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/record"
 )
 
-// defaultPort is the UDP port of an endpoint that names none.
+// defaultPort is the port, UDP and TCP, of an endpoint that names none.
 const defaultPort = "7443"
 
 // initFlags are what init is told.
@@ -40,8 +41,8 @@ func (p *program) init() *cobra.Command {
 		Long: `Creates everything that a node and its offices need: keys, the state's first
 record, an empty log, empty databases. It never changes what exists.
 
---endpoint is the address that other states dial, UDP; a port of 0 takes a free
-one, which is then kept. --listen is the address to serve on, if another one.
+--endpoint is the address that other states dial, over UDP, or over TCP where UDP
+does not pass; a port of 0 takes a free one, which is then kept. --listen is the address to serve on, if another one.
 
 The rows stand in SQLite files inside the directory or, with --postgres-url-file,
 in a PostgreSQL database (15 or newer). FILE, mode 0600, holds its connection
@@ -188,12 +189,12 @@ func (f *initFlags) ports(plan *operate.Plan) error {
 		at = host // a node for this machine only
 	}
 	if listenPort == "0" {
-		free, err := net.ListenPacket("udp", net.JoinHostPort(at, "0"))
+		udp, tcp, err := gateway.Listen(net.JoinHostPort(at, "0"))
 		if err != nil {
 			return problem("choose the port with --listen", "find a free port: %v", err)
 		}
-		_, listenPort, _ = net.SplitHostPort(free.LocalAddr().String())
-		if err := free.Close(); err != nil {
+		_, listenPort, _ = net.SplitHostPort(udp.LocalAddr().String())
+		if err := errors.Join(udp.Close(), tcp.Close()); err != nil {
 			return err
 		}
 	}
@@ -234,7 +235,7 @@ func (p *program) created(plan *operate.Plan, state *record.State) error {
 	for _, a := range plan.Authorities {
 		p.say("  office of   %s (%s)", a.ID, name(a.Name[0].Text))
 	}
-	p.say("  serves on   %s (UDP)", plan.Listen)
+	p.say("  serves on   %s (UDP and TCP)", plan.Listen)
 	p.say("  known as    %s", strings.Join(plan.Endpoints, ", "))
 	if plan.Store.Engine != "" {
 		p.say("  rows in     %s", plan.Store)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
+	"comity/node/gateway"
 )
 
 func (p *program) peerList() *cobra.Command {
@@ -33,13 +35,13 @@ func (p *program) peers(all []control.Peer) error {
 		p.say(`No state is pinned yet. Get their introduction and type: comity peer pin FILE`)
 		return nil
 	}
-	t := p.table("NODE", "REACHABLE", "RECORD", "WAITING", "LAST CONTACT (UTC)", "CLOCK", "NAME AND LAST ERROR")
+	t := p.table("NODE", "REACHABLE", "OVER", "RECORD", "WAITING", "LAST CONTACT (UTC)", "CLOCK", "NAME AND LAST ERROR")
 	for _, peer := range all {
-		reachable, waiting, trust := "-", "-", fmt.Sprint(peer.Record)
+		reachable, over, waiting, trust := "-", "-", "-", fmt.Sprint(peer.Record)
 		if peer.Reachable != nil {
 			reachable = "no"
 			if *peer.Reachable {
-				reachable = "yes"
+				reachable, over = "yes", transport(peer.Transport)
 			}
 		}
 		if peer.Waiting > 0 {
@@ -55,10 +57,13 @@ func (p *program) peers(all []control.Peer) error {
 		if !peer.Contact.IsZero() {
 			clock = signed(peer.Skew)
 		}
-		t.row(string(peer.Node), reachable, trust, waiting, moment(peer.Contact), clock, last)
+		t.row(string(peer.Node), reachable, over, trust, waiting, moment(peer.Contact), clock, last)
 	}
 	return t.end()
 }
+
+// transport writes what a connection runs on, as people write it.
+func transport(t gateway.Transport) string { return strings.ToUpper(string(t)) }
 
 // signed writes a difference of clocks.
 func signed(milliseconds int64) string {

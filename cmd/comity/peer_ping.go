@@ -14,7 +14,8 @@ func (p *program) peerPing() *cobra.Command {
 		Use: "ping NODE", Args: words(1, 1),
 		Short: "Ask a pinned node whether it is there",
 		Long: `Connects to a pinned node, if it is not connected, and exchanges records and
-clocks with it. Its newest record is then known here.`,
+clocks with it. Its newest record is then known here. A node that is called over
+TCP, because UDP did not pass, is first tried over QUIC again.`,
 		Example: "  comity peer ping xb",
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := nodeID(args[0])
@@ -29,7 +30,7 @@ clocks with it. Its newest record is then known here.`,
 				if p.json {
 					return p.object(pong)
 				}
-				p.say("%s answers in %s; its record is number %d; clocks: %s", pong.Node,
+				p.say("%s answers over %s in %s; its record is number %d; clocks: %s", pong.Node, transport(pong.Transport),
 					(time.Duration(pong.Trip) * time.Microsecond).Round(10*time.Microsecond), pong.Record, signed(pong.Skew))
 				return nil
 			})

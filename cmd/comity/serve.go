@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
+	"comity/node/gateway"
 	"comity/node/operate"
 )
 
@@ -53,19 +53,20 @@ func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) 
 		return err
 	}
 	operate.LimitMemory(logger) // before anything is opened, which divides what there is
-	conn, err := net.ListenPacket("udp", config.Listen)
+	udp, tcp, err := gateway.Listen(config.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return problem("see which program has the port, or change it in comity.toml and publish a new record", "the address %s is taken", config.Listen)
 	} else if err != nil {
 		return problem("change listen in comity.toml to an address of this machine", "listen on %s: %v", config.Listen, err)
 	}
-	defer conn.Close()
+	defer udp.Close()
+	defer tcp.Close()
 	from, err := p.passphrases(ctx)
 	if err != nil {
 		return err
 	}
 	defer calmCollector()()
-	node, err := control.Open(ctx, dir, operate.Options{Conn: conn, Logger: logger, Passphrases: from})
+	node, err := control.Open(ctx, dir, operate.Options{Conn: udp, TCP: tcp, Logger: logger, Passphrases: from})
 	if err != nil {
 		return err
 	}

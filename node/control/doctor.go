@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"comity/node/gateway"
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/exchange"
@@ -282,12 +283,19 @@ func (s *Service) checkPeer(p Peer) Check {
 		return warn(name, "call its operator: its program is broken, or somebody has its keys",
 			"%d of its requests were refused since this node started, %d were asked to come back later", p.Refused, p.Limited)
 	}
+	if p.Transport == gateway.TCP {
+		return warn(name, detourHint, "record %d, valid until %s; called over TCP, because UDP does not pass", p.Record, until)
+	}
 	return good(name, "record %d, valid until %s", p.Record, until)
 }
 
+// detourHint is what to do about a peer that is called over TCP: it works, but
+// not as well.
+const detourHint = "let UDP pass to its port and back; QUIC is tried again every few minutes, and by \"comity peer ping\""
+
 // cutOff is a peer that cannot be reached, with what waits for it.
 func (s *Service) cutOff(name string, p Peer) Check {
-	since, do := "this node started", "see that the other node runs, that its address is right, and that UDP passes the firewalls"
+	since, do := "this node started", "see that the other node runs, that its address is right, and that UDP or TCP to its port passes the firewalls"
 	if !p.Contact.IsZero() {
 		since = p.Contact.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	}
@@ -322,7 +330,11 @@ func (s *Service) probe(ctx context.Context, as string, node protocol.NodeID, ea
 	if skew.Abs() > clockWarning {
 		each(warn(name, "see which clock is wrong: beyond "+protocol.MaxSkew.String()+" parcels are refused", "the clocks differ by %s", skew))
 	}
-	each(good(name, "answers in %s, clocks differ by %s", time.Duration(pong.Trip)*time.Microsecond, skew))
+	over := ""
+	if pong.Transport == gateway.TCP {
+		over = " over TCP, because UDP does not pass"
+	}
+	each(good(name, "answers in %s%s, clocks differ by %s", time.Duration(pong.Trip)*time.Microsecond, over, skew))
 	state, _ := s.node.Gateway.State(node.State())
 	if state == nil || len(state.Members()) == 0 {
 		each(bad(name, "ask them to publish a record that lists an authority", "its record lists no authority, so there is nobody to send to"))

@@ -125,8 +125,11 @@ type Peer struct {
 	// record that followed from such a one is trusted as well.
 	Confirmed bool `json:"confirmed"`
 	// Reachable says that a connection is open now; null while the node does not run.
-	Reachable *bool         `json:"reachable"`
-	Contact   protocol.Time `json:"last_contact,omitzero"` // since the node started
+	Reachable *bool `json:"reachable"`
+	// Transport is what that connection runs on: quic, or tcp where UDP does not
+	// pass; absent while none is open.
+	Transport gateway.Transport `json:"transport,omitempty"`
+	Contact   protocol.Time     `json:"last_contact,omitzero"` // since the node started
 	// Skew is its clock minus ours at the last contact, in milliseconds.
 	Skew      int64         `json:"clock_skew_ms"`
 	LastError string        `json:"last_error,omitempty"`
@@ -172,7 +175,7 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 		p.LastError = s.refusal(k.Node)
 	}
 	if s.running {
-		p.Reachable = &k.Reachable
+		p.Reachable, p.Transport = &k.Reachable, k.Over
 	}
 	if k.Rest > 0 {
 		p.RestUntil, p.RestWhy = protocol.At(s.now().Add(k.Rest)), k.Why

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"comity/node/gateway"
 	"comity/protocol"
 )
 
@@ -19,8 +20,9 @@ type Pong struct {
 	Node protocol.NodeID `json:"node"`
 	Trip int64           `json:"round_trip_us"`
 	// Skew is the peer's clock minus ours, in milliseconds.
-	Skew   int64 `json:"clock_skew_ms"`
-	Record int64 `json:"record"` // number of its newest record, now known here
+	Skew      int64             `json:"clock_skew_ms"`
+	Transport gateway.Transport `json:"transport"` // quic, or tcp where UDP does not pass
+	Record    int64             `json:"record"`    // number of its newest record, now known here
 }
 
 func (s *Service) ping(ctx context.Context, in pingRequest) (*Pong, error) {
@@ -31,14 +33,17 @@ func (s *Service) ping(ctx context.Context, in pingRequest) (*Pong, error) {
 	if !s.running {
 		return nil, notRunning("nothing can be reached")
 	}
-	trip, skew, err := s.node.Gateway.Ping(ctx, in.Node)
+	pong, err := s.node.Gateway.Ping(ctx, in.Node)
 	if err != nil {
 		return nil, s.unreachable(in.Node, err)
 	}
 	if state, ok = s.node.Gateway.State(in.Node.State()); !ok {
 		return nil, errors.New("the peer's record has gone")
 	}
-	return &Pong{Node: in.Node, Trip: trip.Microseconds(), Skew: skew.Milliseconds(), Record: state.Record().Sequence}, nil
+	return &Pong{
+		Node: in.Node, Trip: pong.Trip.Microseconds(), Skew: pong.Skew.Milliseconds(), Transport: pong.Over,
+		Record: state.Record().Sequence,
+	}, nil
 }
 
 func notRunning(what string) *Error {
@@ -54,7 +59,7 @@ func (s *Service) unreachable(node protocol.NodeID, err error) error {
 	if refused(err.Error()) {
 		return fail(Unreachable, s.askToPin(), "%s", s.refusal(node))
 	}
-	return fail(Unreachable, "see that the other node runs, that its address in its record is right, and that UDP passes the firewalls",
+	return fail(Unreachable, "see that the other node runs, that its address in its record is right, and that UDP or TCP to its port passes the firewalls",
 		"peer %s does not answer: %v", node, err)
 }
 

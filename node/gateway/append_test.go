@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"comity/node/gateway"
 	"comity/protocol"
 	"comity/protocol/evidence"
 )
@@ -102,7 +103,11 @@ func TestAppendsThatAreNone(t *testing.T) {
 
 // R-WIRE-8: bytes that overtake their envelope wait for it.
 func TestBytesOvertakeTheirEnvelope(t *testing.T) {
-	h, _ := besiege(t)
+	onBoth(t, testBytesOvertakeTheirEnvelope)
+}
+
+func testBytesOvertakeTheirEnvelope(t *testing.T, over gateway.Transport) {
+	h, _ := besiegeOver(t, over)
 	o := h.offering(100)
 	m := h.make(o)
 	sent := make(chan reply, 1)
@@ -187,7 +192,11 @@ func (s *slowBody) Read(p []byte) (int, error) {
 
 // A hanging append is ended when the peer sends again.
 func TestAHangingAppendIsPreempted(t *testing.T) {
-	h, b := besiege(t)
+	onBoth(t, testAHangingAppendIsPreempted)
+}
+
+func testAHangingAppendIsPreempted(t *testing.T, over gateway.Transport) {
+	h, b := besiegeOver(t, over)
 	o := h.offering(300 << 10)
 	m := h.make(o)
 	h.put(m)

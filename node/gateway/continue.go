@@ -95,7 +95,7 @@ func (l *link) patchFrom(ctx context.Context, path string, body io.ReaderAt, siz
 	t, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(offset, size), rest, size-offset)
 	var packets []statement.Packet
 	if err == nil {
-		_, packets, err = t.finish(answerTimeout)
+		_, packets, err = l.finish(ctx, t, answerTimeout)
 	}
 	var p *problem
 	if err != nil && !errors.As(err, &p) {

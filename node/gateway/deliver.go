@@ -116,7 +116,9 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 		// the node believe that the envelope was never offered (R-EVID-9).
 		again := row.Offered
 		if err = l.offeredDurably(ctx, &row); err == nil {
-			err = l.send(ctx, row, again)
+			if err = l.send(ctx, row, again); errors.Is(err, errStalled) {
+				err = l.send(ctx, row, true) // at once, over TCP
+			}
 		}
 		leave(err)
 	case exchange.TakeBack:
@@ -285,16 +287,14 @@ func (l *link) sendTogether(ctx context.Context, path string, offer []byte, seal
 	body, err := l.begin(ctx, http.MethodPatch, path, uploadHeaders(0, size), sealed, size)
 	if err != nil {
 		put.abandon()
-		put.stop()
 		return nil, err
 	}
-	status, packets, err := put.finish(callTimeout)
+	status, packets, err := l.finish(ctx, put, callTimeout)
 	if err != nil || status == http.StatusOK {
 		body.abandon()
-		body.stop()
 		return packets, err
 	}
-	_, packets, err = body.finish(answerTimeout)
+	_, packets, err = l.finish(ctx, body, answerTimeout)
 	var p *problem
 	if errors.As(err, &p) && p.Status == http.StatusNotFound {
 		return l.patch(ctx, path, sealed, size, 0) // the envelope was lost on the way for too long, and has arrived since

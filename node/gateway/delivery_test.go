@@ -64,7 +64,7 @@ func TestOnePeerDownDelaysNoOther(t *testing.T) {
 	if _, ok := a.events(receipts[1].Key)[evidence.RelayAcceptance]; ok {
 		t.Fatal("a node that is down has accepted")
 	}
-	c.conn = c.listen(c.conn.LocalAddr().String())
+	c.listen(c.conn.LocalAddr().String())
 	c.open()
 	c.run()
 	// c says hello as soon as it runs: no retry has to fall due for this.
@@ -119,9 +119,9 @@ func TestARestartLosesNothing(t *testing.T) {
 // The first peer may be pinned while the node already runs.
 func TestPinWhileRunning(t *testing.T) {
 	a, b := pair(t)
-	trip, skew, err := a.Ping(t.Context(), b.id)
-	if err != nil || trip <= 0 || skew.Abs() > protocol.MaxSkew {
-		t.Errorf("ping: %s %s %v", trip, skew, err)
+	pong, err := a.Ping(t.Context(), b.id)
+	if err != nil || pong.Trip <= 0 || pong.Skew.Abs() > protocol.MaxSkew || pong.Over != gateway.QUIC {
+		t.Errorf("ping: %+v %v", pong, err)
 	}
 	peers, err := a.Peers(t.Context())
 	if err != nil || len(peers) != 1 || peers[0].Node != b.id || !peers[0].Reachable || !peers[0].Pinned {
@@ -143,7 +143,8 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	a.halt()
 	b.halt()
 	goleak.VerifyNone(t, ignore)
-	a.conn, b.conn = a.listen("127.0.0.1:0"), b.listen("127.0.0.1:0")
+	a.listen("127.0.0.1:0")
+	b.listen("127.0.0.1:0")
 	a.open()
 	a.run()
 	b.open()
@@ -158,7 +159,7 @@ func TestOffline(t *testing.T) {
 	a.conn = nil
 	a.open()
 	k := a.submit(newLetter(central, 100, b.party, prosecution))[0].Key
-	if _, _, err := a.Ping(t.Context(), b.id); err == nil {
+	if _, err := a.Ping(t.Context(), b.id); err == nil {
 		t.Error("an offline node was heard")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -169,7 +170,7 @@ func TestOffline(t *testing.T) {
 	if err := a.db.Close(); err != nil {
 		t.Error(err)
 	}
-	a.conn = a.listen(conn.LocalAddr().String())
+	a.listen(conn.LocalAddr().String())
 	a.open()
 	a.run()
 	a.await(k, evidence.RelayAcceptance)

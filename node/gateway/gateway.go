@@ -1,5 +1,5 @@
 // Package gateway is a node: it takes sealed parcels from the offices that it
-// hosts, delivers them to other nodes over QUIC, accepts theirs, and issues
+// hosts, delivers them to other nodes over QUIC, or TCP where UDP is blocked, accepts theirs, and issues
 // signed evidence of each step under its log. It is blind to content: it never
 // holds a key that opens a parcel (SPEC.md, sections 9 to 13).
 //
@@ -45,6 +45,10 @@ type Config struct {
 	// Conn is the one UDP socket on which the node serves and dials. nil: the
 	// gateway has no network, and Run only waits.
 	Conn net.PacketConn
+	// TCP is where the node serves as well, for peers whose network does not let
+	// UDP pass: the TCP port of the same number. Run closes it. nil: neither served
+	// nor dialed.
+	TCP net.Listener
 	// Resolve turns an endpoint of a record into an address; nil: the system's resolver.
 	Resolve func(ctx context.Context, endpoint string) (net.Addr, error)
 	// Now is the wall clock for stamps. Timers use package time.
@@ -220,6 +224,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { l.deliver(ctx) })
 		wg.Go(func() { l.follow(ctx) })
 		wg.Go(func() { l.push(ctx) })
+		if g.TCP != nil {
+			wg.Go(func() { l.probe(ctx) })
+		}
 	}
 	for _, l := range g.links {
 		g.start(l)

@@ -22,7 +22,7 @@ const helloEvery = 5 * time.Minute
 
 // hello tells the peer who we are and learns its record, log and clock
 // (R-WIRE-9). It goes over the session given and never connects by itself.
-func (l *link) hello(ctx context.Context, s *session) error {
+func (l *link) hello(ctx context.Context, s session) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	body, err := l.g.ownHello(ctx)
@@ -34,7 +34,7 @@ func (l *link) hello(ctx context.Context, s *session) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.client.RoundTrip(req)
+	resp, err := s.RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("say hello to %s: %w", l.peer, err)
 	}
@@ -101,6 +101,9 @@ func (g *Gateway) serveHello(w http.ResponseWriter, r *http.Request, l *link) {
 		l.forgive()
 		if !l.hearing() { // it says hello again and again on one connection, too
 			l.circuit.forgive()
+		}
+		if r.ProtoMajor == 3 {
+			l.invited()
 		}
 		err = l.met(r.Context(), h)
 	}

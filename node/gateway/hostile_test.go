@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"comity/crypto/keys"
 	"comity/crypto/pgp"
+	"comity/node/gateway"
 	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
@@ -26,8 +28,9 @@ type hostile struct {
 	*party
 	t    testing.TB
 	to   *node
-	conn *quic.Conn
-	http *http3.ClientConn
+	over gateway.Transport
+	conn *quic.Conn // nil over TCP
+	http http.RoundTripper
 }
 
 // clientTLS is how an honest peer dials.
@@ -49,11 +52,53 @@ func dial(t testing.TB, config *tls.Config, to *node) (*quic.Conn, error) {
 	return conn, err
 }
 
+// dialTCP dials as dial does, over TCP and for HTTP/2.
+func dialTCP(t testing.TB, config *tls.Config, to *node) (*tls.Conn, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", to.tcp.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn.(*tls.Conn), nil
+}
+
+// http2 speaks HTTP/2 on a connection.
+func http2(t testing.TB, conn *tls.Conn) http.RoundTripper {
+	t.Helper()
+	tr := &http.Transport{
+		Protocols:      new(http.Protocols),
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}
+	tr.Protocols.SetHTTP2(true)
+	client, err := tr.NewClientConn(t.Context(), "https", "xb:7443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
 // besiege makes node b, which knows state xa, and a hostile peer in xa's name.
 func besiege(t testing.TB, options ...option) (*hostile, *node) {
 	t.Helper()
+	return besiegeOver(t, gateway.QUIC, options...)
+}
+
+// onBoth runs a test over each of the two transports.
+func onBoth(t *testing.T, test func(t *testing.T, over gateway.Transport)) {
+	t.Helper()
+	for _, over := range []gateway.Transport{gateway.QUIC, gateway.TCP} {
+		t.Run(string(over), func(t *testing.T) { test(t, over) })
+	}
+}
+
+func besiegeOver(t testing.TB, over gateway.Transport, options ...option) (*hostile, *node) {
+	t.Helper()
 	b := newNode(t, "xb", []protocol.AuthorityID{prosecution, court}, options...)
-	h := &hostile{party: newParty("xa", "127.0.0.1:1", central), t: t, to: b}
+	h := &hostile{party: newParty("xa", "127.0.0.1:1", central), t: t, to: b, over: over}
 	b.pin(h.party)
 	h.connect()
 	return h, b
@@ -61,7 +106,17 @@ func besiege(t testing.TB, options ...option) (*hostile, *node) {
 
 func (h *hostile) connect() {
 	h.t.Helper()
-	conn, err := dial(h.t, h.clientTLS(), h.to)
+	config := h.clientTLS()
+	if h.over == gateway.TCP {
+		config.NextProtos = []string{"h2"}
+		conn, err := dialTCP(h.t, config, h.to)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		h.http = http2(h.t, conn)
+		return
+	}
+	conn, err := dial(h.t, config, h.to)
 	if err != nil {
 		h.t.Fatal(err)
 	}

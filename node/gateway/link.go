@@ -15,7 +15,6 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 
 	"comity/protocol"
 	"comity/protocol/exchange"
@@ -43,7 +42,7 @@ const maxAnswer = protocol.MaxFeedPage * protocol.MaxPacket
 // errOffline says that the node was opened without a network.
 var errOffline = errors.New("this node is not running")
 
-// link is all traffic with one peer: towards it one QUIC connection, made when
+// link is all traffic with one peer: towards it one connection, made when
 // needed, and the loops that deliver, follow its feed and push evidence; from
 // it, what it may hold open.
 type link struct {
@@ -56,6 +55,7 @@ type link struct {
 
 	taken *recent[packetID, taken] // evidence of the peer that is stored
 
+	turn       *bell         // rings when QUIC should perhaps be tried again
 	connecting chan struct{} // holds one entry while an attempt to connect is under way
 	calls      chan struct{} // one entry per small call of the peer
 	polls      chan struct{} // one entry per long poll of the peer
@@ -71,7 +71,11 @@ type link struct {
 	unsaid atomic.Int64 // lines left out since the last
 
 	mu       sync.Mutex
-	session  *session      // guarded by mu; nil before the first and after drop
+	session  session       // guarded by mu; nil before the first and after drop
+	retired  []*tcpSession // guarded by mu; sessions over TCP that end with what is under way
+	detour   time.Time     // guarded by mu; real time before which the peer is called over TCP; zero: over QUIC
+	probed   time.Time     // guarded by mu; real time when it last turned out whether UDP passes
+	stalls   int           // guarded by mu; uploads over QUIC in a row that stalled
 	failure  error         // guarded by mu; why the last attempt to connect failed
 	failures int           // guarded by mu; since the last success
 	retry    time.Time     // guarded by mu; real time before which nobody dials
@@ -104,15 +108,9 @@ type taken struct {
 
 func idOf(p statement.Packet) packetID { return packetID{p.Ref(), protocol.Sum(p.Proof)} }
 
-// session is one connection to the peer on which both said hello.
-type session struct {
-	conn   *quic.Conn
-	client *http3.ClientConn
-}
-
 func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
-		g: g, peer: peer, due: newBell(), flying: newFlight(), taken: newRecent[packetID, taken](maxTaken),
+		g: g, peer: peer, due: newBell(), flying: newFlight(), turn: newBell(), taken: newRecent[packetID, taken](maxTaken),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(),
 		idle: newBucket(maxIdle, idlePerSecond), words: newBucket(maxWords, wordsPerSecond),
@@ -138,7 +136,7 @@ func died(err error) bool {
 	var app *quic.ApplicationError
 	var idle *quic.IdleTimeoutError
 	var reset *quic.StatelessResetError
-	return errors.As(err, &app) || errors.As(err, &idle) || errors.As(err, &reset)
+	return errors.As(err, &app) || errors.As(err, &idle) || errors.As(err, &reset) || errors.Is(err, errCutOff)
 }
 
 // wake says that there may be something to deliver.
@@ -152,7 +150,7 @@ func (l *link) skew() time.Duration {
 }
 
 // connect returns the live session, or makes one. Of many callers one dials.
-func (l *link) connect(ctx context.Context) (*session, error) {
+func (l *link) connect(ctx context.Context) (session, error) {
 	if s, err := l.current(); s != nil || err != nil {
 		return s, err
 	}
@@ -178,15 +176,16 @@ func (l *link) connect(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	l.failures = 0
+	l.turn.ring()
 	return s, nil
 }
 
 // current returns the live session, or the error of an attempt that was made
 // just now; neither when it is time to connect.
-func (l *link) current() (*session, error) {
+func (l *link) current() (session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.session != nil && l.session.conn.Context().Err() == nil {
+	if l.session != nil && l.session.alive() {
 		return l.session, nil
 	}
 	if l.failure != nil && time.Now().Before(l.retry) {
@@ -202,46 +201,94 @@ func (l *link) forgive() {
 	l.failures, l.retry = 0, time.Time{}
 }
 
-// open tries the endpoints of the peer's record in order and says hello: each
-// connection begins with one (R-WIRE-9).
-func (l *link) open(ctx context.Context) (*session, error) {
-	w := l.g.wire.Load()
-	if w == nil {
+// open connects over QUIC, and where the network does not let that pass, over
+// TCP; the other way round while it is known not to (R-TCP-2).
+func (l *link) open(ctx context.Context) (session, error) {
+	if l.g.wire.Load() == nil {
 		return nil, errOffline
 	}
 	state, ok := l.g.book.node(l.peer)
 	if !ok {
 		return nil, fmt.Errorf("no record of %s", l.peer)
 	}
-	errs := []error{fmt.Errorf("the record of %s lists no endpoint: it must call us", l.peer)}
-	for i, endpoint := range state.Record().Node.Endpoints {
-		if i == 0 {
-			errs = nil
-		}
-		attempt, cancel := context.WithTimeout(ctx, connectTimeout)
-		conn, err := w.dial(attempt, l.peer, endpoint)
-		cancel()
-		if err == nil {
-			t := &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: maxHeadersFrame}
-			s := &session{conn: conn, client: t.NewClientConn(conn)}
-			if err = l.hello(ctx, s); err == nil {
-				return s, nil
-			}
-			_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
-		}
-		errs = append(errs, err)
+	endpoints := state.Record().Node.Endpoints
+	if len(endpoints) == 0 {
+		return nil, fmt.Errorf("the record of %s lists no endpoint: it must call us", l.peer)
 	}
-	return nil, errors.Join(errs...)
+	first, second := QUIC, TCP
+	if l.detoured() {
+		first, second = TCP, QUIC
+	}
+	s, left, err := l.try(ctx, first, endpoints)
+	if err == nil || len(left) == 0 || l.g.TCP == nil || ctx.Err() != nil {
+		return s, err
+	}
+	s, _, err2 := l.try(ctx, second, left)
+	if err2 != nil {
+		return nil, errors.Join(err, err2)
+	}
+	if second == TCP {
+		l.takeDetour(err)
+	} else {
+		l.endDetour()
+	}
+	return s, nil
 }
 
-// drop closes the connection; the next call makes a new one.
+// try connects over one transport to the first endpoint that answers, and says
+// hello: each connection begins with one (R-WIRE-9). left are the endpoints that
+// the other transport may reach.
+func (l *link) try(ctx context.Context, over Transport, endpoints []string) (_ session, left []string, _ error) {
+	var errs []error
+	for _, endpoint := range endpoints {
+		s, err := l.dial(ctx, over, endpoint)
+		if err == nil {
+			if err = l.hello(ctx, s); err == nil {
+				return s, nil, nil
+			}
+			s.close()
+		}
+		if errs = append(errs, err); blocked(err) {
+			left = append(left, endpoint)
+		}
+	}
+	return nil, left, errors.Join(errs...)
+}
+
+// dial connects to one endpoint and makes sure that it is the peer.
+func (l *link) dial(ctx context.Context, over Transport, endpoint string) (session, error) {
+	w := l.g.wire.Load()
+	if w == nil {
+		return nil, errOffline
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if over == TCP {
+		s, err := l.dialTCP(ctx, endpoint)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	conn, err := w.dial(ctx, l.peer, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return newQUICSession(l, conn), nil
+}
+
+// drop closes the connections; the next call makes a new one.
 func (l *link) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session != nil {
-		_ = l.session.conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		l.session.close()
 		l.session = nil
 	}
+	for _, s := range l.retired {
+		s.close()
+	}
+	l.retired = nil
 }
 
 // linkTransport sends a call over the link's connection.
@@ -252,7 +299,7 @@ func (t *linkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.client.RoundTrip(r)
+	return s.RoundTrip(r)
 }
 
 // call makes one small call and returns the body of a 2xx answer. Anything else
@@ -270,14 +317,19 @@ func (l *link) call(ctx context.Context, method, path string, body []byte, limit
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := l.http.Do(req)
-	if err != nil {
-		return 0, nil, err
+	var status int
+	var data []byte
+	if err == nil {
+		status = resp.StatusCode
+		held := l.memory.hold()
+		defer held.free()
+		resp.Body = weighed{resp.Body, ctx, held}
+		data, err = readReply(resp, limit)
 	}
-	held := l.memory.hold()
-	defer held.free()
-	resp.Body = weighed{resp.Body, ctx, held}
-	data, err := readReply(resp, limit)
-	return resp.StatusCode, data, err
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		l.doubt()
+	}
+	return status, data, err
 }
 
 // readReply reads and closes an answer.
@@ -310,32 +362,46 @@ func (l *link) callPackets(ctx context.Context, method, path string, body []byte
 	return status, packets, err
 }
 
-// Ping says hello and returns the round trip and the peer's clock minus ours.
-func (g *Gateway) Ping(ctx context.Context, peer protocol.NodeID) (trip, skew time.Duration, err error) {
+// Pong is what a ping found.
+type Pong struct {
+	Trip time.Duration // the round trip
+	Skew time.Duration // the peer's clock minus ours
+	Over Transport
+}
+
+// Ping says hello. A peer that is called over TCP is first tried over QUIC again.
+func (g *Gateway) Ping(ctx context.Context, peer protocol.NodeID) (*Pong, error) {
 	if _, ok := g.book.node(peer); !ok {
-		return 0, 0, fmt.Errorf("peer %q is not pinned", peer)
+		return nil, fmt.Errorf("peer %q is not pinned", peer)
 	}
 	l := g.link(peer)
 	// A person asks now: an attempt from just before, which the peer refused
 	// because it had not pinned us yet, is not the answer.
-	if trip, err = l.ping(ctx); err != nil && ctx.Err() == nil {
-		trip, err = l.ping(ctx)
+	pong, err := l.ping(ctx)
+	if err != nil && ctx.Err() == nil {
+		pong, err = l.ping(ctx)
 	}
-	return trip, l.skew(), err
+	return pong, err
 }
 
-func (l *link) ping(ctx context.Context) (trip time.Duration, err error) {
+func (l *link) ping(ctx context.Context) (*Pong, error) {
 	l.forgive()
 	l.circuit.forgive()
+	l.tryQUIC(ctx)
 	s, err := l.connect(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	call, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	start := time.Now()
-	if err := l.hello(ctx, s); err != nil {
-		return 0, err
+	if err := l.hello(call, s); err != nil {
+		if errors.Is(call.Err(), context.DeadlineExceeded) {
+			l.doubt() // a session from before UDP was blocked
+		}
+		return nil, err
 	}
-	return time.Since(start), nil
+	return &Pong{Trip: time.Since(start), Skew: l.skew(), Over: s.transport()}, nil
 }
 
 func (l *link) logger() *slog.Logger { return l.g.Logger.With("peer", l.peer) }

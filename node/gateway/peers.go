@@ -14,9 +14,10 @@ type Peer struct {
 	Node      protocol.NodeID
 	State     protocol.StateID
 	Endpoints []string
-	Record    int64 // number of its newest record here
-	Pinned    bool  // a person confirmed it by words
-	Reachable bool  // a connection is open now
+	Record    int64     // number of its newest record here
+	Pinned    bool      // a person confirmed it by words
+	Reachable bool      // a connection is open now
+	Over      Transport // what it runs on; empty: none is open
 	LastError string
 	Contact   time.Time     // last word from it; zero: none since this node started
 	Skew      time.Duration // its clock minus ours, at the last contact
@@ -62,7 +63,9 @@ func (g *Gateway) Peers(ctx context.Context) ([]Peer, error) {
 func (l *link) describe(p *Peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.Reachable = l.session != nil && l.session.conn.Context().Err() == nil
+	if p.Reachable = l.session != nil && l.session.alive(); p.Reachable {
+		p.Over = l.session.transport()
+	}
 	p.LastError = sentence(cmp.Or(l.alarm, l.failure))
 	p.Contact, p.Skew = l.contact, l.offset
 	p.Rest, p.Why = l.circuit.state()

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/quic-go/quic-go/http3"
 
+	"comity/node/gateway"
 	"comity/protocol"
 	"comity/protocol/exchange"
 	"comity/protocol/record"
@@ -79,51 +80,85 @@ func TestClocksThatDiffer(t *testing.T) {
 	}
 }
 
-// R-WIRE-1, R-WIRE-2, R-WIRE-3: who may connect, and how.
-func TestTLS(t *testing.T) {
-	h, b := besiege(t)
-	refused := func(name string, config *tls.Config) {
-		conn, err := dial(t, config, b)
-		if err == nil {
-			// The client's side of the handshake ends first.
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			_, err = conn.AcceptUniStream(ctx)
-			if err == nil {
-				t.Errorf("%s: the node talks", name)
-			}
+// R-WIRE-1, R-WIRE-2, R-WIRE-3, R-TCP-1: who may connect, and how, on either
+// transport.
+func TestTLS(t *testing.T) { onBoth(t, testTLS) }
+
+func testTLS(t *testing.T, over gateway.Transport) {
+	h, b := besiegeOver(t, over)
+	config := func(of *party, change func(*tls.Config)) *tls.Config {
+		c := of.clientTLS()
+		if over == gateway.TCP {
+			c.NextProtos = []string{"h2"}
 		}
-		if err != nil && !strings.Contains(err.Error(), "CRYPTO_ERROR") {
+		if change != nil {
+			change(c)
+		}
+		return c
+	}
+	refusals := map[string]*tls.Config{
+		"a key that no record lists": config(newParty("xa", "127.0.0.1:1"), nil),
+		"the node's own key":         config(b.party, nil),
+		"no key":                     config(h.party, func(c *tls.Config) { c.Certificates = nil }),
+		"classic key exchange":       config(h.party, func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256} }),
+		"another protocol":           config(h.party, func(c *tls.Config) { c.NextProtos = []string{"h3"} }),
+	}
+	if over == gateway.QUIC {
+		refusals["another protocol"].NextProtos = []string{"h2"}
+	} else {
+		refusals["TLS 1.2"] = config(h.party, func(c *tls.Config) { c.MaxVersion, c.CurvePreferences = tls.VersionTLS12, nil })
+		refusals["HTTP/1.1"] = config(h.party, func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
+		refusals["no protocol"] = config(h.party, func(c *tls.Config) { c.NextProtos = nil })
+	}
+	for name, c := range refusals {
+		if err := talk(t, over, c, b); err == nil {
+			t.Errorf("%s: the node talks", name)
+		} else if !strings.Contains(err.Error(), "CRYPTO_ERROR") && !strings.Contains(err.Error(), "tls: ") {
 			t.Errorf("%s: %v, want a TLS refusal", name, err)
 		}
 	}
-	refused("a key that no record lists", newParty("xa", "127.0.0.1:1").clientTLS())
-	refused("the node's own key", b.clientTLS())
-	none := h.clientTLS()
-	none.Certificates = nil
-	refused("no key", none)
-	classic := h.clientTLS()
-	classic.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}
-	refused("classic key exchange", classic)
-	other := h.clientTLS()
-	other.NextProtos = []string{"h2"}
-	refused("another protocol", other)
 
 	cache := &countingCache{}
-	config := h.clientTLS()
-	config.ClientSessionCache = cache
-	conn, err := dial(t, config, b)
-	if err != nil {
-		t.Fatal(err)
+	honest := config(h.party, func(c *tls.Config) { c.ClientSessionCache = cache })
+	var state tls.ConnectionState
+	if over == gateway.TCP {
+		conn := must(dialTCP(t, honest, b))
+		state, h.http = conn.ConnectionState(), http2(t, conn)
+	} else {
+		conn := must(dial(t, honest, b))
+		if conn.ConnectionState().Used0RTT {
+			t.Error("0-RTT")
+		}
+		state, h.http = conn.ConnectionState().TLS, (&http3.Transport{}).NewClientConn(conn)
 	}
-	if state := conn.ConnectionState(); state.TLS.Version != tls.VersionTLS13 || state.TLS.CurveID != tls.X25519MLKEM768 || state.Used0RTT {
-		t.Errorf("connected with %+v", state.TLS)
+	if state.Version != tls.VersionTLS13 || state.CurveID != tls.X25519MLKEM768 {
+		t.Errorf("connected with %+v", state)
 	}
-	h.http = (&http3.Transport{}).NewClientConn(conn)
 	got := h.hello(func(*exchange.Hello) {})
-	if cache.tickets != 0 || got.header.Get("Alt-Svc") != "" {
-		t.Errorf("%d tickets, Alt-Svc %q; want none", cache.tickets, got.header.Get("Alt-Svc"))
+	if cache.tickets != 0 || got.status != 200 || got.header.Get("Alt-Svc") != "" {
+		t.Errorf("%d: %d tickets, Alt-Svc %q; want none", got.status, cache.tickets, got.header.Get("Alt-Svc"))
 	}
+}
+
+// talk connects and waits for the first word of the node: the client's side of
+// the handshake ends before the node has looked at its key.
+func talk(t *testing.T, over gateway.Transport, config *tls.Config, to *node) error {
+	t.Helper()
+	if over == gateway.TCP {
+		conn, err := dialTCP(t, config, to)
+		if err == nil {
+			_, err = conn.Read(make([]byte, 1))
+		}
+		return err
+	}
+	conn, err := dial(t, config, to)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err = conn.AcceptUniStream(ctx)
+	return err
 }
 
 type countingCache struct{ tickets int }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 	"github.com/quic-go/quic-go/quicvarint"
 
 	"comity/protocol"
-	"comity/protocol/statement"
 )
 
 // HTTP/3 frame types (RFC 9114, section 7.2).
@@ -34,83 +34,86 @@ const maxHeadersFrame = 16 << 10
 // neither reads nor hangs up would keep a parcel from ever failing (I1).
 const answerTimeout = 5 * time.Minute
 
-// transfer is one request whose frames we write ourselves, because the library
+// quicTransfer is one request whose frames we write ourselves, because the library
 // copies bodies in pieces of 8 KiB, which halves the speed of a large parcel:
 // one HEADERS frame, one DATA frame, written in large pieces. The writer also
 // decides the order in which two requests leave.
-type transfer struct {
+type quicTransfer struct {
+	s      *quicSession
+	size   int64
 	stream *quic.Stream
 	stop   func() bool // ends the watch over ctx
 	cut    error       // why the body was not sent whole; the peer may have answered already
-	memory *account    // pays for the answer
 }
 
 // begin writes a whole request. A peer that answers early, and asks to stop, is
 // no error here: its answer is worth more.
-func (l *link) begin(ctx context.Context, method, path string, fields [][2]string, body io.ReaderAt, size int64) (*transfer, error) {
-	s, err := l.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (s *quicSession) begin(ctx context.Context, method, path string, fields [][2]string, body io.ReaderAt, size int64) (transfer, error) {
 	open, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	stream, err := s.conn.OpenStreamSync(open)
 	if err != nil {
 		return nil, fmt.Errorf("open a stream: %w", err)
 	}
-	t := &transfer{stream: stream, memory: l.memory}
-	t.stop = context.AfterFunc(ctx, t.abandon) // whatever ends ctx ends the stream in both directions
+	t := &quicTransfer{s: s, size: size, stream: stream}
+	t.stop = context.AfterFunc(ctx, t.cancel) // whatever ends ctx ends the stream in both directions
 	fields = append([][2]string{
-		{":method", method}, {":scheme", "https"}, {":authority", string(l.peer)}, {":path", path},
+		{":method", method}, {":scheme", "https"}, {":authority", string(s.l.peer)}, {":path", path},
 	}, fields...)
 	err = t.write(fields, body, size)
 	var asked *quic.StreamError
 	if errors.As(err, &asked) && asked.Remote {
 		t.cut, err = err, nil
 	}
+	if errors.Is(err, errStalled) {
+		s.l.stalled(s)
+	}
 	if err != nil {
 		t.abandon()
-		t.stop()
-		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, err
 	}
 	return t, nil
 }
 
-// finish waits for the answer and reads its packets; an answer other than 2xx
-// is a *problem.
-func (t *transfer) finish(wait time.Duration) (status int, packets []statement.Packet, err error) {
-	defer t.stop()
-	defer t.stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError)) // no-op once all was read
-	if err := t.stream.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return 0, nil, err
+func (t *quicTransfer) answer(wait time.Duration) (*http.Response, error) {
+	err := t.stream.SetReadDeadline(time.Now().Add(wait))
+	var resp *http.Response
+	if err == nil {
+		resp, err = readAnswer(bufio.NewReader(t.stream))
 	}
-	resp, err := readAnswer(bufio.NewReader(t.stream))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("%w: no answer within %s", errStalled, wait)
+		t.s.l.stalled(t.s)
+	}
 	if err != nil {
 		t.abandon()
-		return 0, nil, fmt.Errorf("read the answer: %w", errors.Join(err, t.cut))
+		return nil, errors.Join(err, t.cut)
+	}
+	if t.size > protocol.MaxSmall {
+		t.s.l.carried()
 	}
 	if t.cut != nil {
 		t.stream.CancelWrite(quic.StreamErrorCode(http3.ErrCodeNoError))
 	}
-	held := t.memory.hold()
-	defer held.free()
-	resp.Body = weighed{resp.Body, t.stream.Context(), held}
-	data, err := readReply(resp, maxAnswer)
-	if err != nil || len(data) == 0 {
-		return resp.StatusCode, nil, err
-	}
-	packets, err = statement.DecodePackets(data, maxAnswer, protocol.MaxFeedPage)
-	return resp.StatusCode, packets, err
+	resp.Body = &lastBody{resp.Body, func() {
+		t.stop()
+		t.stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError)) // no-op once all was read
+	}}
+	return resp, nil
 }
 
-// abandon gives the request up in both directions.
-func (t *transfer) abandon() {
+func (t *quicTransfer) abandon() {
+	t.stop()
+	t.cancel()
+}
+
+func (t *quicTransfer) cancel() {
 	t.stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 	t.stream.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 }
 
 // write sends the frames. A small request leaves in one write, and so in few packets.
-func (t *transfer) write(fields [][2]string, body io.ReaderAt, size int64) error {
+func (t *quicTransfer) write(fields [][2]string, body io.ReaderAt, size int64) error {
 	var block bytes.Buffer
 	enc := qpack.NewEncoder(&block)
 	for _, f := range fields {
@@ -124,7 +127,7 @@ func (t *transfer) write(fields [][2]string, body io.ReaderAt, size int64) error
 	head = quicvarint.Append(head, frameData)
 	head = quicvarint.Append(head, uint64(size))
 	// The file is read ahead while the connection takes what was read before.
-	p := newPipeline(patientWriter{t.stream}, int64(len(head))+size+1)
+	p := newPipeline(patientWriter{t.stream, t.s.patience()}, int64(len(head))+size+1)
 	err := feed(p, head, body, size)
 	if werr := p.close(); err == nil {
 		err = werr
@@ -158,14 +161,27 @@ func feed(p *pipeline, head []byte, body io.ReaderAt, size int64) error {
 	}
 }
 
-// patientWriter gives each piece that is written a bounded time.
-type patientWriter struct{ stream *quic.Stream }
+// patientWriter gives the connection a bounded time in which to take at least
+// one byte more.
+type patientWriter struct {
+	stream   *quic.Stream
+	patience time.Duration
+}
 
-func (w patientWriter) Write(p []byte) (int, error) {
-	if err := w.stream.SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
-		return 0, err
+func (w patientWriter) Write(p []byte) (n int, err error) {
+	for {
+		if err := w.stream.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
+			return n, err
+		}
+		m, err := w.stream.Write(p[n:])
+		n += m
+		switch {
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return n, err
+		case m == 0:
+			return n, fmt.Errorf("%w: nothing was taken for %s", errStalled, w.patience)
+		}
 	}
-	return w.stream.Write(p)
 }
 
 // readAnswer reads the final answer on a request stream: HEADERS frames, of

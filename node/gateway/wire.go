@@ -5,9 +5,10 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,10 +28,6 @@ const (
 
 // Limits on what one peer may hold open here.
 const (
-	// maxConnections with one TLS key; the oldest gives way, because after a
-	// restart the peer's new connection is the real one. There are two in
-	// ordinary use: the peer's, and one that broke and was not noticed yet.
-	maxConnections = 4
 	// maxCalls is how many of its small calls are worked on at once; each may
 	// hold a body of several megabytes.
 	maxCalls = 32
@@ -38,15 +35,18 @@ const (
 	maxPolls = 8
 )
 
-// wire is the node's one UDP socket, serving and dialing. One socket for both
-// means that a firewall that lets our calls out lets the peer's answers and
-// calls back in.
+// wire is the node's one UDP socket, serving and dialing, and the TCP port of the
+// same number. One socket for both means that a firewall that lets our calls out
+// lets the peer's answers and calls back in.
 type wire struct {
 	g         *Gateway
 	transport *quic.Transport
 	door      *door
 	knocks    *knocks
 	server    *http3.Server
+	gate      *gate // nil: no TCP
+	server2   *http.Server
+	running   sync.RWMutex  // held for reading by each handler that runs over TCP, for writing when none may any more
 	stopping  chan struct{} // closed when long polls must end
 }
 
@@ -75,13 +75,34 @@ func (g *Gateway) listen() (*wire, error) {
 		Conn: Offload(g.Conn), StatelessResetKey: reset, VerifySourceAddress: w.knocks.doubt, ConnContext: w.knocks.admit,
 	}
 	// Not ListenEarly: nothing is said before the peer's key is known.
-	listener, err := w.transport.Listen(http3.ConfigureTLSConfig(g.tlsConfig("")), quicConfig())
+	listener, err := w.transport.Listen(http3.ConfigureTLSConfig(g.tlsConfig("", alpnQUIC)), quicConfig())
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", g.Conn.LocalAddr(), err)
 	}
-	w.door = &door{Listener: listener, knocks: w.knocks, open: map[protocol.Digest][]*quic.Conn{}}
-	w.server = &http3.Server{Handler: g.routes(w), MaxHeaderBytes: protocol.MaxHeaderBytes}
+	w.door = &door{listener, newGuests(), w.knocks}
+	routes := g.routes(w)
+	w.server = &http3.Server{Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes}
+	if g.TCP != nil {
+		w.gate = openGate(g.TCP, g.tlsConfig("", alpnTCP))
+		w.server2 = &http.Server{
+			Handler: w.counted(routes), MaxHeaderBytes: protocol.MaxHeaderBytes, Protocols: http2Only(), HTTP2: http2Config(),
+			ReadHeaderTimeout: handshakeTimeout, IdleTimeout: lazyTimeout, ErrorLog: slog.NewLogLogger(g.Logger.Handler(), slog.LevelDebug),
+		}
+	}
 	return w, nil
+}
+
+// counted lets stopServing wait for the handlers, as the HTTP/3 server does by
+// itself.
+func (w *wire) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !w.running.TryRLock() {
+			answerProblem(rw, http.StatusServiceUnavailable, "", "this node stops, come back later")
+			return
+		}
+		defer w.running.RUnlock()
+		next.ServeHTTP(rw, r)
+	})
 }
 
 // resetKey stays the same over restarts, so that a node that comes back after a
@@ -99,15 +120,25 @@ func (g *Gateway) resetKey() (*quic.StatelessResetKey, error) {
 	return &key, nil
 }
 
-// serve answers until stopServing is called. It returns an error when the
+// serve answers until stopServing is called. It returns an error when a
 // listener ends by itself.
 func (w *wire) serve() error {
+	var tcp error
+	var wg sync.WaitGroup
+	if w.gate != nil {
+		wg.Go(func() {
+			tcp = w.server2.Serve(w.gate)
+			w.cutOff() // one without the other is not a node
+		})
+	}
 	err := w.server.ServeListener(w.door)
+	w.cutOff()
+	wg.Wait()
 	select {
 	case <-w.stopping:
 		return nil
 	default:
-		return fmt.Errorf("serve on %s: %w", w.g.Conn.LocalAddr(), err)
+		return fmt.Errorf("serve on %s: %w", w.g.Conn.LocalAddr(), errors.Join(err, tcp))
 	}
 }
 
@@ -118,41 +149,28 @@ func (w *wire) stopServing() {
 	close(w.stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	var wg sync.WaitGroup
+	if w.gate != nil {
+		wg.Go(func() { _ = w.server2.Shutdown(ctx) })
+	}
 	_ = w.server.Shutdown(ctx)
+	wg.Wait()
+	w.cutOff()
+	w.running.Lock() // for good
+}
+
+// cutOff ends both servers and all their connections.
+func (w *wire) cutOff() {
 	_ = w.server.Close()
 	_ = w.door.Close()
+	if w.gate != nil {
+		_ = w.server2.Close()
+		_ = w.gate.Close()
+	}
 }
 
 // close gives the socket back. Connections that are left are cut off.
 func (w *wire) close() { _ = w.transport.Close() }
-
-// door bounds the connections with one key.
-type door struct {
-	*quic.Listener
-	knocks *knocks
-
-	mu   sync.Mutex
-	open map[protocol.Digest][]*quic.Conn // guarded by mu; oldest first; the keys are pinned ones, so there are few
-}
-
-// Accept returns the next connection of a pinned peer.
-func (d *door) Accept(ctx context.Context) (*quic.Conn, error) {
-	conn, err := d.Listener.Accept(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d.knocks.known(conn.RemoteAddr())
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	key := spki(conn.ConnectionState().TLS.PeerCertificates[0])
-	held := slices.DeleteFunc(d.open[key], func(c *quic.Conn) bool { return c.Context().Err() != nil })
-	if held = append(held, conn); len(held) > maxConnections {
-		_ = held[0].CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many connections")
-		held = held[1:]
-	}
-	d.open[key] = held
-	return conn, nil
-}
 
 // dial connects to one endpoint and makes sure that it is the peer.
 func (w *wire) dial(ctx context.Context, peer protocol.NodeID, endpoint string) (*quic.Conn, error) {
@@ -160,7 +178,11 @@ func (w *wire) dial(ctx context.Context, peer protocol.NodeID, endpoint string) 
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s: %w", endpoint, err)
 	}
-	conn, err := w.transport.Dial(ctx, addr, w.g.tlsConfig(peer), quicConfig())
+	config := quicConfig()
+	if w.g.TCP != nil {
+		config.HandshakeIdleTimeout = quicPatience
+	}
+	conn, err := w.transport.Dial(ctx, addr, w.g.tlsConfig(peer, alpnQUIC), config)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s at %s: %w", peer, endpoint, err)
 	}

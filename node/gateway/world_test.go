@@ -144,6 +144,7 @@ type node struct {
 	disk  *sickdisk.Disk
 	dir   string
 	conn  net.PacketConn
+	tcp   net.Listener
 	clock func() time.Time
 	said  *slog.Logger // what it logs; nil: as COMITY_TEST_LOG says
 	stop  func() error // ends Run
@@ -159,7 +160,7 @@ func at(clock func() time.Time) option { return func(n *node) { n.clock = clock 
 func newNode(t testing.TB, id protocol.NodeID, authorities []protocol.AuthorityID, options ...option) *node {
 	t.Helper()
 	n := &node{t: t, disk: &sickdisk.Disk{}, dir: filepath.Join(t.TempDir(), string(id)), clock: time.Now}
-	n.conn = n.listen("127.0.0.1:0")
+	n.listen("127.0.0.1:0")
 	n.party = newParty(id, n.conn.LocalAddr().String(), authorities...)
 	for _, o := range options {
 		o(n)
@@ -185,13 +186,14 @@ func newNode(t testing.TB, id protocol.NodeID, authorities []protocol.AuthorityI
 	return n
 }
 
+// listen opens both sockets of the node and returns the one for UDP.
 func (n *node) listen(address string) net.PacketConn {
 	n.t.Helper()
-	conn, err := net.ListenPacket("udp", address)
-	if err != nil {
+	var err error
+	if n.conn, n.tcp, err = gateway.Listen(address); err != nil {
 		n.t.Fatal(err)
 	}
-	return conn
+	return n.conn
 }
 
 func (n *node) config() store.Config {
@@ -206,7 +208,7 @@ func (n *node) open() {
 	}
 	n.Gateway, err = gateway.New(n.t.Context(), gateway.Config{
 		Store: n.db, Own: n.state, NodeKey: n.node.Subkeys[0], TLS: must(keys.ParseTLS(n.pem)), Log: n.log,
-		Conn: n.conn, Now: func() time.Time { return n.clock() }, Logger: cmp.Or(n.said, logger(n.t)).With("node", n.id),
+		Conn: n.conn, TCP: n.tcp, Now: func() time.Time { return n.clock() }, Logger: cmp.Or(n.said, logger(n.t)).With("node", n.id),
 	})
 	if err != nil {
 		n.t.Fatal(err)
@@ -235,6 +237,7 @@ func (n *node) halt() {
 	if err := n.stop(); err != nil && !errors.Is(err, errDisk) {
 		n.t.Errorf("%s stopped with: %v", n.id, err)
 	}
+	_ = n.tcp.Close() // Run has done so, unless it never ran
 	if err := errors.Join(n.db.Close(), n.conn.Close()); err != nil {
 		n.t.Error(err)
 	}
@@ -244,7 +247,7 @@ func (n *node) halt() {
 func (n *node) restart() {
 	n.t.Helper()
 	n.halt()
-	n.conn = n.listen(n.conn.LocalAddr().String())
+	n.listen(n.conn.LocalAddr().String())
 	n.open()
 	n.run()
 }

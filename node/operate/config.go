@@ -17,8 +17,8 @@ import (
 type Config struct {
 	// Node is the name of this node, as in its record.
 	Node protocol.NodeID `toml:"node" comment:"The name of this node, as in its record."`
-	// Listen is the UDP address to serve on.
-	Listen string `toml:"listen" comment:"The UDP address to serve on. Peers dial the endpoints of the record."`
+	// Listen is the address to serve on, over UDP and TCP.
+	Listen string `toml:"listen" comment:"The address to serve on, over UDP and TCP. Peers dial the endpoints of the record."`
 	// Authorities are those whose offices this process runs.
 	Authorities []protocol.AuthorityID `toml:"authorities" comment:"The authorities whose offices run in this process."`
 	// PassphraseFiles are where the passphrases of protected keys stand, by holder.

@@ -38,7 +38,7 @@ type Plan struct {
 	Node        protocol.NodeID
 	StateName   []record.Name
 	Authorities []PlannedAuthority
-	Listen      string   // UDP address to serve on
+	Listen      string   // address to serve on, UDP and TCP
 	Endpoints   []string // host:port that peers dial
 	Algorithm   pgp.Algorithm
 	Store       Database // where the rows are kept; its paths are absolute

@@ -35,6 +35,9 @@ type Options struct {
 	// Conn is the UDP socket to serve and dial on; nil opens the node without a
 	// network, as commands do while it is not running.
 	Conn net.PacketConn
+	// TCP is the TCP port of the same number, for peers that UDP does not reach;
+	// nil: only QUIC is spoken. Run closes it.
+	TCP net.Listener
 	// Resolve turns an endpoint of a record into an address; nil resolves as usual.
 	Resolve func(ctx context.Context, endpoint string) (net.Addr, error)
 	Now     func() time.Time
@@ -125,7 +128,7 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	c := gateway.Config{Own: own, Conn: o.Conn, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger}
+	c := gateway.Config{Own: own, Conn: o.Conn, TCP: o.TCP, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger}
 	if err := n.readGatewayKeys(&c, n.keyring(NodeHolder, o)); err != nil {
 		if c.Locked = n.lockedBy(err); c.Locked == nil {
 			return err

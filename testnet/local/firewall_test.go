@@ -64,7 +64,7 @@ func needNamespaces(t *testing.T) {
 	if os.Geteuid() != 0 {
 		lacks = append(lacks, "to be root")
 	}
-	for _, name := range []string{"ip", "nft", "bash"} {
+	for _, name := range []string{"ip", "tc", "nft", "bash"} {
 		if _, err := exec.LookPath(tool(name)); err != nil {
 			lacks = append(lacks, name)
 		}

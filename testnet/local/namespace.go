@@ -89,19 +89,74 @@ func (n *Namespace) Wall(tb testing.TB) {
 }
 
 // Dropped is how many packets the wall has dropped so far.
-func (n *Namespace) Dropped(tb testing.TB) int { return n.counter(tb, "dropped") }
+func (n *Namespace) Dropped(tb testing.TB) int { return n.counter(tb, "wall", "dropped") }
 
 // Answered is how many packets came in as answers so far.
-func (n *Namespace) Answered(tb testing.TB) int { return n.counter(tb, "answered") }
+func (n *Namespace) Answered(tb testing.TB) int { return n.counter(tb, "wall", "answered") }
 
-func (n *Namespace) counter(tb testing.TB, name string) int {
+func (n *Namespace) counter(tb testing.TB, table, name string) int {
 	tb.Helper()
-	out := run(tb, "", n.command("nft", "list", "counter", "inet", "wall", name)...)
+	out := run(tb, "", n.command("nft", "list", "counter", "inet", table, name)...)
 	_, after, found := strings.Cut(out, "packets ")
 	number, _, _ := strings.Cut(after, " ")
 	count, err := strconv.Atoi(number)
 	if !found || err != nil {
 		tb.Fatalf("counter %s of the firewall: %q", name, out)
+	}
+	return count
+}
+
+// barrier stands in the way of UDP alone.
+const barrier = `
+table inet barrier {
+	counter blocked { }
+	chain input {
+		type filter hook input priority filter; policy accept;
+		iif lo accept
+		meta l4proto udp %s
+	}
+}
+`
+
+// BlockUDP lets no UDP into the namespace; verdict is what nftables does with it.
+func (n *Namespace) BlockUDP(tb testing.TB, verdict string) {
+	tb.Helper()
+	n.barrier(tb, "counter name blocked "+verdict)
+}
+
+// ShrinkMTU makes the large packets of UDP vanish, and nobody says so.
+func (n *Namespace) ShrinkMTU(tb testing.TB) {
+	tb.Helper()
+	n.barrier(tb, "udp length > 800 counter name blocked drop")
+}
+
+func (n *Namespace) barrier(tb testing.TB, rule string) {
+	tb.Helper()
+	run(tb, fmt.Sprintf(barrier, rule), n.command("nft", "-f", "-")...)
+}
+
+// UnblockUDP takes the barrier away.
+func (n *Namespace) UnblockUDP(tb testing.TB) {
+	tb.Helper()
+	run(tb, "", n.command("nft", "delete", "table", "inet", "barrier")...)
+}
+
+// Blocked is how many packets of UDP were not let in so far.
+func (n *Namespace) Blocked(tb testing.TB) int { return n.counter(tb, "barrier", "blocked") }
+
+// Slow limits what leaves over the cable to a rate, such as "100mbit".
+func (n *Namespace) Slow(tb testing.TB, rate string) {
+	tb.Helper()
+	run(tb, "", "tc", "-n", n.name, "qdisc", "add", "dev", "cable", "root", "tbf", "rate", rate, "burst", "256k", "latency", "50ms")
+}
+
+// Received is how many bytes have come in over the cable so far.
+func (n *Namespace) Received(tb testing.TB) int64 {
+	tb.Helper()
+	text := run(tb, "", n.command("cat", "/sys/class/net/cable/statistics/rx_bytes")...)
+	count, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		tb.Fatalf("bytes received: %v", err)
 	}
 	return count
 }

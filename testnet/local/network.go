@@ -14,13 +14,14 @@ import (
 
 	"comity/crypto/pgp"
 	"comity/node/control"
+	"comity/node/gateway"
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/record"
 	"comity/store/pgtest"
 )
 
-// port is the UDP port of every node; addresses tell them apart.
+// port is the port of every node, UDP and TCP; addresses tell them apart.
 const port = 7443
 
 // Network is the nodes of one test.
@@ -149,12 +150,13 @@ func freeAddress(tb testing.TB) string {
 		var b [3]byte
 		rand.Read(b[:])
 		ip := net.IPv4(127, 1+b[0]%250, b[1], 1+b[2]%250)
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip, Port: port})
+		udp, tcp, err := gateway.Listen(fmt.Sprintf("%s:%d", ip, port))
 		if err != nil {
 			last = err
 			continue
 		}
-		conn.Close()
+		udp.Close()
+		tcp.Close()
 		return ip.String()
 	}
 	tb.Fatalf("no loopback address is free: %v", last)
