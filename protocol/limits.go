@@ -125,6 +125,9 @@ const (
 	// MaxUnsettled is how many bytes of a body under way become durable together. A
 	// crash of the receiver costs at most twice as many, beside what is on the way.
 	MaxUnsettled = 8 << 20
+	// MaxStandstill is how long a part of a body is kept to which no byte comes: a
+	// week, longer than an outage of a line or a peer. Then the body begins anew.
+	MaxStandstill = 7 * 24 * time.Hour
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
 )

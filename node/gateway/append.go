@@ -136,7 +136,7 @@ func (g *Gateway) drop(o *offer) {
 	if !o.resumable() {
 		return
 	}
-	if err := g.Store.DropUpload(context.Background(), o.signed.Digest()); err != nil {
+	if err := g.dropUpload(context.Background(), address{o.peer, o.signed.Digest()}); err != nil {
 		g.Logger.Warn("cannot give up an upload that is decided", "peer", o.peer, "parcel", o.env.Parcel, "error", err)
 	}
 }
@@ -231,9 +231,11 @@ func (g *Gateway) takePart(ctx context.Context, o *offer, p piece, body *patient
 		return nil, err
 	}
 	defer up.Close()
+	at := address{o.peer, about.Envelope}
 	log := g.Logger.With("peer", o.peer, "parcel", o.env.Parcel)
 	if up.Damage != nil {
 		log.Error("a body under way begins anew", "error", up.Damage)
+		g.uploads.room.removed(at)
 	}
 	if p.offset != up.Offset() {
 		return nil, &standstill{http.StatusConflict, up.Offset(), fmt.Sprintf("want Upload-Offset: %d", up.Offset())}
@@ -244,8 +246,7 @@ func (g *Gateway) takePart(ctx context.Context, o *offer, p piece, body *patient
 	if !p.last && p.length < protocol.MaxWhole {
 		return nil, &standstill{http.StatusBadRequest, p.offset, fmt.Sprintf("an append that is not the last brings %d bytes at least", protocol.MaxWhole)}
 	}
-	at := address{o.peer, about.Envelope}
-	if err := g.uploads.room.reserve(at, o.env.To, about.Size-p.offset); err != nil {
+	if err := g.uploads.room.reserve(at, o.env.To, p.offset, about.Size-p.offset); err != nil {
 		return nil, err
 	}
 	if p.offset > 0 {

@@ -14,3 +14,11 @@ func (g *Gateway) PassDetour(peer protocol.NodeID) {
 	l.mu.Unlock()
 	l.turn.ring()
 }
+
+// Unfinished is how many bytes count as unfinished bodies of a peer, and to a recipient.
+func (g *Gateway) Unfinished(of protocol.NodeID, to protocol.AuthorityID) (peer, recipient int64) {
+	r := g.uploads.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.peers[of], r.recipient[to]
+}

@@ -129,6 +129,9 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	for _, p := range g.book.peers() {
 		g.link(p)
 	}
+	if err := g.countParts(ctx); err != nil {
+		return nil, fmt.Errorf("count bodies under way: %w", err)
+	}
 	return g, nil
 }
 

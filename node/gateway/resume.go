@@ -44,7 +44,7 @@ func (g *Gateway) announce(ctx context.Context, at address, o *offer) (*offer, i
 	if err != nil {
 		return nil, 0, err
 	}
-	o, err = g.uploads.add(at, o, o.env.Sealed.Size-offset)
+	o, err = g.uploads.add(at, o, offset)
 	return o, offset, err
 }
 
@@ -138,13 +138,14 @@ func (g *Gateway) serveOffset(w http.ResponseWriter, r *http.Request, l *link) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// describeUpload says where an upload stands and until when it may be used.
+// describeUpload says where an upload stands and how long it is kept while
+// nothing comes to it.
 func (g *Gateway) describeUpload(w http.ResponseWriter, r *http.Request, o *offer, offset int64) {
 	h := w.Header()
 	h.Set("Location", r.URL.Path)
 	h.Set("Upload-Offset", strconv.FormatInt(offset, 10))
 	h.Set("Upload-Length", strconv.FormatInt(o.env.Sealed.Size, 10))
-	left := max(int64(o.env.Expires.Sub(g.Now())/time.Second), 0)
+	left := max(int64(min(o.env.Expires.Sub(g.Now()), protocol.MaxStandstill)/time.Second), 0)
 	h.Set("Upload-Limit", fmt.Sprintf("max-size=%d, min-append-size=%d, max-age=%d", o.env.Sealed.Size, protocol.MaxWhole, left))
 	h.Set("Upload-Draft-Interop-Version", interopVersion)
 }
@@ -169,8 +170,9 @@ func (g *Gateway) tidy(ctx context.Context) {
 }
 
 // dropUploads gives up what is durable of bodies that will not be taken any
-// more: their envelopes expired or were decided, or their peer is not pinned. An
-// append under way goes by itself.
+// more, because their envelopes expired or were decided, or their peer is not
+// pinned; and those to which nothing came for MaxStandstill. An append under way
+// goes by itself.
 func (g *Gateway) dropUploads(ctx context.Context) error {
 	var after protocol.Digest
 	for {
@@ -182,8 +184,10 @@ func (g *Gateway) dropUploads(ctx context.Context) error {
 			after = s.Envelope
 			_, pinned := g.book.node(s.Peer)
 			// R-ENV-8; a clock in doubt ends nothing.
-			expired := g.clock.steady() == nil && !g.Now().Before(s.Expires)
-			if pinned && !expired && !s.Decided {
+			steady := g.clock.steady() == nil
+			expired := steady && !g.Now().Before(s.Expires)
+			stalled := steady && g.Now().Sub(s.Advanced) >= protocol.MaxStandstill
+			if pinned && !expired && !stalled && !s.Decided {
 				continue
 			}
 			at := address{s.Peer, s.Envelope}
@@ -191,11 +195,20 @@ func (g *Gateway) dropUploads(ctx context.Context) error {
 				continue
 			}
 			g.uploads.forget(at)
-			if err := g.Store.DropUpload(ctx, s.Envelope); err != nil {
+			if err := g.dropUpload(ctx, at); err != nil {
 				return err
 			}
 			g.Logger.Info("gave up a body under way", "peer", s.Peer, "envelope", s.Envelope.Short(),
-				"offset", s.Offset, "pinned", pinned, "expired", expired, "decided", s.Decided)
+				"offset", s.Offset, "pinned", pinned, "expired", expired, "stalled", stalled, "decided", s.Decided)
 		}
 	}
+}
+
+// dropUpload gives up what is durable of a body, so that it takes no room any more.
+func (g *Gateway) dropUpload(ctx context.Context, at address) error {
+	err := g.Store.DropUpload(ctx, at.digest)
+	if err == nil {
+		g.uploads.room.removed(at)
+	}
+	return err
 }

@@ -419,29 +419,35 @@ func TestAnUploadThatIsDecidedOtherwise(t *testing.T) {
 	b.noPart()
 }
 
+// leavePart makes a part of a body durable as if a peer had brought it.
+func (n *node) leavePart(peer protocol.NodeID, name string, expires time.Time) {
+	n.t.Helper()
+	up, err := n.db.BeginUpload(n.t.Context(), store.Announced{
+		Envelope: digest(name), Peer: peer, Packets: []byte("an offer\n"), Size: large, Expires: expires,
+	})
+	if err == nil {
+		_, err = up.Write([]byte("a byte or two"))
+	}
+	var m store.Mark
+	if err == nil {
+		m, err = up.Mark()
+	}
+	if err == nil {
+		err = up.Settle(n.t.Context(), m)
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	up.Close()
+}
+
 // One peer may leave parts of so many bodies here and no more, however long it
 // takes for them; another's count by themselves.
 func TestPartsOfOnePeerAreCounted(t *testing.T) {
 	h, b := besiege(t)
 	leave := func(peer protocol.NodeID, n int) {
 		for i := range n {
-			up, err := b.db.BeginUpload(t.Context(), store.Announced{
-				Envelope: digest(fmt.Sprint(peer, i)), Peer: peer, Packets: []byte("an offer\n"), Size: large, Expires: time.Now().Add(time.Hour),
-			})
-			if err == nil {
-				_, err = up.Write([]byte("a byte or two"))
-			}
-			var m store.Mark
-			if err == nil {
-				m, err = up.Mark()
-			}
-			if err == nil {
-				err = up.Settle(t.Context(), m)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			up.Close()
+			b.leavePart(peer, fmt.Sprint(peer, i), time.Now().Add(time.Hour))
 		}
 	}
 	leave("xc", 1)
@@ -461,4 +467,49 @@ func TestPartsOfOnePeerAreCounted(t *testing.T) {
 	if got := h.append(m, 1<<20, last.body[1<<20:], true); got.status != 200 {
 		t.Errorf("one of those that are here: %d %s", got.status, got.body)
 	}
+}
+
+// R-WIRE-13: a part to which nothing comes is given up after MaxStandstill,
+// however long its envelope lives, and the body may begin anew.
+func TestAPartThatStandsStill(t *testing.T) {
+	clock := &shifted{}
+	h, b := besiege(t, at(clock.now))
+	leave := func(name string, age time.Duration) {
+		clock.forward(-age)
+		b.leavePart(h.id, name, time.Now().Add(protocol.MaxLifetime-age))
+		clock.forward(age)
+	}
+	leave("still", protocol.MaxStandstill+time.Hour)
+	leave("young", protocol.MaxStandstill-time.Hour)
+	b.restart() // a running node would not believe the jumps
+	deadline := time.Now().Add(patience)
+	for len(b.parts()) > 1 && time.Now().Before(deadline) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	rows, err := b.db.Uploads(t.Context(), protocol.Digest{})
+	if err != nil || len(rows) != 1 || rows[0].Envelope != digest("young") || len(b.parts()) != 1 {
+		t.Errorf("left of uploads: %v, %v; want the young one", rows, err)
+	}
+}
+
+// R-WIRE-13: what is here of a body counts after a restart, for its peer and for
+// its recipient, until it is decided.
+func TestAPartCountsAfterARestart(t *testing.T) {
+	h, b := besiege(t)
+	o := h.offering(large)
+	m := h.make(o)
+	h.put(m)
+	h.wantStanding("the first piece", h.append(m, 0, o.body[:2<<20], false), 204, 2<<20)
+	count := func(when string, want int) {
+		t.Helper()
+		if peer, to := b.Unfinished(h.id, prosecution); peer != int64(want) || to != int64(want) {
+			t.Errorf("%s: %d bytes of the peer, %d to the recipient; want %d", when, peer, to, want)
+		}
+	}
+	count("what is here and what was promised", len(o.body))
+	b.restart()
+	count("after a restart", 2<<20)
+	h.connect()
+	h.accepted(o, h.append(m, 2<<20, o.body[2<<20:], true))
+	count("after it was accepted", 0)
 }

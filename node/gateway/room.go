@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"comity/protocol"
+	"comity/protocol/envelope"
 	"comity/protocol/exchange"
+	"comity/protocol/statement"
 	"comity/store"
 )
 
@@ -21,21 +23,29 @@ func shareOfRecipient(all int64) int64 { return all / 4 * 3 }
 // room decides whether this node may take more bytes from a peer (R-WIRE-13). It
 // is asked before a body may come, so that a body is not refused when most of it
 // is here: what was promised to open uploads and has not come yet counts as used.
+//
+// A share is of what unfinished bodies take, with what of them is here already:
+// otherwise a peer that always stops before the last byte would get half of what
+// is still free, again and again.
 type room struct {
 	space func() (store.Space, error)
 
 	mu        sync.Mutex
-	promised  map[address]promise            // guarded by mu
-	total     int64                          // guarded by mu; their sum
-	peers     map[protocol.NodeID]int64      // guarded by mu; the same of each peer
-	recipient map[protocol.AuthorityID]int64 // guarded by mu; the same of each recipient
+	claims    map[address]claim              // guarded by mu
+	coming    int64                          // guarded by mu; what is still to come to all
+	here      int64                          // guarded by mu; what is durable of all
+	peers     map[protocol.NodeID]int64      // guarded by mu; both, of each peer
+	recipient map[protocol.AuthorityID]int64 // guarded by mu; both, of each recipient
 }
 
-// promise is the room for what of one upload is still to come.
-type promise struct {
-	to    protocol.AuthorityID
-	bytes int64
+// claim is the room of one unfinished body.
+type claim struct {
+	to     protocol.AuthorityID
+	here   int64 // durable, and so not free any more
+	coming int64 // promised and not durable yet; 0: nothing is promised
 }
+
+func (c claim) bytes() int64 { return c.here + c.coming }
 
 // roomPatience is when a peer may ask again: somebody has to make room first.
 const roomPatience = time.Minute
@@ -52,15 +62,16 @@ func noShare(why string) error {
 
 func newRoom(space func() (store.Space, error)) *room {
 	return &room{
-		space: space, promised: map[address]promise{},
+		space: space, claims: map[address]claim{},
 		peers: map[protocol.NodeID]int64{}, recipient: map[protocol.AuthorityID]int64{},
 	}
 }
 
-// reserve keeps room for bytes of one upload until giveBack; an earlier
-// reservation of the same upload is replaced. A *comeBack says that there
-// is not enough now, or no more for this peer or this recipient.
-func (r *room) reserve(at address, to protocol.AuthorityID, bytes int64) error {
+// reserve keeps room for the coming bytes of one upload, of which others are
+// here already, until giveBack; an earlier reservation of the same upload is
+// replaced. A *comeBack says that there is not enough now, or no more for this
+// peer or this recipient.
+func (r *room) reserve(at address, to protocol.AuthorityID, here, coming int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.space()
@@ -71,50 +82,93 @@ func (r *room) reserve(at address, to protocol.AuthorityID, bytes int64) error {
 		return noRoom("this node is short of disk space")
 	}
 	// What was promised and has not come is still free on the disk.
-	all := s.Free - s.Low()
-	before := r.promised[at]
-	r.set(at, promise{to: to})
+	free := s.Free - s.Low()
+	before := r.claims[at].coming
+	r.set(at, claim{to: to, here: here})
+	all := free + r.here
 	switch {
-	case bytes > all-r.total:
+	case coming > free-r.coming:
 		err = noRoom("the disk of this node has not enough room for this parcel now")
-	case r.peers[at.peer]+bytes > shareOfPeer(all):
+	case r.peers[at.peer]+coming > shareOfPeer(all):
 		err = noShare("your parcels take up their share of the disk of this node")
-	case r.recipient[to]+bytes > shareOfRecipient(all):
+	case r.recipient[to]+coming > shareOfRecipient(all):
 		err = noRoom("the disk of this node has no more room for the recipient now")
 	default:
-		before = promise{to, bytes}
+		before = coming
 	}
-	r.set(at, before)
+	r.set(at, claim{to, here, before})
 	return err
 }
 
-// set replaces a promise, also by none. Called with mu held.
-func (r *room) set(at address, p promise) {
-	before := r.promised[at]
-	r.total += p.bytes - before.bytes
-	r.peers[at.peer] += p.bytes - before.bytes
-	r.recipient[before.to] -= before.bytes
-	r.recipient[p.to] += p.bytes
-	if r.promised[at] = p; p.bytes == 0 {
-		delete(r.promised, at)
+// set replaces a claim, also by none. Called with mu held.
+func (r *room) set(at address, c claim) {
+	before := r.claims[at]
+	r.coming += c.coming - before.coming
+	r.here += c.here - before.here
+	r.peers[at.peer] += c.bytes() - before.bytes()
+	r.recipient[before.to] -= before.bytes()
+	r.recipient[c.to] += c.bytes()
+	if r.claims[at] = c; c.bytes() == 0 {
+		delete(r.claims, at)
 	}
 }
 
-// awaits lowers a reservation to what is still to come: the rest is on the disk
-// and no longer free.
-func (r *room) awaits(at address, bytes int64) {
+// settled says how many bytes of an upload are durable and how many are still to
+// come. A reservation never grows by it.
+func (r *room) settled(at address, to protocol.AuthorityID, here, coming int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p, ok := r.promised[at]; ok && bytes < p.bytes {
-		r.set(at, promise{p.to, bytes})
-	}
+	r.set(at, claim{to, here, min(coming, r.claims[at].coming)})
 }
 
-// giveBack ends a reservation.
+// giveBack ends a reservation. What is durable of the upload goes on counting
+// until removed.
 func (r *room) giveBack(at address) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.set(at, promise{})
+	c := r.claims[at]
+	r.set(at, claim{to: c.to, here: c.here})
+}
+
+// removed says that nothing is durable of an upload any more.
+func (r *room) removed(at address) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.claims[at]
+	r.set(at, claim{to: c.to, coming: c.coming})
+}
+
+// countParts counts what is durable of bodies from before a restart.
+func (g *Gateway) countParts(ctx context.Context) error {
+	var after protocol.Digest
+	for {
+		page, err := g.Store.Uploads(ctx, after)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, s := range page {
+			after = s.Envelope
+			row, err := g.Store.Upload(ctx, s.Envelope)
+			if err != nil {
+				return err
+			}
+			g.uploads.room.settled(address{s.Peer, s.Envelope}, recipientOf(row), s.Offset, 0)
+		}
+	}
+}
+
+// recipientOf reads to whom a body goes; empty when its offer is damaged: then
+// it still counts for its peer.
+func recipientOf(s *store.Standing) protocol.AuthorityID {
+	packets, err := statement.DecodePackets(s.Packets, offerSize*protocol.MaxPacket, offerSize)
+	if err != nil || len(packets) == 0 {
+		return ""
+	}
+	env, err := envelope.Parse(packets[0].Document)
+	if err != nil {
+		return ""
+	}
+	return env.To
 }
 
 // spaceEvery is how often the operator's log may say how the disk stands.

@@ -28,7 +28,7 @@ func upload(peer protocol.NodeID, text string) address {
 // wantRoom asks for room; status 0 means that there is some.
 func wantRoom(t *testing.T, r *room, what string, at address, to protocol.AuthorityID, bytes int64, status int) {
 	t.Helper()
-	err := r.reserve(at, to, bytes)
+	err := r.reserve(at, to, r.claims[at].here, bytes)
 	var later *comeBack
 	switch {
 	case status == 0 && err != nil:
@@ -57,21 +57,22 @@ func TestRoomIsPromisedOnce(t *testing.T) {
 	want("one more", e, "xz/police", 1, full)
 	want("the same again", a, "xz/court", 500, 0)
 	d.Free -= 300 // of the first arrived
-	r.awaits(a, 200)
+	r.settled(a, "xz/court", 300, 200)
 	want("nothing is left", e, "xz/police", 1, full)
-	r.awaits(a, 900) // never more than was promised
+	r.settled(a, "xz/court", 300, 900) // never more than was promised
 	r.giveBack(a)
 	r.giveBack(a)
+	r.removed(a) // it was decided: the bytes on the disk are a parcel's now
 	want("given back", e, "xz/police", 200, 0)
 	want("and no more", upload("xe", "five"), "xz/bank", 1, full)
 	for _, at := range []address{b, c, e} {
 		r.giveBack(at)
 	}
-	if r.total != 0 || r.peers["xb"] != 0 || r.recipient["xz/police"] != 0 || len(r.promised) != 0 {
+	if r.coming != 0 || r.here != 0 || r.peers["xb"] != 0 || r.recipient["xz/police"] != 0 || len(r.claims) != 0 {
 		t.Errorf("after all was given back: %+v", r)
 	}
 	r.space = func() (store.Space, error) { return store.Space{}, errors.New("the disk does not answer") }
-	if r.reserve(a, "xz/court", 1) == nil {
+	if r.reserve(a, "xz/court", 0, 1) == nil {
 		t.Error("promised without knowing")
 	}
 }
@@ -91,6 +92,31 @@ func TestRoomIsShared(t *testing.T) {
 	wantRoom(t, r, "another peer", upload("xb", "one"), "xz/court", 250, 0)
 	wantRoom(t, r, "another peer, for the same recipient", upload("xc", "one"), "xz/court", 1, full)
 	wantRoom(t, r, "another peer, for another recipient", upload("xc", "one"), "xz/office", 250, 0)
+}
+
+// R-WIRE-13: what is here of bodies that do not end counts for their peer and
+// their recipient, also when nothing is promised to them any more: a peer that
+// stops one byte before the end of each gets its share once.
+func TestUnfinishedBodiesCount(t *testing.T) {
+	d := newDisk(1000)
+	r := newRoom(d.space)
+	stall := func(at address, to protocol.AuthorityID, bytes int64) {
+		t.Helper()
+		wantRoom(t, r, "a body that stops before its end", at, to, bytes, 0)
+		r.settled(at, to, bytes-1, 1)
+		d.Free -= bytes - 1
+		r.giveBack(at) // the offer was forgotten
+	}
+	stall(upload("xa", "one"), "xz/court", 300)
+	stall(upload("xa", "two"), "xz/court", 200)
+	wantRoom(t, r, "half of what is left, for the same peer", upload("xa", "three"), "xz/office", 250, share)
+	wantRoom(t, r, "the byte that is missing", upload("xa", "two"), "xz/court", 1, 0)
+	stall(upload("xb", "one"), "xz/court", 250)
+	wantRoom(t, r, "another peer, for the same recipient", upload("xc", "one"), "xz/court", 10, full)
+	wantRoom(t, r, "another peer, for another recipient", upload("xc", "one"), "xz/office", 100, 0)
+	r.removed(upload("xa", "one"))
+	d.Free += 299
+	wantRoom(t, r, "one was given up", upload("xa", "three"), "xz/office", 250, 0)
 }
 
 // Below the low watermark nothing new is taken; above it again, it is.

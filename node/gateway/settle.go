@@ -27,7 +27,7 @@ func (g *Gateway) receivePart(ctx context.Context, o *offer, p piece, body *pati
 			log.Warn("cannot make a body under way durable", "offset", m.Offset, "error", err)
 			return err
 		}
-		g.uploads.room.awaits(address{o.peer, o.signed.Digest()}, o.env.Sealed.Size-m.Offset)
+		g.uploads.room.settled(address{o.peer, o.signed.Digest()}, o.env.To, m.Offset, o.env.Sealed.Size-m.Offset)
 		return nil
 	}
 	s := &settler{up: up, settle: settle, marked: up.Offset(), last: time.Now()}
@@ -75,7 +75,7 @@ func (g *Gateway) blame(ctx context.Context, o *offer, up *store.Upload) error {
 	if again == up.Digest() {
 		return wrongDigest(again, o.env.Sealed.Digest)
 	}
-	return errors.Join(errors.New("what was stored of a body is not what came; it begins anew"), g.Store.DropUpload(ctx, o.signed.Digest()))
+	return errors.Join(errors.New("what was stored of a body is not what came; it begins anew"), g.dropUpload(ctx, address{o.peer, o.signed.Digest()}))
 }
 
 // settleAfter is how long at most what comes over a slow line waits to be durable.

@@ -60,10 +60,10 @@ func newUploads(r *room) *uploads {
 	return &uploads{room: r, open: map[address]*offer{}, waiting: map[address]chan struct{}{}}
 }
 
-// add announces an upload of which left bytes are still to come, and returns
+// add announces an upload of which so many bytes are here, and returns
 // the offer that stands: a repeat keeps the first. The error is a *comeBack when
 // there is no room for it, or the peer has too many open.
-func (u *uploads) add(at address, o *offer, left int64) (*offer, error) {
+func (u *uploads) add(at address, o *offer, here int64) (*offer, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := time.Now()
@@ -80,7 +80,7 @@ func (u *uploads) add(at address, o *offer, left int64) (*offer, error) {
 	if count >= maxUploads {
 		return nil, errTooMany
 	}
-	if err := u.room.reserve(at, o.env.To, left); err != nil {
+	if err := u.room.reserve(at, o.env.To, here, o.env.Sealed.Size-here); err != nil {
 		return nil, err
 	}
 	o.until = now.Add(uploadAge)
