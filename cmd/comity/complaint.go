@@ -61,7 +61,7 @@ func (p *program) typed(hint string) string {
 		return hint
 	}
 	return quotedCommand.ReplaceAllStringFunc(hint, func(command string) string {
-		if strings.HasPrefix(command, `"comity help`) || strings.Contains(command, "--help") {
+		if strings.HasPrefix(command, `"comity help`) || strings.HasPrefix(command, `"comity key passphrase`) || strings.Contains(command, "--help") {
 			return command
 		}
 		return strings.TrimSuffix(command, `"`) + " --dir " + quoted(p.dir) + `"`

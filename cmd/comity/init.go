@@ -55,7 +55,7 @@ The keys in the folder "offline" speak for the state and for its authorities.
 The node never reads them: move them away from the machine.
 
 --protect protects all key files by passphrases from the start, one each for the
-node, for every office, for every act key with which people send and acknowledge,
+node, for every office, for every act key with which people act,
 and for the offline keys. A passphrase comes from --passphrase-file, a systemd
 credential, or is asked for. Files for node and offices, and one for all, are
 noted in comity.toml for "serve"; for an act key with a file of its own, people
@@ -65,7 +65,11 @@ are asked when they act.`,
     --endpoint gateway.example.org:7443
 
   comity key passphrase /etc/comity/passphrase
-  comity init … --protect --passphrase-file /etc/comity/passphrase \
+  comity key passphrase offline.passphrase
+  comity init --dir node --state xa --name "State A" \
+    --authority central-authority --authority-name "Central Authority" \
+    --endpoint gateway.example.org:7443 --protect \
+    --passphrase-file /etc/comity/passphrase \
     --passphrase-file offline=offline.passphrase`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := p.directory()

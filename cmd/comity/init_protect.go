@@ -35,7 +35,7 @@ func (p *program) protectFromTheStart(ctx context.Context, f *initFlags, plan *o
 			}
 			file = ""
 		case err != nil:
-			return problem(`"comity key passphrase FILE" makes a good one`, "%v", err)
+			return badPassphrase(err)
 		case (operate.Layout{Dir: plan.Dir}).Contains(file):
 			return beside(file)
 		}

@@ -22,8 +22,9 @@ run. WHOSE is
 
   node              the node's own keys; without the passphrase it does not start
   office-AUTHORITY  what an office needs unattended: to open and to attest
-  act-AUTHORITY     the key with which people send and acknowledge; if the node
-                    gets no passphrase for it, each of these commands asks
+  act-AUTHORITY     the key with which people send, acknowledge, decline and
+                    withdraw; if the node gets no passphrase for it, each of
+                    these commands asks, and so does "comity doctor PEER"
   offline           the keys that belong off this machine; --folder names where
 
 The new passphrase comes from a file of mode 0600, or is asked for twice; the one
@@ -79,8 +80,31 @@ func (p *program) protect(ctx context.Context, dir string, h operate.Holder, fol
 	case pass == nil:
 		p.say("If comity.toml has a line passphrase_files.%s, it does no harm.", h)
 	case file != "":
-		p.say("\nSo that \"comity serve\" finds it, provide it as the systemd credential comity-%s,", h)
-		p.say("or write into comity.toml, in this table at its end:\n\n[passphrase_files]\n%s = %q", h, absolute(file))
+		return p.tellServe(dir, h, absolute(file))
+	}
+	return nil
+}
+
+// tellServe says how "comity serve" is to find a passphrase. A table or a line
+// that comity.toml has already must not be written into it twice.
+func (p *program) tellServe(dir string, h operate.Holder, file string) error {
+	config, err := control.ReadConfig(dir)
+	if err != nil {
+		return err
+	}
+	before, named := config.PassphraseFiles[h]
+	if named && before == file {
+		p.say("comity.toml names %s for them already.", file)
+		return nil
+	}
+	p.say("\nSo that \"comity serve\" finds it, provide it as the systemd credential comity-%s,", h)
+	switch {
+	case named:
+		p.say("or change passphrase_files.%s in comity.toml, now %q, to %q.", h, before, file)
+	case config.PassphraseFiles != nil:
+		p.say("or add this line to the table [passphrase_files] of comity.toml:\n\n%s = %q", h, file)
+	default:
+		p.say("or write into comity.toml, in this table at its end:\n\n[passphrase_files]\n%s = %q", h, file)
 	}
 	return nil
 }

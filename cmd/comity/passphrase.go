@@ -24,7 +24,10 @@ const aboutPassphrases = "`[WHOSE=]FILE` with the passphrase of protected keys; 
 func (p *program) passphrases(ctx context.Context) (*operate.Passphrases, error) {
 	from := &operate.Passphrases{Files: map[operate.Holder]string{}, Credentials: p.env["CREDENTIALS_DIRECTORY"]}
 	for _, word := range p.passphraseFiles {
-		h, path := holderOf(word)
+		h, path, err := holderOf(word)
+		if err != nil {
+			return nil, err
+		}
 		if before, twice := from.Files[h]; twice {
 			return nil, misuse("", "--passphrase-file names both %s and %s for the same keys", before, path)
 		}
@@ -41,13 +44,17 @@ func (p *program) passphrases(ctx context.Context) (*operate.Passphrases, error)
 }
 
 // holderOf splits WHOSE=FILE; a word without a holder is a path.
-func holderOf(word string) (operate.Holder, string) {
+func holderOf(word string) (operate.Holder, string, error) {
 	before, path, found := strings.Cut(word, "=")
 	h := operate.Holder(before)
-	if found && (h == operate.NodeHolder || h == operate.OfflineHolder || strings.HasPrefix(before, "office-") || strings.HasPrefix(before, "act-")) {
-		return h, path
+	switch {
+	case !found || strings.Contains(before, "/"):
+		return "", word, nil
+	case h == operate.NodeHolder || h == operate.OfflineHolder || strings.HasPrefix(before, "office-") || strings.HasPrefix(before, "act-"):
+		return h, path, nil
 	}
-	return "", word
+	return "", "", misuse("a file whose name has = in it is written ./"+word,
+		"--passphrase-file: %s is no holder: want node, office-NAME, act-NAME or offline", before)
 }
 
 // askPassphrase reads a passphrase from the terminal without showing it; an
@@ -86,17 +93,14 @@ func (p *program) askPassphrase(ctx context.Context, what string) (string, error
 
 // newPassphrase gets a passphrase that keys are to have: from a file, or typed twice.
 func (p *program) newPassphrase(ctx context.Context, h operate.Holder, path, flag string) (*seal.Passphrase, error) {
-	weak := fmt.Sprintf("choose one of %d characters or more that no book has, or let \"comity key passphrase FILE\" make one", seal.MinPassphrase)
 	if path != "" {
 		text, err := keys.ReadPassphrase(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, problem(`"comity key passphrase FILE" makes one`, "%v", err)
-		} else if err != nil {
-			return nil, problem("", "%v", err)
+		if err != nil {
+			return nil, badPassphrase(err)
 		}
 		pass, err := seal.NewPassphrase(text)
 		if err != nil {
-			return nil, problem(weak, "the passphrase from %s: %v", path, err)
+			return nil, badPassphrase(fmt.Errorf("the passphrase from %s: %w", path, err))
 		}
 		return pass, nil
 	}
@@ -108,7 +112,7 @@ func (p *program) newPassphrase(ctx context.Context, h operate.Holder, path, fla
 	}
 	pass, err := seal.NewPassphrase(text)
 	if err != nil {
-		return nil, problem(weak, "%v", err)
+		return nil, badPassphrase(err)
 	}
 	again, err := p.askPassphrase(ctx, "The same again")
 	if err != nil && !errors.Is(err, operate.ErrNoPassphrase) {
@@ -118,4 +122,17 @@ func (p *program) newPassphrase(ctx context.Context, h operate.Holder, path, fla
 		return nil, problem("type the command again", "the two are not the same; nothing was changed")
 	}
 	return pass, nil
+}
+
+// badPassphrase adds what to do about a passphrase, or a file of one, that
+// cannot be taken. About the mode of a file the error itself says it.
+func badPassphrase(err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		hint = `check the path; "comity key passphrase FILE" makes such a file`
+	case errors.Is(err, seal.ErrWeak):
+		hint = fmt.Sprintf("choose one of %d characters or more that no book has, or let \"comity key passphrase FILE\" make one", seal.MinPassphrase)
+	}
+	return problem(hint, "%v", err)
 }

@@ -113,6 +113,7 @@ func TestHintsNameTheDirectory(t *testing.T) {
 	for in, want := range map[string]string{
 		`start it with "comity serve" and try again`: `start it with "comity serve --dir node" and try again`,
 		`"comity help send" shows an example`:        `"comity help send" shows an example`,
+		`"comity key passphrase FILE" makes one`:     `"comity key passphrase FILE" makes one`, // the directory means nothing to it
 		`look again with "comity show 01a2"`:         `look again with "comity show 01a2 --dir node"`,
 	} {
 		if got := p.typed(in); got != want {

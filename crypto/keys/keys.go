@@ -147,9 +147,19 @@ func SyncDir(dir string) error {
 // link, a file with more permissions than 0600, an empty one and a larger one.
 // A missing file wraps [fs.ErrNotExist]. Errors never tell what is in the file.
 func Read(path string, limit int64) ([]byte, error) {
-	data, err := read(path, limit, checkFile)
+	data, err := read(path, limit, checkFor("make a new key"))
 	if err != nil {
 		return nil, fmt.Errorf("reading key file %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// ReadPassword is [Read] for a file that holds a password and no key, which its
+// sentences would otherwise speak of.
+func ReadPassword(path string, limit int64) ([]byte, error) {
+	data, err := read(path, limit, checkFor("change the password"))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return data, nil
 }
@@ -190,21 +200,26 @@ func read(path string, limit int64, check func(string, fs.FileInfo, int64) error
 	return data, nil
 }
 
-func checkFile(path string, info fs.FileInfo, limit int64) error {
-	mode := info.Mode()
-	switch {
-	case mode.Type() == fs.ModeSymlink:
-		return errors.New("it is a symbolic link; name the file itself")
-	case !mode.IsRegular():
-		return errors.New("it is not a regular file")
-	case mode.Perm()&^fileMode != 0:
-		return fmt.Errorf("it is open to others than its owner (mode %04o); run \"chmod 600 %s\", and make a new key if anyone else could have read it", mode.Perm(), shellWord(path))
-	case info.Size() == 0:
-		return errors.New("it is empty")
-	case info.Size() > limit:
-		return fmt.Errorf("it has %d bytes, at most %d are read; is it the right file?", info.Size(), limit)
+// checkFor checks a file with a secret. remedy is what to do with a secret that
+// others may know.
+func checkFor(remedy string) func(path string, info fs.FileInfo, limit int64) error {
+	return func(path string, info fs.FileInfo, limit int64) error {
+		mode := info.Mode()
+		switch {
+		case mode.Type() == fs.ModeSymlink:
+			return errors.New("it is a symbolic link; name the file itself")
+		case !mode.IsRegular():
+			return errors.New("it is not a regular file")
+		case mode.Perm()&^fileMode != 0:
+			return fmt.Errorf("it is open to others than its owner (mode %04o); run \"chmod 600 %s\", and %s if anyone else could have read it",
+				mode.Perm(), shellWord(path), remedy)
+		case info.Size() == 0:
+			return errors.New("it is empty")
+		case info.Size() > limit:
+			return fmt.Errorf("it has %d bytes, at most %d are read; is it the right file?", info.Size(), limit)
+		}
+		return nil
 	}
-	return nil
 }
 
 // MkdirPrivate makes sure that path is a directory which only its owner can

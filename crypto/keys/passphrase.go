@@ -15,8 +15,8 @@ const maxPassphraseFile = 2 << 10
 
 // ReadPassphrase returns the line in a passphrase file, without the one line end
 // that an editor leaves. Beyond what [Read] refuses it refuses a file of another
-// user, who could have read it or could replace it. Errors never tell what is in
-// the file.
+// user, who could have read it or could replace it. A missing one wraps
+// [fs.ErrNotExist]. Errors never tell what is in the file.
 func ReadPassphrase(path string) (string, error) { return readPassphrase(path, os.Geteuid()) }
 
 // readPassphrase is ReadPassphrase by a user.
@@ -25,12 +25,7 @@ func readPassphrase(path string, reader int) (string, error) {
 		if owner, known := ownerOf(info); known && owner != reader {
 			return fmt.Errorf("it belongs to user %d, not to the one that reads it (%d); make a file of one's own", owner, reader)
 		}
-		err := checkFile(path, info, limit)
-		if err != nil && info.Mode().IsRegular() && info.Mode().Perm()&^fileMode != 0 {
-			return fmt.Errorf("it is open to others than its owner (mode %04o); run \"chmod 600 %s\", and choose another passphrase if anyone else could have read it",
-				info.Mode().Perm(), shellWord(path))
-		}
-		return err
+		return checkFor("choose another passphrase")(path, info, limit)
 	})
 }
 
@@ -61,7 +56,9 @@ func readCredential(path string, reader int) (string, error) {
 
 func readLine(path string, check func(string, fs.FileInfo, int64) error) (string, error) {
 	data, err := read(path, maxPassphraseFile, check)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading passphrase file %s: %w", path, absent{})
+	} else if err != nil {
 		return "", fmt.Errorf("reading passphrase file %s: %w", path, err)
 	}
 	line := bytes.TrimSuffix(data, []byte("\n"))
@@ -71,6 +68,13 @@ func readLine(path string, check func(string, fs.FileInfo, int64) error) (string
 	}
 	return string(line), nil
 }
+
+// absent is fs.ErrNotExist in a sentence for people, without the system call.
+type absent struct{}
+
+func (absent) Error() string { return "there is no such file" }
+
+func (absent) Is(target error) bool { return target == fs.ErrNotExist }
 
 // ownerOf is the user that a file belongs to, where the system knows users by number.
 func ownerOf(info fs.FileInfo) (uid int, known bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"comity/node/office"
+	"comity/node/operate"
 	"comity/protocol/exchange"
 )
 
@@ -12,7 +13,7 @@ type answerRequest struct {
 	parcelRequest
 	Reason string `json:"reason,omitempty"`
 	// Passphrase opens the act key for this one act; empty when it is open.
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase operate.Given `json:"passphrase,omitzero"`
 }
 
 // Answer is an officer's formal answer as it was signed.
@@ -70,8 +71,8 @@ func (c *Client) Decline(ctx context.Context, as, ref, reason string) (*Answer, 
 }
 
 func (c *Client) answer(ctx context.Context, path string, in answerRequest) (a *Answer, err error) {
-	err = c.acting(func(passphrase string) error {
-		in.Passphrase = passphrase
+	err = c.acting(func(given operate.Given) error {
+		in.Passphrase = given
 		a, err = call[*Answer](ctx, c, path, in)
 		return err
 	})

@@ -66,6 +66,7 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 		"/v1/send":        stream(s.send),
 		"/v1/follow":      stream(s.follow),
 		"/v1/doctor":      stream(s.doctor),
+		"/v1/probe":       stream(s.probe),
 		"/v1/open":        http.HandlerFunc(s.open),
 	} {
 		s.mux.Handle("POST "+path, handler)

@@ -13,8 +13,6 @@ import (
 	"comity/node/gateway"
 	"comity/node/operate"
 	"comity/protocol"
-	"comity/protocol/exchange"
-	"comity/protocol/parcel"
 	"comity/protocol/record"
 	"comity/store"
 )
@@ -56,8 +54,6 @@ const (
 	// clockWarning is a difference of clocks that people should look at; beyond
 	// protocol.MaxSkew documents are refused.
 	clockWarning = 30 * time.Second
-	// probeWait is how long a test parcel may take until the other office has it.
-	probeWait = 60 * time.Second
 	// quickLog is how long the doctor checks the log at most.
 	quickLog = 20 * time.Second
 )
@@ -211,14 +207,8 @@ func within(name, what string, w protocol.Window, now time.Time, renew string) C
 	}
 }
 
-// doctorRequest names the peers to probe end to end.
-type doctorRequest struct {
-	As    string            `json:"as,omitempty"`
-	Peers []protocol.NodeID `json:"peers,omitempty"`
-}
-
-// doctor checks an open node, and probes the peers asked for.
-func (s *Service) doctor(ctx context.Context, in doctorRequest, each func(Check)) (nothing, error) {
+// doctor checks an open node.
+func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (nothing, error) {
 	each(s.checkTogether())
 	s.checkLocked(each)
 	each(s.checkLogQuickly(ctx))
@@ -236,9 +226,6 @@ func (s *Service) doctor(ctx context.Context, in doctorRequest, each func(Check)
 	}
 	for _, p := range peers.Peers {
 		each(s.checkPeer(p))
-	}
-	for _, node := range in.Peers {
-		s.probe(ctx, in.As, node, each)
 	}
 	return nothing{}, ctx.Err()
 }
@@ -309,86 +296,6 @@ func (s *Service) cutOff(name string, p Peer) Check {
 	return warn(name, do, "not reachable since %s: %s%s", since, p.LastError, wait)
 }
 
-// probe sends a test parcel to an authority of a peer and waits until the
-// office there has verified it in full. Test parcels have no effect (R-XCH-5).
-func (s *Service) probe(ctx context.Context, as string, node protocol.NodeID, each func(Check)) {
-	name := "probe " + string(node)
-	complain := func(err error) {
-		e := explain(err)
-		do := e.Hint
-		if do == "" {
-			do = "see the log of the node"
-		}
-		each(bad(name, do, "%s", e.Message))
-	}
-	pong, err := s.ping(ctx, pingRequest{Node: node})
-	if err != nil {
-		complain(err)
-		return
-	}
-	skew := time.Duration(pong.Skew) * time.Millisecond
-	if skew.Abs() > clockWarning {
-		each(warn(name, "see which clock is wrong: beyond "+protocol.MaxSkew.String()+" parcels are refused", "the clocks differ by %s", skew))
-	}
-	over := ""
-	if pong.Transport == gateway.TCP {
-		over = " over TCP, because UDP does not pass"
-	}
-	each(good(name, "answers in %s%s, clocks differ by %s", time.Duration(pong.Trip)*time.Microsecond, over, skew))
-	state, _ := s.node.Gateway.State(node.State())
-	if state == nil || len(state.Members()) == 0 {
-		each(bad(name, "ask them to publish a record that lists an authority", "its record lists no authority, so there is nobody to send to"))
-		return
-	}
-	to := state.Members()[0].ID()
-	start := time.Now()
-	if err := s.sendProbe(ctx, as, to); err != nil {
-		complain(err)
-		return
-	}
-	each(good(name, "a test parcel reached the office of %s, was opened and verified there, and signed evidence came back, in %s",
-		to, time.Since(start).Round(time.Millisecond)))
-}
-
-func (s *Service) sendProbe(ctx context.Context, as string, to protocol.AuthorityID) error {
-	folder, err := os.MkdirTemp("", "comity-probe-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	file := filepath.Join(folder, "test.txt")
-	text := "This is a test of the connection. It has no effect and needs no answer.\n"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeWait)
-	defer cancel()
-	if as == "" {
-		as = string(s.node.Config.Authorities[0])
-	}
-	sent, err := s.send(ctx, Draft{
-		As: as, To: []protocol.AuthorityID{to}, Kind: parcel.KindConformanceTest, Test: true,
-		Lifetime: int64(time.Hour / time.Second), Files: []Source{{Path: file}},
-	}, func(Progress) {})
-	if err != nil {
-		return err
-	}
-	var last Evidence
-	out, err := s.follow(ctx, followRequest{As: as, Parcel: string(sent.Parcel), Until: exchange.StatusDelivered}, func(e Evidence) { last = e })
-	switch {
-	case errors.Is(err, context.DeadlineExceeded) && last.Event != "":
-		return fail(Failed, "see the log of this node and ask the other side for theirs",
-			"a test parcel to %s got as far as %s within %s and no further", to, last.Event, probeWait)
-	case err != nil:
-		return err
-	case !out.Reached && last.Reason != nil:
-		return fail(Code(last.Reason.Code), "ask the other side what is wrong", "a test parcel to %s was refused with %s: %s: %q", to, last.Event, last.Reason.Code, last.Reason.Text)
-	case !out.Reached:
-		return fail(Failed, "ask the other side what is wrong", "a test parcel to %s ended with %s", to, last.Event)
-	}
-	return nil
-}
-
 // LogReport says what a check of the whole log found in order.
 type LogReport struct {
 	Origin      string `json:"log"`
@@ -422,6 +329,13 @@ func (c *Client) CheckLog(ctx context.Context) (*LogReport, error) {
 // Doctor checks the open node and sends a test parcel to each peer named. each
 // gets every finding as it is made.
 func (c *Client) Doctor(ctx context.Context, as string, peers []protocol.NodeID, each func(Check) error) error {
-	_, err := listen[Check, nothing](ctx, c, "/v1/doctor", doctorRequest{As: as, Peers: peers}, each)
-	return err
+	if _, err := listen[Check, nothing](ctx, c, "/v1/doctor", nothing{}, each); err != nil {
+		return err
+	}
+	for _, peer := range peers {
+		if err := c.probe(ctx, as, peer, each); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -84,12 +84,15 @@ func explain(err error) *Error {
 	var refusal *protocol.Refusal
 	var path *fs.PathError
 	var locked *operate.LockedError
+	var config *operate.ConfigError
 	var short *store.ShortError
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &locked):
 		return explainLocked(locked, err)
+	case errors.As(err, &config):
+		return fail(Failed, "mend "+config.Path+": the message says where", "%v", err)
 	case errors.Is(err, operate.ErrNoNode):
 		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir`, "%v", err)
 	case errors.Is(err, operate.ErrLocked), errors.Is(err, store.ErrTaken):

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"comity/node/office"
@@ -19,6 +20,10 @@ func explainLocked(l *operate.LockedError, err error) *Error {
 	switch {
 	case l.Mixed:
 		hint = fmt.Sprintf("a change of the passphrase was interrupted: stop the node and type \"comity key protect %s\" again, with the same passphrases before and after", h)
+	case l.Wrong && l.Source == operate.Terminal:
+		hint = "type the command again, with the passphrase of " + l.Holder.Of()
+	case l.Wrong:
+		hint = fmt.Sprintf("see whether %s is the file of %s; --passphrase-file %s=FILE names another", l.Source, l.Holder.Of(), h)
 	case l.Holder == operate.NodeHolder:
 		hint = give + `; without it the node cannot run, and "comity inbox", "comity show", "comity peer list", "comity parcel export" and "comity log check" work`
 	case strings.HasPrefix(h, "act-"):
@@ -35,11 +40,11 @@ func explainLocked(l *operate.LockedError, err error) *Error {
 
 // acting returns the office for an act of a person: with the act key that the
 // passphrase opens, if one came with the request.
-func (s *Service) acting(o *office.Office, passphrase string) (*office.Office, error) {
-	if passphrase == "" {
+func (s *Service) acting(o *office.Office, given operate.Given) (*office.Office, error) {
+	if given.Text == "" {
 		return o, nil
 	}
-	key, err := s.node.ActKey(o.Authority(), passphrase)
+	key, err := s.node.ActKey(o.Authority(), given)
 	if err != nil {
 		return nil, err
 	}
@@ -63,19 +68,22 @@ func (s *Service) lockedOffices() []protocol.AuthorityID {
 
 // acting does an act of a person, and once more with a passphrase if the act
 // key is locked. The passphrase goes to the node for this one act.
-func (c *Client) acting(do func(passphrase string) error) error {
-	err := do("")
+func (c *Client) acting(do func(given operate.Given) error) error {
+	err := do(operate.Given{})
 	var e *Error
 	if !errors.As(err, &e) || e.Code != NoPassphrase || !strings.HasPrefix(string(e.Holder), "act-") || c.passphrases == nil {
 		return err
 	}
-	text, _, textErr := c.passphrases.Text(e.Holder, operate.Config{})
-	if errors.Is(textErr, operate.ErrNoPassphrase) {
+	text, source, textErr := c.passphrases.Text(e.Holder, operate.Config{})
+	switch {
+	case errors.Is(textErr, operate.ErrNoPassphrase):
 		return err
-	} else if textErr != nil {
+	case errors.Is(textErr, fs.ErrNotExist):
+		return fail(NotFound, "check the path", "%v", textErr)
+	case textErr != nil:
 		return explain(textErr)
 	}
-	return do(text)
+	return do(operate.Given{Text: text, Source: source})
 }
 
 // checkLocked says which keys stayed closed.

@@ -54,13 +54,16 @@ func ProtectKeys(ctx context.Context, dir string, p Protect) (*Protected, error)
 	if err != nil {
 		return nil, err
 	}
-	change := operate.Change{Holder: p.Holder, Paths: paths, New: p.New, Old: func() (*seal.Passphrase, error) {
-		pass, _, err := p.Old.Find(p.Holder, config)
+	source := ""
+	change := operate.Change{Holder: p.Holder, Paths: paths, New: p.New, Old: func() (pass *seal.Passphrase, err error) {
+		pass, source, err = p.Old.Find(p.Holder, config)
 		return pass, err
 	}}
 	changed, err := change.Run()
 	var locked *operate.LockedError
 	switch {
+	case errors.As(err, &locked) && locked.Wrong:
+		return nil, fail(NoPassphrase, fmt.Sprintf("give the passphrase that they have now: %s has another; after an interrupted change, that and the new one as before", source), "%v", err)
 	case errors.As(err, &locked):
 		return nil, fail(NoPassphrase, fmt.Sprintf("give the passphrase that they have now with --passphrase-file %s=FILE, or on a terminal; after an interrupted change, that and the new one as before", p.Holder), "%v", err)
 	case err != nil:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"comity/node/office"
+	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/exchange"
 	"comity/protocol/parcel"
@@ -28,7 +29,7 @@ type Draft struct {
 	Lifetime int64    `json:"lifetime_s,omitempty"`
 	Files    []Source `json:"files"`
 	// Passphrase opens the act key for this one message; Send fills it in.
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase operate.Given `json:"passphrase,omitzero"`
 }
 
 // Source is one file to attach. Empty members are filled in by the office.
@@ -150,8 +151,8 @@ func (s *Service) office(as string) (*office.Office, error) {
 // queued; Follow waits for what becomes of it. each may be nil.
 func (c *Client) Send(ctx context.Context, d Draft, each func(Progress) error) (*Sent, error) {
 	var sent *Sent
-	err := c.acting(func(passphrase string) (err error) {
-		d.Passphrase = passphrase
+	err := c.acting(func(given operate.Given) (err error) {
+		d.Passphrase = given
 		sent, err = listen[Progress, *Sent](ctx, c, "/v1/send", d, each)
 		return err
 	})

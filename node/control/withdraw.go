@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"comity/node/office"
+	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/exchange"
 )
@@ -14,7 +15,7 @@ type withdrawRequest struct {
 	parcelRequest
 	To protocol.AuthorityID `json:"to,omitempty"` // empty: from all
 	// Passphrase opens the act key for this one act; empty when it is open.
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase operate.Given `json:"passphrase,omitzero"`
 }
 
 // Withdrawals says what became of taking a parcel back, for each recipient.
@@ -81,8 +82,8 @@ func (s *Service) withdraw(ctx context.Context, in withdrawRequest) (*Withdrawal
 // empty. What has arrived stays; the answer says so for each.
 func (c *Client) Withdraw(ctx context.Context, as, ref string, to protocol.AuthorityID) (w *Withdrawals, err error) {
 	in := withdrawRequest{parcelRequest: parcelRequest{As: as, Parcel: ref}, To: to}
-	err = c.acting(func(passphrase string) error {
-		in.Passphrase = passphrase
+	err = c.acting(func(given operate.Given) error {
+		in.Passphrase = given
 		w, err = call[*Withdrawals](ctx, c, "/v1/withdraw", in)
 		return err
 	})

@@ -30,7 +30,18 @@ type Config struct {
 // maxConfig bounds the configuration file.
 const maxConfig = 64 << 10
 
-// ReadConfig reads and checks a configuration. The error shows the line.
+// ConfigError says what is wrong in a configuration file, and in which line.
+type ConfigError struct {
+	Path string
+	why  error
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("read %s: %v", e.Path, e.why) }
+
+func (e *ConfigError) Unwrap() error { return e.why }
+
+// ReadConfig reads and checks a configuration. A ConfigError shows the line; a
+// missing file wraps [fs.ErrNotExist].
 func ReadConfig(path string) (Config, error) {
 	var c Config
 	f, err := os.Open(path)
@@ -38,22 +49,24 @@ func ReadConfig(path string) (Config, error) {
 		return c, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || info.Size() > maxConfig {
-		return c, errors.Join(err, fmt.Errorf("read %s: larger than %d bytes", path, maxConfig))
+	if info, err := f.Stat(); err != nil {
+		return c, err
+	} else if info.Size() > maxConfig {
+		return c, &ConfigError{path, fmt.Errorf("larger than %d bytes", maxConfig)}
 	}
 	if err := toml.NewDecoder(f).DisallowUnknownFields().Decode(&c); err != nil {
 		var strict *toml.StrictMissingError
 		var decode *toml.DecodeError
 		switch {
 		case errors.As(err, &strict):
-			return c, fmt.Errorf("read %s:\n%s", path, strict.String())
+			err = errors.New("\n" + strict.String())
 		case errors.As(err, &decode):
-			return c, fmt.Errorf("read %s:\n%s", path, decode.String())
+			err = errors.New("\n" + decode.String())
 		}
-		return c, fmt.Errorf("read %s: %w", path, err)
+		return c, &ConfigError{path, err}
 	}
 	if err := c.validate(); err != nil {
-		return c, fmt.Errorf("read %s: %w", path, err)
+		return c, &ConfigError{path, err}
 	}
 	return c, nil
 }

@@ -98,7 +98,7 @@ func readURL(l Layout, file string) (store.Secret, error) {
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(l.Dir, file)
 	}
-	text, err := keys.Read(file, maxURLFile)
+	text, err := keys.ReadPassword(file, maxURLFile)
 	return store.Secret(strings.TrimSpace(string(text))), err
 }
 

@@ -82,6 +82,9 @@ func TestConnectionStringIsRead(t *testing.T) {
 			t.Errorf("%s: %v, want it read: %v", file, err, want != "")
 		}
 	}
+	if _, err := readURL(l, open); err == nil || strings.Contains(err.Error(), "key") || !strings.Contains(err.Error(), "change the password if anyone else") {
+		t.Errorf("open to others: %v", err)
+	}
 	t.Setenv(credentialFolder, "")
 	if _, err := readURL(l, "credential:comity-db"); err == nil || !strings.Contains(err.Error(), "LoadCredential=comity-db:PATH") {
 		t.Errorf("without a service: %v", err)

@@ -19,7 +19,9 @@ type LockedError struct {
 	// Mixed says that the passphrase opens some of the files: a change of it was
 	// interrupted.
 	Mixed bool
-	why   error
+	// Source is where a wrong passphrase came from, as [Passphrases.Find] says it.
+	Source string
+	why    error
 }
 
 func (e *LockedError) Error() string {
@@ -61,7 +63,7 @@ func (k *keyring) read(path string) ([]byte, error) {
 	switch {
 	case errors.Is(err, seal.ErrPassphrase):
 		return nil, &LockedError{
-			Holder: k.holder, Wrong: true, Mixed: k.opened > 0,
+			Holder: k.holder, Wrong: true, Mixed: k.opened > 0, Source: k.source,
 			why: fmt.Errorf("the passphrase from %s does not open %s", k.source, path),
 		}
 	case err != nil:

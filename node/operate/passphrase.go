@@ -13,6 +13,9 @@ import (
 // credentialPrefix is how the names of systemd credentials begin; the holder follows.
 const credentialPrefix = "comity-"
 
+// Terminal is the source of a passphrase that a person typed.
+const Terminal = "the terminal"
+
 // ErrNoPassphrase says that no source has a passphrase of a holder.
 var ErrNoPassphrase = errors.New("no passphrase was given")
 
@@ -38,10 +41,17 @@ func (p *Passphrases) Find(h Holder, c Config) (pass *seal.Passphrase, source st
 	if err != nil {
 		return nil, source, err
 	}
-	if pass, err = seal.NewPassphrase(text); err != nil {
-		return nil, source, fmt.Errorf("the passphrase from %s: %w", source, err)
+	pass, err = judge(text, source)
+	return pass, source, err
+}
+
+// judge makes a passphrase of a text, if it is good enough to be one.
+func judge(text, source string) (*seal.Passphrase, error) {
+	pass, err := seal.NewPassphrase(text)
+	if err != nil {
+		return nil, fmt.Errorf("the passphrase from %s: %w", source, err)
 	}
-	return pass, source, nil
+	return pass, nil
 }
 
 // Text is Find for a passphrase that the node itself has to judge.
@@ -65,7 +75,7 @@ func (p *Passphrases) Text(h Holder, c Config) (text, source string, err error) 
 	}
 	if p.Ask != nil {
 		text, err = p.Ask(h)
-		return text, "the terminal", err
+		return text, Terminal, err
 	}
 	return "", "", ErrNoPassphrase
 }
