@@ -118,17 +118,14 @@ func (g *Gateway) Commit(ctx context.Context, facts []Fact, sign Signer) ([]Outc
 	var next edge
 	var proven []provenLeaf
 	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
-		h, err := readHead(ctx, t)
-		if err != nil {
+		if err := g.v.checkClock(t.now, t.head.last); err != nil {
 			return err
 		}
-		if err := g.v.checkClock(t.now, h.signed); err != nil {
-			return err
-		}
-		b := &batch{tx: t, v: g.v, size: h.size, last: make(map[string]int64)}
+		b := &batch{tx: t, v: g.v, size: t.head.size, last: make(map[string]int64)}
 		answers := make([]*answer, len(facts))
 		outcomes = make([]Outcome, len(facts))
 		for i, f := range facts {
+			var err error
 			if answers[i], err = b.try(ctx, f); err != nil {
 				if !failsAlone(err) {
 					return fmt.Errorf("fact %d of %d: %w", i+1, len(facts), err)
@@ -239,7 +236,7 @@ func (b *batch) seal(ctx context.Context, h *hashes, sign Signer, next *edge) (n
 	if err != nil {
 		return nil, fmt.Errorf("appending %d leaves: %w", len(b.leaves), err)
 	}
-	*next = edge
+	*next, b.head = edge, head{size: size, root: protocol.Digest(root), last: b.now}
 	return note, nil
 }
 

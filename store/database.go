@@ -23,6 +23,8 @@ type kind struct {
 	bodies      string // folder of the sealed bytes
 	application int64  // marks a SQLite file, so that one kind is never taken for another
 	schema      func(goose.Dialect) (fs.FS, error)
+	chain       string // what only grows in it, for sentences
+	head        func(context.Context, *tx) (head, error)
 }
 
 // database is one open database: a single writing connection and a pool of
@@ -34,9 +36,13 @@ type database struct {
 	writer *sql.DB
 	reader *sql.DB
 
-	// mu is held for the length of every writing transaction and guards session.
+	// mu is held for the length of every writing transaction and guards session
+	// and heads.
 	mu      sync.Mutex
 	session *session
+	// heads are where the log or the journal may end: one, or two after a commit
+	// of unknown outcome. None while the database is being made or opened.
+	heads []head
 
 	// readers holds one entry per reading connection; nil is one not open yet.
 	readers chan *session
@@ -70,7 +76,7 @@ func fillDraft(ctx context.Context, c Config, k kind, draft engine, fill func(co
 	if err != nil {
 		return err
 	}
-	if err = d.readBack(ctx, d.writer, true); err == nil {
+	if err = d.readBack(ctx, true); err == nil {
 		err = d.migrate(ctx)
 	}
 	if err == nil && fill != nil {
@@ -128,25 +134,42 @@ func connect(c Config, k kind, e engine) (*database, error) {
 
 // check refuses what this program must not run on, then migrates.
 func (d *database) check(ctx context.Context) error {
-	if err := d.engine.recognise(ctx, d.writer); err != nil {
+	writer, err := d.writer.Conn(ctx)
+	if err != nil {
 		return err
 	}
-	if err := d.readBack(ctx, d.writer, true); err != nil {
+	if err := errors.Join(d.vet(ctx, writer), writer.Close()); err != nil {
 		return err
 	}
-	if err := d.readBack(ctx, d.reader, false); err != nil {
+	if err := d.readBack(ctx, false); err != nil {
 		return err
 	}
 	return d.migrate(ctx)
 }
 
-// readBack asks the engine what it really does.
-func (d *database) readBack(ctx context.Context, db *sql.DB, writing bool) error {
+// vet refuses a writing connection to something else than the opened database,
+// or to a server that would lose what is committed.
+func (d *database) vet(ctx context.Context, conn *sql.Conn) error {
+	if err := d.engine.recognise(ctx, conn); err != nil {
+		return err
+	}
+	return d.readBackOn(ctx, conn, true)
+}
+
+// readBack asks the engine what it really does on a connection of its pool.
+func (d *database) readBack(ctx context.Context, writing bool) error {
+	db := d.reader
+	if writing {
+		db = d.writer
+	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	return errors.Join(d.readBackOn(ctx, conn, writing), conn.Close())
+}
+
+func (d *database) readBackOn(ctx context.Context, conn *sql.Conn, writing bool) error {
 	for _, s := range d.engine.settings(writing) {
 		var have string
 		if err := conn.QueryRowContext(ctx, d.engine.readBack(s.name)).Scan(&have); err != nil {

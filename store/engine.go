@@ -39,7 +39,7 @@ type engine interface {
 	mark(ctx context.Context, db *sql.DB) error
 	// recognise returns ErrForeign for another kind of database, and for one that
 	// does not go with its folder.
-	recognise(ctx context.Context, db *sql.DB) error
+	recognise(ctx context.Context, conn *sql.Conn) error
 	// dialect is the engine's name for the migrations.
 	dialect() goose.Dialect
 	// isMigrated counts the tables of applied migrations: 0 or 1.

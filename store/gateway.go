@@ -23,7 +23,7 @@ type Gateway struct {
 
 var gatewayKind = kind{
 	name: "gateway", file: "gateway.db", bodies: "sealed", application: 0x434d5447, // "CMTG"
-	schema: schema.Gateway,
+	schema: schema.Gateway, chain: "log", head: readHead,
 }
 
 // CreateGateway makes an empty store in c.Dir. ErrExists when there is one.
@@ -41,14 +41,7 @@ func OpenGateway(ctx context.Context, c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{v: v}
-	err = v.read(ctx, func(ctx context.Context, t *tx) error {
-		h, err := readHead(ctx, t)
-		if err != nil {
-			return err
-		}
-		return v.checkClock(t.now, h.signed)
-	})
-	if err == nil {
+	if err = v.remember(ctx); err == nil {
 		err = v.openPartials(ctx)
 	}
 	if err != nil {

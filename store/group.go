@@ -116,8 +116,10 @@ func (t *tx) apart(ctx context.Context, f func(context.Context, *tx) error) erro
 	if _, err := t.exec(ctx, "SAVEPOINT part"); err != nil {
 		return err
 	}
+	before := t.head
 	err := f(ctx, t)
 	if err != nil {
+		t.head = before
 		if _, undo := t.exec(ctx, "ROLLBACK TO SAVEPOINT part"); undo != nil {
 			return &brokenTx{fact: err, undo: undo}
 		}

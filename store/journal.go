@@ -44,13 +44,14 @@ func scanJournal(scan func(...any) error) (e JournalEntry, err error) {
 	return e, err
 }
 
-// journalHead returns the newest entry; the zero one of an empty journal.
-func journalHead(ctx context.Context, t *tx) (JournalEntry, error) {
-	list, err := collect(ctx, t, scanJournal, journalColumns+` ORDER BY sequence DESC LIMIT 1`)
-	if err != nil || len(list) == 0 {
-		return JournalEntry{}, err
+// journalHead returns where the journal ends; the zero head of an empty one.
+func journalHead(ctx context.Context, t *tx) (h head, err error) {
+	var us int64
+	found, err := t.find(ctx, []any{&h.size, (*digest)(&h.root), &us}, `SELECT sequence, digest, at_us FROM journal ORDER BY sequence DESC LIMIT 1`)
+	if found {
+		h.last = time.UnixMicro(us)
 	}
-	return list[0], nil
+	return h, err
 }
 
 // journal appends an entry inside the caller's transaction.
@@ -58,17 +59,16 @@ func (o *Office) journal(ctx context.Context, t *tx, entry []byte) (JournalEntry
 	if len(entry) == 0 {
 		return JournalEntry{}, factError("empty journal entry")
 	}
-	head, err := journalHead(ctx, t)
-	if err != nil {
+	if err := o.v.checkClock(t.now, t.head.last); err != nil {
 		return JournalEntry{}, err
 	}
-	if err := o.v.checkClock(t.now, head.At); err != nil {
-		return JournalEntry{}, err
-	}
-	e := JournalEntry{Sequence: head.Sequence + 1, Previous: head.Digest, At: time.UnixMicro(t.now.UnixMicro()).UTC(), Entry: entry}
+	e := JournalEntry{Sequence: t.head.size + 1, Previous: t.head.root, At: time.UnixMicro(t.now.UnixMicro()).UTC(), Entry: entry}
 	e.Digest = e.sum()
-	_, err = t.exec(ctx, `INSERT INTO journal (sequence, previous, at_us, entry, digest) VALUES ($1, $2, $3, $4, $5)`,
+	_, err := t.exec(ctx, `INSERT INTO journal (sequence, previous, at_us, entry, digest) VALUES ($1, $2, $3, $4, $5)`,
 		e.Sequence, e.Previous[:], e.At.UnixMicro(), string(entry), e.Digest[:])
+	if err == nil {
+		t.head = head{size: e.Sequence, root: e.Digest, last: e.At}
+	}
 	return e, err
 }
 

@@ -26,18 +26,13 @@ func newLeafRow(ref statement.Ref) leafRow {
 
 func (l leafRow) leaf() merkle.Leaf { return merkle.NewLeaf(l.salt, l.ref.Document, l.ref.Signature) }
 
-// head is the newest checkpoint; its size is the log's size, because leaves
-// are only ever appended together with a checkpoint.
-type head struct {
-	size   int64
-	signed time.Time
-}
-
+// readHead returns the newest checkpoint; its size is the log's size, because
+// leaves are only ever appended together with a checkpoint.
 func readHead(ctx context.Context, t *tx) (h head, err error) {
 	var us int64
-	found, err := t.find(ctx, []any{&h.size, &us}, `SELECT size, signed_us FROM checkpoint ORDER BY size DESC LIMIT 1`)
+	found, err := t.find(ctx, []any{&h.size, (*digest)(&h.root), &us}, `SELECT size, root, signed_us FROM checkpoint ORDER BY size DESC LIMIT 1`)
 	if found {
-		h.signed = time.UnixMicro(us)
+		h.last = time.UnixMicro(us)
 	}
 	return h, err
 }

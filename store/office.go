@@ -17,7 +17,7 @@ type Office struct {
 
 var officeKind = kind{
 	name: "office", file: "office.db", bodies: "parcels", application: 0x434d544f, // "CMTO"
-	schema: schema.Office,
+	schema: schema.Office, chain: "journal", head: journalHead,
 }
 
 // CreateOffice makes an empty store for the authority in c.Dir. ErrExists.
@@ -43,12 +43,11 @@ func OpenOffice(ctx context.Context, c Config, self protocol.AuthorityID) (*Offi
 		if owner != self {
 			return fmt.Errorf("%w: it belongs to %s, not to %s", ErrForeign, owner, self)
 		}
-		head, err := journalHead(ctx, t)
-		if err != nil {
-			return err
-		}
-		return v.checkClock(t.now, head.At)
+		return nil
 	})
+	if err == nil {
+		err = v.remember(ctx)
+	}
 	if err != nil {
 		v.close()
 		return nil, fmt.Errorf("opening the office database: %w", err)

@@ -222,15 +222,18 @@ func (p *postgresSchema) comment(pair string) string {
 	return fmt.Sprintf("comity %s database %s", p.kind.name, pair)
 }
 
-func (p *postgresSchema) recognise(ctx context.Context, db *sql.DB) error {
+func (p *postgresSchema) recognise(ctx context.Context, conn *sql.Conn) error {
 	var version, have string
-	if err := db.QueryRowContext(ctx, "SHOW server_version_num").Scan(&version); err != nil {
+	if err := conn.QueryRowContext(ctx, "SHOW server_version_num").Scan(&version); err != nil {
 		return err
 	}
 	if n, err := strconv.Atoi(version); err != nil || n < oldestPostgres {
 		return fmt.Errorf("%w: server_version_num is %s, must be %d or newer", ErrSetting, version, oldestPostgres)
 	}
-	err := db.QueryRowContext(ctx, "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = $1", p.schema).Scan(&have)
+	err := conn.QueryRowContext(ctx, "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = $1", p.schema).Scan(&have)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = missing()
+	}
 	if err != nil {
 		return err
 	}

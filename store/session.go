@@ -17,6 +17,7 @@ type session struct {
 // tx is one transaction, writing or reading, with its one now.
 type tx struct {
 	now     time.Time
+	head    head // of a writing one: where the log or the journal ends, its own part included
 	prepare func(ctx context.Context, query string) (*sql.Stmt, error)
 	plain   func(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
@@ -85,6 +86,9 @@ func (d *database) write(ctx context.Context, f func(context.Context, *tx) error
 	}()
 	t := &tx{now: d.config.now(), prepare: s.prepare, plain: s.conn.QueryContext}
 	if err = d.engine.claim(ctx, t); err == nil {
+		err = d.stand(ctx, t)
+	}
+	if err == nil {
 		err = f(ctx, t)
 	}
 	done = true
@@ -99,31 +103,37 @@ func (d *database) write(ctx context.Context, f func(context.Context, *tx) error
 		if nothingWritten(err) {
 			return fmt.Errorf("commit: %w", err)
 		}
+		d.moved(t, true)
 		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
+	d.moved(t, false)
 	return nil
 }
 
 // begin begins a writing transaction. A connection that broke while it was idle
-// (its server was restarted, say) is replaced by a new one, once. The caller
-// holds mu.
+// (its server was restarted, say) is replaced by a new one, once; the pool may
+// have handed out such a one as new. The caller holds mu.
 func (d *database) begin(ctx context.Context) (s *session, t *sql.Tx, err error) {
-	for {
-		fresh := d.session == nil
-		if fresh {
+	for range 2 {
+		made := d.session == nil
+		if made {
 			if d.session, err = newSession(ctx, d.writer); err != nil {
 				return nil, nil, err
 			}
 		}
-		t, err = d.session.conn.BeginTx(context.WithoutCancel(ctx), nil)
+		ctx := context.WithoutCancel(ctx)
+		if err = nil; made && d.heads != nil {
+			err = d.vet(ctx, d.session.conn) // another server may answer by now
+		}
+		if err == nil {
+			t, err = d.session.conn.BeginTx(ctx, nil)
+		}
 		if err == nil {
 			return d.session, t, nil
 		}
 		d.drop()
-		if fresh {
-			return nil, nil, fmt.Errorf("begin: %w", err)
-		}
 	}
+	return nil, nil, fmt.Errorf("begin: %w", err)
 }
 
 // drop throws the writing connection away. The caller holds mu.

@@ -165,9 +165,9 @@ func (f sqliteFile) mark(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-func (f sqliteFile) recognise(ctx context.Context, db *sql.DB) error {
+func (f sqliteFile) recognise(ctx context.Context, conn *sql.Conn) error {
 	var application int64
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
+	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
 		return err
 	}
 	if application != f.kind.application {

@@ -109,6 +109,17 @@ var (
 	ErrGone = errors.New("sealed bytes are no longer kept")
 )
 
+// IsBroken reports whether err says that a database in use must not be used any
+// more: it is not the one that was opened, or not as this process left it.
+func IsBroken(err error) bool {
+	for _, one := range []error{ErrIntegrity, ErrClock, ErrTaken, ErrForeign, ErrSetting, ErrMissing} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
 // StateError says that a row was not in a state that its fact expects.
 type StateError struct {
 	Key  protocol.Key

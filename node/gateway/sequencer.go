@@ -160,8 +160,8 @@ func (s *sequencer) take() (batch []*order, facts []store.Fact, err error) {
 
 // commitBatch commits one batch. A commit of unknown outcome is repeated with
 // the same facts. When it stays unknown, or the store finds itself inconsistent,
-// the clock behind it, or another process in its place, nothing is signed any
-// more. A full disk is only trouble: the engine says so before the commit took
+// the clock behind it, or another process or database in its place, nothing is
+// signed any more. A full disk is only trouble: the engine says so before the commit took
 // effect, and whoever asked comes back and is answered from the rows.
 func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 	var err error
@@ -177,7 +177,7 @@ func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 		}
 	}
 	unknown := errors.Is(err, store.ErrUnknownOutcome) && !store.IsFull(err)
-	if unknown || errors.Is(err, store.ErrIntegrity) || errors.Is(err, store.ErrClock) || errors.Is(err, store.ErrTaken) {
+	if unknown || store.IsBroken(err) {
 		err = fmt.Errorf("commit to the log: %w", err)
 		s.mu.Lock()
 		s.failed = err

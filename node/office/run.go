@@ -46,7 +46,7 @@ func (o *Office) Run(ctx context.Context) error {
 
 // broken reports whether an error says that the store must not be used any more.
 func broken(err error) bool {
-	return errors.Is(err, store.ErrIntegrity) || errors.Is(err, store.ErrClock)
+	return store.IsBroken(err)
 }
 
 // backoff is full jitter over a floor, so that no failure spins.
