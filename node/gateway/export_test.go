@@ -22,3 +22,16 @@ func (g *Gateway) Unfinished(of protocol.NodeID, to protocol.AuthorityID) (peer,
 	defer r.mu.Unlock()
 	return r.peers[of], r.recipient[to]
 }
+
+// Connected reports whether the connection that was live when it is called first
+// still looks alive.
+func (g *Gateway) Connected(peer protocol.NodeID) func() bool {
+	l := g.link(peer)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.session
+	return func() bool { return s != nil && s.alive() }
+}
+
+// KeepAlive is when an idle connection first notices that nobody is there.
+const KeepAlive = keepAlive

@@ -227,6 +227,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { l.deliver(ctx) })
 		wg.Go(func() { l.follow(ctx) })
 		wg.Go(func() { l.push(ctx) })
+		wg.Go(func() { l.recheck(ctx) })
 		if g.TCP != nil {
 			wg.Go(func() { l.probe(ctx) })
 		}

@@ -105,6 +105,9 @@ func (g *Gateway) serveHello(w http.ResponseWriter, r *http.Request, l *link) {
 		if r.ProtoMajor == 3 {
 			l.invited()
 		}
+		if isFirstCall(r.Context()) {
+			l.renewed.ring()
+		}
 		err = l.met(r.Context(), h)
 	}
 	if err != nil {

@@ -56,6 +56,7 @@ type link struct {
 	taken *recent[packetID, taken] // evidence of the peer that is stored
 
 	turn       *bell         // rings when QUIC should perhaps be tried again
+	renewed    *bell         // rings when the peer has made a new connection to us
 	connecting chan struct{} // holds one entry while an attempt to connect is under way
 	calls      chan struct{} // one entry per small call of the peer
 	polls      chan struct{} // one entry per long poll of the peer
@@ -110,7 +111,7 @@ func idOf(p statement.Packet) packetID { return packetID{p.Ref(), protocol.Sum(p
 
 func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
-		g: g, peer: peer, due: newBell(), flying: newFlight(), turn: newBell(), taken: newRecent[packetID, taken](maxTaken),
+		g: g, peer: peer, due: newBell(), flying: newFlight(), turn: newBell(), renewed: newBell(), taken: newRecent[packetID, taken](maxTaken),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(),
 		idle: newBucket(maxIdle, idlePerSecond), words: newBucket(maxWords, wordsPerSecond),

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -81,12 +82,16 @@ func (g *Gateway) listen() (*wire, error) {
 	}
 	w.door = &door{listener, newGuests(), w.knocks}
 	routes := g.routes(w)
-	w.server = &http3.Server{Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes}
+	w.server = &http3.Server{
+		Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes,
+		ConnContext: func(ctx context.Context, _ *quic.Conn) context.Context { return withFirstCall(ctx) },
+	}
 	if g.TCP != nil {
 		w.gate = openGate(g.TCP, g.tlsConfig("", alpnTCP))
 		w.server2 = &http.Server{
 			Handler: w.counted(routes), MaxHeaderBytes: protocol.MaxHeaderBytes, Protocols: http2Only(), HTTP2: http2Config(),
 			ReadHeaderTimeout: handshakeTimeout, IdleTimeout: lazyTimeout, ErrorLog: slog.NewLogLogger(g.Logger.Handler(), slog.LevelDebug),
+			ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return withFirstCall(ctx) },
 		}
 	}
 	return w, nil

@@ -10,6 +10,29 @@ import (
 	"comity/protocol"
 )
 
+// A recipient that is killed in mid-upload and back at once is noticed when it
+// calls, and not when the old connection times out.
+func TestARestartedRecipientIsNoticedAtOnce(t *testing.T) {
+	Run(t, 10, pair, func(w *World) {
+		const size = 20 << 20
+		a, b := w.Host("xa"), w.Host("xb")
+		w.Net.Lose(0.01)
+		a.Send(Letter{To: []*Host{b}, Size: size})
+		w.Pass(8 * time.Second)
+		b.Kill(KilledInUpload, false)
+		b.tend()
+		before := b.durable()
+		if before == 0 {
+			w.T.Fatal("the body was not in its middle")
+		}
+		w.Pass(15 * time.Second)
+		if after := b.durable(); after <= before && !Delivered(w.Status(w.sent[0].Key)) {
+			w.T.Errorf("%d bytes were durable when the recipient came back, %d are a quarter of a minute later", before, after)
+		}
+		w.Await(time.Hour, Delivered)
+	})
+}
+
 // R-WIRE-11, R-WIRE-12: either end is killed again and again in the middle of a
 // large body, with the power or without, on a network that loses. What is durable
 // is never lost and never sent again.
