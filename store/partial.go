@@ -67,35 +67,42 @@ func (g *Gateway) BeginUpload(ctx context.Context, about Announced) (*Upload, er
 	case row.Peer != about.Peer || row.Size != about.Size:
 		return nil, fmt.Errorf("upload %s…: %w: it was announced by %s with %d bytes", about.Envelope.Short(), ErrIntegrity, row.Peer, row.Size)
 	}
-	if u.Damage = u.goOn(row); u.Damage == nil {
+	if u.Damage, err = u.goOn(row); u.Damage == nil && err == nil {
 		return u, nil
 	}
 	u.close()
+	if err != nil {
+		return nil, fmt.Errorf("going on with an upload: %w", err)
+	}
 	u.hash, u.offset, u.stored = sha256.New(), 0, false
 	return u, g.DropUpload(ctx, about.Envelope)
 }
 
-// goOn opens the file at the durable offset.
-func (u *Upload) goOn(row *Standing) error {
+// goOn opens the file at the durable offset. damage says why the part cannot be
+// trusted; an error of the disk, or too many open files, says nothing about it.
+func (u *Upload) goOn(row *Standing) (damage, err error) {
 	if row.check != row.seal() {
-		return errors.New("the stored hash state is damaged")
+		return errors.New("the stored hash state is damaged"), nil
 	}
 	if err := u.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(row.state); err != nil {
-		return fmt.Errorf("the stored hash state: %w", err)
+		return fmt.Errorf("the stored hash state: %w", err), nil
 	}
 	f, err := u.v.bodies.root.OpenFile(u.name, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("the file of the part: %w", err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the file of the part: %w", err), nil
+	case err != nil:
+		return nil, err
 	}
 	u.file, u.offset, u.stored = f, row.Offset, true
 	info, err := f.Stat()
 	if err == nil && info.Size() < row.Offset {
-		return fmt.Errorf("the file of the part has %d bytes, %d were durable", info.Size(), row.Offset)
+		return fmt.Errorf("the file of the part has %d bytes, %d were durable", info.Size(), row.Offset), nil
 	}
 	if err == nil && info.Size() > row.Offset {
 		err = f.Truncate(row.Offset)
 	}
-	return err
+	return nil, err
 }
 
 // Offset is how many bytes have arrived: written and hashed, durable or not.

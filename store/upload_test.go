@@ -332,3 +332,32 @@ func TestAnUploadBeyondItsSize(t *testing.T) {
 		t.Errorf("under another peer's name: %v", err)
 	}
 }
+
+// A disk that does not open a part just now says nothing about the part: the
+// error is told, and what was durable stays.
+func TestAPartThatCannotBeOpenedStays(t *testing.T) {
+	n := newNode(t)
+	about, body := n.large()
+	u := n.begin(about)
+	n.take(u, body[:1<<20])
+	if err := n.settle(u); err != nil {
+		t.Fatal(err)
+	}
+	u.Close()
+	name := filepath.Join(n.dir, "sealed", partial, about.Envelope.String())
+	if err := errors.Join(os.Rename(name, name+".aside"), os.Mkdir(name, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := n.BeginUpload(t.Context(), about); err == nil {
+		u.Close()
+		t.Errorf("goes on at %d, damage: %v", u.Offset(), u.Damage)
+	}
+	if err := errors.Join(os.Remove(name), os.Rename(name+".aside", name)); err != nil {
+		t.Fatal(err)
+	}
+	u = n.begin(about)
+	if u.Damage != nil || u.Offset() != 1<<20 {
+		t.Errorf("afterwards it goes on at %d, %v", u.Offset(), u.Damage)
+	}
+	u.Close()
+}
