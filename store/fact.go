@@ -99,6 +99,9 @@ type Attempt struct {
 	Attempts int
 	Next     time.Time // zero keeps the stored one
 	Error    string    // empty keeps the stored one
+	// Withdrawn says that the writer knew of a withdrawal. Without it, the row of a
+	// parcel that was withdrawn meanwhile stays due as the withdrawal made it.
+	Withdrawn bool
 }
 
 // AdvanceFeed moves the cursor in a peer's feed, in the same commit as the

@@ -227,3 +227,25 @@ func TestOfficeWithdraws(t *testing.T) {
 		}
 	}
 }
+
+// R-WDR-4: a delivery that failed just when its parcel was withdrawn does not put
+// off the withdrawal: what it knew is out of date.
+func TestAFailedAttemptDoesNotPutOffAWithdrawal(t *testing.T) {
+	n := newNode(t)
+	n.commit(n.submit(1, prosecution))
+	n.commit(n.offered(1))
+	n.commit(n.withdraw(1))
+	due := n.sentRow(1).Next
+	late := Attempt{Key: key(1, prosecution), Offered: true, Attempts: 9, Next: n.clock.now().Add(time.Hour), Error: "no route"}
+	if err := n.Reschedule(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	if row := n.sentRow(1); !row.Next.Equal(due) || row.Attempts != 0 || row.LastError != "no route" {
+		t.Errorf("due at %s after %d attempts, %q; want %s after none", row.Next, row.Attempts, row.LastError, due)
+	}
+	late.Withdrawn = true
+	n.commit(late)
+	if row := n.sentRow(1); !row.Next.Equal(late.Next) || row.Attempts != 9 {
+		t.Errorf("after an attempt to withdraw: due at %s after %d attempts", row.Next, row.Attempts)
+	}
+}

@@ -219,7 +219,7 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 // remember stores what an attempt left behind. A row that was settled meanwhile
 // stays so.
 func (l *link) remember(ctx context.Context, row store.Outbound, o exchange.Outgoing, why string) {
-	attempt := store.Attempt{Key: row.Key, Offered: row.Offered, Attempts: o.Attempts, Next: o.Next, Error: why}
+	attempt := store.Attempt{Key: row.Key, Offered: row.Offered, Attempts: o.Attempts, Next: o.Next, Error: why, Withdrawn: row.Outgoing().Withdrawn}
 	if err := l.g.Store.Reschedule(ctx, attempt); err != nil && ctx.Err() == nil {
 		l.logger().Error("cannot store an attempt", "parcel", row.Key.Parcel, "error", err)
 		// The row is still due, and its attempts cannot be counted: without a
