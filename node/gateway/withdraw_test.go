@@ -498,3 +498,41 @@ func TestAWithdrawalGivesUpAPart(t *testing.T) {
 	}
 	b.noPart()
 }
+
+// R-WDR-4: bytes under way also stop when the commit of the withdrawal looked
+// failed and was written, so that its repetition finds it stored.
+func TestBytesStopAfterACommitOfUnknownOutcome(t *testing.T) {
+	under, cut := make(chan struct{}, 8), make(chan struct{}, 8)
+	b := newReceiver(t, func(_ *receiver, _ *envelope.Envelope, _ statement.Ref, _ http.ResponseWriter, req *http.Request) {
+		under <- struct{}{}
+		<-req.Context().Done()
+		cut <- struct{}{}
+	})
+	b.withdrawals = func(env *envelope.Envelope, ref statement.Ref, w http.ResponseWriter, _ []statement.Packet) {
+		b.reject(env, ref, protocol.Withdrawn, w)
+	}
+	a := newNode(t, "xa", []protocol.AuthorityID{central})
+	a.pin(b.party)
+	k := a.submit(newLetter(central, 4<<20, b.party, prosecution))[0].Key
+	<-under
+	w := a.takenBack(k)
+	failed := false
+	a.disk.Set(func() (bool, error) {
+		if failed {
+			return true, nil
+		}
+		failed = true
+		return true, errDisk
+	})
+	a.withdraw(w)
+	a.disk.Heal()
+	if !failed {
+		t.Fatal("no commit failed")
+	}
+	select {
+	case <-cut:
+	case <-time.After(patience / 6): // long before the idle body would be given up anyway
+		t.Fatal("R-WDR-4: the bytes go on")
+	}
+	a.await(k, evidence.RelayRejection)
+}
