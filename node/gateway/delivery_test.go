@@ -254,3 +254,31 @@ func (n *node) relayed(k protocol.Key) {
 		<-changed
 	}
 }
+
+// R-ENV-7: of a submission that is a repeat for one recipient and new for another
+// the stored envelope stands, and the evidence about it is taken.
+func TestASubmissionThatIsPartlyARepeat(t *testing.T) {
+	a, b := pair(t)
+	address := b.conn.LocalAddr().String()
+	b.halt()
+	l := newLetter(central, 1000, b.party, prosecution, court)
+	both := l.To
+	l.To = both[:1]
+	first := a.submit(l)[0]
+	time.Sleep(time.Second) // a second signing makes another envelope
+	a.restart()             // it forgets what it remembered
+	l.To = both
+	for _, r := range a.submit(l) {
+		if r.Key == first.Key && r.Envelope.Digest() != first.Envelope.Digest() {
+			t.Error("R-ENV-7: another envelope under the same key")
+		}
+	}
+	b.listen(address)
+	b.open()
+	b.run()
+	for _, to := range []protocol.AuthorityID{prosecution, court} {
+		k := first.Key
+		k.To = to
+		a.await(k, evidence.RelayAcceptance)
+	}
+}

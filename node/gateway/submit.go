@@ -54,8 +54,9 @@ func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exch
 		receipts[i] = exchange.Receipt{Key: out.Key, Envelope: outcome.Envelopes[i], Evidence: outcome.Packets[i]}
 		g.offers.put(out.Key, outcome.Packets[i])
 		if !outcome.Repeat {
-			// Its evidence comes within the second. On an error it is read then.
-			_, _ = recall(g.out, out.Peer, out.Envelope)
+			// Its evidence comes within the second. On an error it is read then. Of one
+			// recipient it may be a repeat: the stored envelope stands, not the new one.
+			_, _ = recall(g.out, out.Peer, outcome.Envelopes[i])
 		}
 		g.link(out.Peer).wake()
 	}
