@@ -148,8 +148,12 @@ const (
 	// together a node holds in memory at once; less when it has little memory.
 	MaxHeld = 64 << 20
 	// MaxHeldOfPeer is how many of them are one peer's: the largest hello, with
-	// what is decoded from it, fits.
+	// what is decoded from it, fits. It is never more than half of all.
 	MaxHeldOfPeer = 32 << 20
+	// MaxHeldInBodies is how many of MaxHeld pieces of bodies may take, and
+	// likewise of a smaller amount and of one peer's: the rest is for small calls,
+	// whatever the bodies do.
+	MaxHeldInBodies = 48 << 20
 	// MaxFaults is how many requests of a peer may be refused at once, as not
 	// authentic or malformed, before it is asked to come back later.
 	MaxFaults = 200

@@ -44,10 +44,14 @@ func (g *Gateway) serveBytes(w http.ResponseWriter, r *http.Request, l *link) {
 		answerProblem(w, http.StatusNotFound, "", "no such upload was announced")
 	default:
 		body := &patientBody{body: r.Body, control: http.NewResponseController(w)}
-		end := o.begin(body.cut)
+		end, err := o.begin(r.Context(), body.cut)
+		if err != nil {
+			g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
+			return
+		}
 		defer end()
 		defer g.uploads.touch(at)
-		packets, err := g.take(r.Context(), o, p, body)
+		packets, err := l.pay(r.Context(), o, p, body)
 		g.answerAppend(w, r, o, p, packets, err)
 	}
 }
@@ -168,6 +172,17 @@ func answerStandstill(w http.ResponseWriter, p piece, s *standstill) {
 	default:
 		answerProblem(w, s.status, "", s.detail)
 	}
+}
+
+// pay takes an append once there is memory for its pieces, and holds that no
+// longer than it needs it: not while the peer reads the answer.
+func (l *link) pay(ctx context.Context, o *offer, p piece, body *patientBody) ([]statement.Packet, error) {
+	held := l.memory.holdBody()
+	defer held.free()
+	if err := held.grow(ctx, min(p.length, (pipeDepth+1)*pieceSize)); err != nil {
+		return nil, err
+	}
+	return l.g.take(ctx, o, p, body)
 }
 
 // take reads one append (R-WIRE-5). It returns the evidence when the body is whole and

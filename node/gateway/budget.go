@@ -19,20 +19,24 @@ type budget struct {
 	most  int64
 	freed *bell // rings when something is given back
 
-	mu   sync.Mutex
-	used int64 // guarded by mu
+	mu     sync.Mutex
+	used   int64 // guarded by mu
+	bodies int64 // guarded by mu; how much of that are pieces of bodies
 }
 
 // account is one peer's part of a budget.
 type account struct {
-	all  *budget
-	most int64
-	used int64 // guarded by all.mu
+	all    *budget
+	most   int64
+	used   int64 // guarded by all.mu
+	bodies int64 // guarded by all.mu
 }
 
 func newBudget(most int64) *budget { return &budget{most: most, freed: newBell()} }
 
-func (b *budget) account(most int64) *account { return &account{all: b, most: min(most, b.most)} }
+// account makes one of at most half of all: whatever one peer does, there is
+// something left for the others.
+func (b *budget) account(most int64) *account { return &account{all: b, most: min(most, b.most/2)} }
 
 // budgetPatience is how long whoever needs memory waits for it: long enough for
 // small calls to end, and short beside the peer's own patience.
@@ -45,10 +49,13 @@ var errNoMemory error = &comeBack{http.StatusTooManyRequests, 2 * time.Second, "
 // goroutine.
 type hold struct {
 	account *account
+	body    bool // of pieces of a body, which must leave room for small calls
 	size    int64
 }
 
 func (a *account) hold() *hold { return &hold{account: a} }
+
+func (a *account) holdBody() *hold { return &hold{account: a, body: true} }
 
 // grow takes n bytes more. It waits up to budgetPatience for others to end, and
 // returns errNoMemory when they did not. More than the account can ever hold is
@@ -58,8 +65,7 @@ func (h *hold) grow(ctx context.Context, n int64) error {
 	var timer *time.Timer
 	for {
 		freed := a.all.freed.wait()
-		if a.take(n) {
-			h.size += n
+		if h.take(n) {
 			return nil
 		}
 		if n > a.most {
@@ -79,14 +85,23 @@ func (h *hold) grow(ctx context.Context, n int64) error {
 	}
 }
 
-func (a *account) take(n int64) bool {
-	a.all.mu.Lock()
-	defer a.all.mu.Unlock()
-	if a.used+n > a.most || a.all.used+n > a.all.most {
+func (h *hold) take(n int64) bool {
+	a, all := h.account, h.account.all
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if a.used+n > a.most || all.used+n > all.most {
 		return false
 	}
+	if h.body {
+		if a.bodies+n > inBodies(a.most) || all.bodies+n > inBodies(all.most) {
+			return false
+		}
+		a.bodies += n
+		all.bodies += n
+	}
 	a.used += n
-	a.all.used += n
+	all.used += n
+	h.size += n
 	return true
 }
 
@@ -95,12 +110,17 @@ func (h *hold) free() {
 	if h.size == 0 {
 		return
 	}
-	h.account.all.mu.Lock()
-	h.account.used -= h.size
-	h.account.all.used -= h.size
-	h.account.all.mu.Unlock()
+	a, all := h.account, h.account.all
+	all.mu.Lock()
+	a.used -= h.size
+	all.used -= h.size
+	if h.body {
+		a.bodies -= h.size
+		all.bodies -= h.size
+	}
+	all.mu.Unlock()
 	h.size = 0
-	h.account.all.freed.ring()
+	all.freed.ring()
 }
 
 // bodyCost is how many bytes one byte of a small body costs while it is worked

@@ -123,7 +123,12 @@ func (g *Gateway) serveOffset(w http.ResponseWriter, r *http.Request, l *link) {
 		answerProblem(w, http.StatusNotFound, "", "no such upload was announced")
 		return
 	}
-	defer o.begin(func() {})()
+	end, err := o.begin(r.Context(), func() {})
+	if err != nil {
+		g.answerError(w, r, l.peer, http.StatusServiceUnavailable, err)
+		return
+	}
+	defer end()
 	offset, err := g.durable(r.Context(), o)
 	if err != nil {
 		g.answerError(w, r, l.peer, http.StatusServiceUnavailable, err)

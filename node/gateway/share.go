@@ -10,10 +10,15 @@ import (
 )
 
 // heldAtMost is how much all peers together may make this node hold: MaxHeld, or
-// a quarter of what the Go runtime may have, but always enough for one peer.
+// a quarter of what the Go runtime may have, but not less than MaxHeldOfPeer.
 func heldAtMost() int64 {
 	limit := debug.SetMemoryLimit(-1) // only asks
 	return max(min(protocol.MaxHeld, limit/4), protocol.MaxHeldOfPeer)
+}
+
+// inBodies is how much of an amount of memory pieces of bodies may take.
+func inBodies(most int64) int64 {
+	return most - most*(protocol.MaxHeld-protocol.MaxHeldInBodies)/protocol.MaxHeld
 }
 
 func newFaults() *bucket {
@@ -51,19 +56,6 @@ func (l *link) within(w http.ResponseWriter, r *http.Request, next handler) {
 	defer held.free()
 	r.Body = weighed{r.Body, r.Context(), held}
 	next(w, r, l)
-}
-
-// bulky pays for the pieces of an upload before any is read.
-func bulky(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, l *link) {
-		held := l.memory.hold()
-		defer held.free()
-		if err := held.grow(r.Context(), min(max(r.ContentLength, 0), (pipeDepth+1)*pieceSize)); err != nil {
-			l.g.answerError(w, r, l.peer, http.StatusTooManyRequests, err)
-			return
-		}
-		next(w, r, l)
-	}
 }
 
 // mayReject reports whether one more parcel of the peer may be refused for good.

@@ -175,8 +175,9 @@ func (o *offer) busy() bool {
 }
 
 // begin makes this append the only one: one that hangs from before a cut is
-// ended. The returned function must be called at its end.
-func (o *offer) begin(preempt func()) (end func()) {
+// ended. The returned function must be called at its end. The error is that of
+// ctx, when it ended before that one did.
+func (o *offer) begin(ctx context.Context, preempt func()) (end func(), err error) {
 	idle := make(chan struct{})
 	for {
 		o.mu.Lock()
@@ -189,10 +190,14 @@ func (o *offer) begin(preempt func()) (end func()) {
 				o.preempt, o.idle = nil, nil
 				o.mu.Unlock()
 				close(idle)
-			}
+			}, nil
 		}
 		o.preempt()
 		o.mu.Unlock()
-		<-before
+		select {
+		case <-before:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }

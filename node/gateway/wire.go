@@ -202,7 +202,7 @@ func (g *Gateway) routes(w *wire) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/hello", g.peerOnly(paced(small(g.serveHello))))
 	mux.Handle("PUT /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveOffer))))
-	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(paced(bulky(g.serveBytes))))
+	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(paced(g.serveBytes)))
 	mux.Handle("HEAD /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveOffset))))
 	mux.Handle("GET /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveStatus))))
 	mux.Handle("PUT /v1/parcels/{envelope}/withdrawal", g.peerOnly(paced(small(g.serveWithdrawal))))
@@ -224,7 +224,9 @@ func (g *Gateway) peerOnly(next handler) http.Handler {
 			answerProblem(w, http.StatusForbidden, "", "this key is not in a record pinned here")
 			return
 		}
-		next(w, r, g.link(peer))
+		a := &answer{ResponseWriter: w}
+		next(a, r, g.link(peer))
+		a.allow()
 	})
 }
 

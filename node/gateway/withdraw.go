@@ -135,15 +135,20 @@ func (g *Gateway) serveWithdrawal(w http.ResponseWriter, r *http.Request, l *lin
 		refusal = protocol.Refuse(protocol.Withdrawn, "%s", naming("the sending authority withdrew the parcel", o.withdrawal))
 	}
 	if g.refuse(w, r, o, refusal) {
-		g.giveUp(address{peer, digest}, o)
+		g.giveUp(r.Context(), address{peer, digest}, o)
 	}
 }
 
 // giveUp ends the append under way of a body that was decided otherwise, and
-// removes what was durable of it.
-func (g *Gateway) giveUp(at address, o *offer) {
+// removes what was durable of it. When the append does not end while the peer
+// waits, tidy does it later: the decision stands in the store.
+func (g *Gateway) giveUp(ctx context.Context, at address, o *offer) {
 	if open, ok := g.uploads.announced(at); ok {
-		defer open.begin(func() {})()
+		end, err := open.begin(ctx, func() {})
+		if err != nil {
+			return
+		}
+		defer end()
 		open.over = true
 		g.uploads.forget(at)
 	}
