@@ -112,13 +112,27 @@ func (l *link) carried() {
 	l.stalls = 0
 }
 
-// doubt does the same with the live session, because a call over it was not
-// answered.
-func (l *link) doubt() {
+// silence is what had arrived over the live QUIC session when a call began.
+type silence struct {
+	over  *quicSession // nil: there was none
+	bytes uint64
+}
+
+func (l *link) listen() silence {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	s, ok := l.session.(*quicSession)
-	l.mu.Unlock()
-	if ok {
+	if !ok {
+		return silence{}
+	}
+	return silence{s, s.conn.ConnectionStats().BytesReceived}
+}
+
+// doubt ends a session over which nothing at all has arrived since a call began
+// that was not answered. When anything did, UDP passes: the peer is slow, and
+// what else is under way goes on.
+func (l *link) doubt(since silence) {
+	if s := since.over; s != nil && s.conn.ConnectionStats().BytesReceived == since.bytes {
 		l.stalled(s)
 	}
 }

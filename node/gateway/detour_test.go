@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -152,6 +153,34 @@ func TestUDPDropped(t *testing.T) {
 	crosses(b, a, prosecution, central, 100)
 	if a.over() != gateway.QUIC || b.over() != gateway.QUIC || porter.count.Load() != before {
 		t.Error("TCP is used although UDP passes")
+	}
+}
+
+// R-TCP-2: a peer that is slow to answer is no reason to leave QUIC, and to end
+// what else is under way; one of which nothing at all arrives is.
+func TestASlowPeerIsNotABlockedOne(t *testing.T) {
+	wall, porter := &swallower{}, &doorman{}
+	a := newNode(t, "xa", []protocol.AuthorityID{central}, behind(wall, porter))
+	b := newReceiver(t, nil)
+	a.pin(b.party)
+	a.awaitOver(gateway.QUIC)
+	ask := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.Ping(ctx, b.id); err == nil {
+			t.Fatal("an answer came")
+		}
+	}
+	b.busy.Store(true)
+	ask()
+	if over := a.over(); over != gateway.QUIC {
+		t.Errorf("a peer that is slow is called over %q", over)
+	}
+	wall.shut.Store(true)
+	ask()
+	if over := a.over(); over == gateway.QUIC {
+		t.Error("a session over which nothing arrives is kept")
 	}
 }
 

@@ -317,6 +317,7 @@ func (l *link) call(ctx context.Context, method, path string, body []byte, limit
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	since := l.listen()
 	resp, err := l.http.Do(req)
 	var status int
 	var data []byte
@@ -328,7 +329,7 @@ func (l *link) call(ctx context.Context, method, path string, body []byte, limit
 		data, err = readReply(resp, limit)
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		l.doubt()
+		l.doubt(since)
 	}
 	return status, data, err
 }
@@ -395,10 +396,10 @@ func (l *link) ping(ctx context.Context) (*Pong, error) {
 	}
 	call, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	start := time.Now()
+	start, since := time.Now(), l.listen()
 	if err := l.hello(call, s); err != nil {
 		if errors.Is(call.Err(), context.DeadlineExceeded) {
-			l.doubt() // a session from before UDP was blocked
+			l.doubt(since) // a session from before UDP was blocked
 		}
 		return nil, err
 	}

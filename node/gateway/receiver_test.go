@@ -28,6 +28,7 @@ import (
 type receiver struct {
 	*party
 	offered  atomic.Int64
+	busy     atomic.Bool               // hello is not answered
 	standing func(http.ResponseWriter) // answers HEAD; nil: nothing is known
 	// withdrawals answers the PUT of a withdrawal.
 	withdrawals func(*envelope.Envelope, statement.Ref, http.ResponseWriter, []statement.Packet)
@@ -43,7 +44,11 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 	r := &receiver{party: newParty("xb", conn.LocalAddr().String(), prosecution)}
 	var known atomic.Pointer[statement.Signed]
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/hello", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /v1/hello", func(w http.ResponseWriter, req *http.Request) {
+		if r.busy.Load() {
+			<-req.Context().Done()
+			return
+		}
 		_, _ = w.Write(must(exchange.EncodeHello(&exchange.Hello{Node: r.id, Time: protocol.At(time.Now()), Record: r.state.Signed()})))
 	})
 	mux.HandleFunc("PUT /v1/parcels/{envelope}", func(w http.ResponseWriter, req *http.Request) {

@@ -34,6 +34,9 @@ const (
 	maxCalls = 32
 	// maxPolls is how many of its long polls wait at once; it needs one.
 	maxPolls = 8
+	// callWait is how long a small call beyond maxCalls waits for its turn: the
+	// peer must hear the refusal while it still waits itself.
+	callWait = callTimeout / 3
 )
 
 // wire is the node's one UDP socket, serving and dialing, and the TCP port of the
@@ -234,7 +237,7 @@ func (g *Gateway) peerOnly(next handler) http.Handler {
 // that a call may take to send its body.
 func small(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, l *link) {
-		timer := time.NewTimer(callTimeout)
+		timer := time.NewTimer(callWait)
 		defer timer.Stop()
 		select {
 		case l.calls <- struct{}{}:
