@@ -62,7 +62,8 @@ fmt: ## Format the Go code with gofumpt and goimports.
 
 .PHONY: race
 race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part).
-	CGO_ENABLED=1 go test -race -count=1 -timeout 25m $(PKG)
+	@# Stories of chance take several times as long here; the simulation stage plays more of them.
+	SEEDS=5 CGO_ENABLED=1 go test -race -count=1 -timeout 45m $(PKG)
 
 .PHONY: sim
 sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.
