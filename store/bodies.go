@@ -359,7 +359,12 @@ func (v *vault) sweep(ctx context.Context, unneeded string, limit int) (removed 
 		}
 	}()
 	err = v.bodies.whileFree(v.bodies.takeOrphans(), func(free []protocol.Digest) error {
-		return v.read(ctx, func(ctx context.Context, t *tx) error {
+		if len(free) == 0 {
+			return nil
+		}
+		// A writing transaction asks: it begins only when a commit of unknown
+		// outcome, which may still hang in the server, is over.
+		return v.write(ctx, func(ctx context.Context, t *tx) error {
 			for _, d := range free {
 				var kept int64
 				_, err := t.find(ctx, []any{&kept}, fileKept, d[:])

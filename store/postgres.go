@@ -43,6 +43,7 @@ type postgresSchema struct {
 	server *pgx.ConnConfig
 	schema string
 	pair   string // the file with the text that the schema's comment has too
+	name   string // of its sessions in the server: no other process has it
 }
 
 const (
@@ -65,7 +66,7 @@ func newPostgres(c Config, k kind) (*postgresSchema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &postgresSchema{c, k, server, p.Schema, filepath.Join(c.Dir, k.name+".schema")}, nil
+	return &postgresSchema{c, k, server, p.Schema, filepath.Join(c.Dir, k.name+".schema"), "comity " + rand.Text()}, nil
 }
 
 func (p *postgresSchema) String() string {
@@ -171,6 +172,7 @@ func (p *postgresSchema) session(writing bool) *pgx.ConnConfig {
 			c.RuntimeParams[s.name] = s.value
 		}
 	}
+	c.RuntimeParams["application_name"] = p.name
 	// The server lets go of a machine that has died within two minutes.
 	c.RuntimeParams["tcp_keepalives_idle"] = "60"
 	c.RuntimeParams["tcp_keepalives_interval"] = "10"
@@ -185,16 +187,34 @@ func (p *postgresSchema) lock() int64 {
 }
 
 // seize makes a fresh connection the schema's only writer, or returns ErrTaken.
+// The server may still hold the lock for the connection before this one, because
+// it has not heard that it broke: that session is ended first.
 func (p *postgresSchema) seize(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", p.lock())
+	_, err := conn.Exec(ctx, seizeLock, p.lock())
+	if postgresCode(err) == lockNotAvailable { // after lock_timeout
+		var own int
+		if err = conn.QueryRow(ctx, endOwnHolder, p.lock(), p.name).Scan(&own); err == nil {
+			err = ErrTaken
+			if own > 0 {
+				_, err = conn.Exec(ctx, seizeLock, p.lock()) // waits until it has ended
+			}
+		}
+	}
 	if err == nil {
 		return nil
 	}
-	if postgresCode(err) == "55P03" { // lock_not_available, after lock_timeout
-		err = ErrTaken
-	}
 	return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
+
+const (
+	lockNotAvailable = "55P03"
+	seizeLock        = `SELECT pg_advisory_lock($1)`
+	// One object of 64 bits is two numbers and the kind 1 in pg_locks.
+	endOwnHolder = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = $2 AND pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND ((classid::bigint << 32) | objid::bigint) = $1 AND objsubid = 1)`
+)
 
 // claim takes the same lock once more for the transaction, which costs nothing
 // to who holds it. Between a node and its server there may be a pooler that
@@ -202,7 +222,7 @@ func (p *postgresSchema) seize(ctx context.Context, conn *pgx.Conn) error {
 // and nobody writes beside the holder.
 func (p *postgresSchema) claim(ctx context.Context, t *tx) error {
 	_, err := t.exec(ctx, "SELECT pg_advisory_xact_lock($1)", p.lock())
-	if postgresCode(err) == "55P03" {
+	if postgresCode(err) == lockNotAvailable {
 		err = ErrTaken
 	}
 	return err
@@ -340,12 +360,14 @@ func postgresCode(err error) string {
 }
 
 // nothingWritten reports whether a commit that failed is known to be undone: the
-// server itself said so (an ERROR; with FATAL the session ended, and perhaps
-// after the commit), or it was never sent. SQLite never says so.
+// server itself said so. (An ERROR; with FATAL the session ended, and perhaps
+// after the commit.) pgconn.SafeToRetry is no help: of a connection that broke
+// after COMMIT was sent, pgx says "conn closed", as of one that was closed
+// before. SQLite never says so.
 func nothingWritten(err error) bool {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
 		return e.SeverityUnlocalized == "ERROR"
 	}
-	return errors.Is(err, pgx.ErrTxCommitRollback) || pgconn.SafeToRetry(err)
+	return errors.Is(err, pgx.ErrTxCommitRollback)
 }

@@ -218,9 +218,8 @@ func (d *database) read(ctx context.Context, f func(context.Context, *tx) error)
 // beginReading is begin for a reading connection, or for none. The session that
 // it returns is nil when there is no usable one.
 func (d *database) beginReading(ctx context.Context, s *session) (_ *session, t *sql.Tx, err error) {
-	for {
-		fresh := s == nil
-		if fresh {
+	for range 2 {
+		if s == nil {
 			if s, err = newSession(ctx, d.reader); err != nil {
 				return nil, nil, err
 			}
@@ -230,8 +229,9 @@ func (d *database) beginReading(ctx context.Context, s *session) (_ *session, t 
 			return s, t, nil
 		}
 		s.kill()
-		if s = nil; fresh || ctx.Err() != nil {
-			return nil, nil, err
+		if s = nil; ctx.Err() != nil {
+			break
 		}
 	}
+	return nil, nil, err
 }
