@@ -21,7 +21,8 @@ import (
 // examined is what an export of one transmission was found to hold.
 type examined struct {
 	envelope   *envelope.Envelope
-	events     []evidence.Event  // for which there is evidence
+	events     []evidence.Event // for which there is evidence
+	says       map[evidence.Event]string
 	documents  map[string]string // name of the file: its exact text and signature
 	signatures int
 	proofs     int
@@ -33,7 +34,7 @@ type examined struct {
 // signature, digest and proof, against records that the caller trusts. It knows
 // no key and does not open the parcel.
 func examine(folder string, sender, receiver *record.State, now time.Time) (*examined, error) {
-	x := &examined{documents: map[string]string{}}
+	x := &examined{documents: map[string]string{}, says: map[evidence.Event]string{}}
 	signed, err := x.read(folder, "envelope.json", protocol.MaxEnvelope)
 	if err != nil {
 		return nil, err
@@ -112,6 +113,7 @@ func (x *examined) evidence(folder string, event evidence.Event, state *record.S
 		return err
 	}
 	x.proofs++
+	x.says[event] = ev.Says()
 	return nil
 }
 

@@ -28,6 +28,7 @@ type exportReport struct {
 	Signatures int                  `json:"signatures"`
 	Proofs     int                  `json:"proofs"`
 	Events     []evidence.Event     `json:"events"`
+	says       map[evidence.Event]string
 	// Withdrawn is when the sender withdrew it; whether in time, the evidence says.
 	Withdrawn protocol.Time `json:"withdrawn,omitzero"`
 	// Identities says whether a node vouches for both records.
@@ -134,7 +135,7 @@ func (p *program) checkTransmission(folder string) (*exportReport, error) {
 	}
 	return &exportReport{
 		Folder: folder, Parcel: env.Parcel, From: env.From, To: env.To, Sealed: x.sealed,
-		Signatures: x.signatures + 2, Proofs: x.proofs, Events: x.events, Withdrawn: x.withdrawn,
+		Signatures: x.signatures + 2, Proofs: x.proofs, Events: x.events, says: x.says, Withdrawn: x.withdrawn,
 		Records: []*exportedRecord{exported(sender), exported(receiver)},
 	}, nil
 }
@@ -162,7 +163,7 @@ func (p *program) exportChecked(reports []exportReport) {
 		p.say("  %-6d proofs, each of them leads to a checkpoint that its log signed", r.Proofs)
 		p.say("  %-6s sealed, with the digest that the envelope states", bytes(r.Sealed))
 		for _, e := range r.Events {
-			p.say("  %s: %s", e, e.Says())
+			p.say("  %s: %s", e, r.says[e])
 		}
 		if !r.Withdrawn.IsZero() {
 			p.say("  withdrawn by the sending authority on %s UTC", moment(r.Withdrawn))

@@ -256,6 +256,10 @@ func (p *program) evidence(e control.Evidence, several bool) {
 	p.say("  %s UTC  %s%s, signed by %s%s", moment(e.Time), e.Event, to, safe(e.Issuer), proof)
 	p.say("      %s", e.Says)
 	if e.Reason != nil {
-		p.say("      reason: %s: %s", e.Reason.Code, name(e.Reason.Text))
+		text := e.Reason.Text
+		if e.Reason.Code == protocol.Withdrawn {
+			text, _, _ = strings.Cut(text, " (withdrawal ") // and a digest, for programs
+		}
+		p.say("      reason: %s: %s", e.Reason.Code, name(text))
 	}
 }

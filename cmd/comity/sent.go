@@ -52,7 +52,7 @@ func standing(t *control.Transmission) string {
 	}
 	text := fmt.Sprintf("%s: %s", t.Status, safe(t.Waits))
 	if !t.Next.IsZero() {
-		text += fmt.Sprintf("; next attempt at %s UTC", moment(t.Next))
+		text += fmt.Sprintf("; tried again at %s UTC", moment(t.Next))
 	}
 	return text
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
+	"comity/protocol"
 )
 
 func (p *program) show() *cobra.Command {
@@ -29,10 +30,7 @@ func (p *program) show() *cobra.Command {
 				}
 				for _, t := range m.Transmissions {
 					p.say("\nTo %s: %s", t.To, standing(&t))
-					p.withdrawal(&t)
-					for _, e := range t.Evidence {
-						p.evidence(e, len(m.Transmissions) > 1)
-					}
+					p.history(&t, len(m.Transmissions) > 1)
 				}
 				return nil
 			})
@@ -53,6 +51,23 @@ func (p *program) parcelHead(m *control.Parcel) {
 	}
 	if m.Test {
 		p.say("  This is a test without effect.")
+	}
+}
+
+// history tells what happened, in the order of time.
+func (p *program) history(t *control.Transmission, several bool) {
+	told := false
+	for _, e := range t.Evidence {
+		// What ends a withdrawn parcel is signed a moment before the withdrawal is stored.
+		ends := e.Reason != nil && e.Reason.Code == protocol.Withdrawn
+		if !told && (ends || e.Time.After(t.Withdrawn.Time)) {
+			p.withdrawal(t)
+			told = true
+		}
+		p.evidence(e, several)
+	}
+	if !told {
+		p.withdrawal(t)
 	}
 }
 

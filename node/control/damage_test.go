@@ -81,18 +81,3 @@ func TestNobodyIsToldToServeAnOlderCopy(t *testing.T) {
 		t.Errorf("clock: %q", e.Message)
 	}
 }
-
-// The transport tells only as text that a peer does not know our key.
-func TestRefusedByThePeer(t *testing.T) {
-	for text, want := range map[string]bool{
-		"CRYPTO_ERROR 0x12a (remote): tls: bad certificate":              true,
-		"dial: remote error: tls: bad certificate":                       true,
-		"CRYPTO_ERROR 0x12a (local): tls: the key of xb is not pinned":   false,
-		"timeout: no recent network activity":                            false,
-		"CRYPTO_ERROR 0x150 (remote): tls: unsupported protocol version": false,
-	} {
-		if got := refused(text); got != want {
-			t.Errorf("refused(%q) = %v, want %v", text, got, want)
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,8 @@ const (
 	clockWarning = 30 * time.Second
 	// quickLog is how long the doctor checks the log at most.
 	quickLog = 20 * time.Second
+	// databaseWait is how long the database may take for one row.
+	databaseWait = 10 * time.Second
 )
 
 // Examine looks at the files of a data directory, without a lock and without
@@ -66,7 +69,7 @@ func Examine(dir string, now time.Time) []Check {
 	if config, err := operate.ReadConfig(l.Config()); err != nil {
 		checks = append(checks, bad("configuration", "mend "+l.Config()+": the message says where", "%v", err))
 	} else {
-		checks = append(checks, good("configuration", "%s is in order", l.Config()), good("database", "%s", config.Store))
+		checks = append(checks, good("configuration", "%s is in order", l.Config()))
 		checks = append(checks, protection(l, config)...)
 	}
 	own, err := operate.ReadRecord(l)
@@ -211,22 +214,14 @@ func within(name, what string, w protocol.Window, now time.Time, renew string) C
 func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (nothing, error) {
 	each(s.checkTogether())
 	s.checkLocked(each)
+	each(s.checkDatabase(ctx))
 	each(s.checkLogQuickly(ctx))
 	if s.running {
 		each(good("node", "running on %s", s.node.Config.Listen))
 	} else {
 		each(warn("node", `start it with "comity serve"`, "not running: nothing is delivered or received"))
 	}
-	peers, err := s.peers(ctx, nothing{})
-	if err != nil {
-		return nothing{}, err
-	}
-	if len(peers.Peers) == 0 {
-		each(warn("peers", `exchange introductions: "comity introduce", then "comity peer pin FILE"`, "none is pinned"))
-	}
-	for _, p := range peers.Peers {
-		each(s.checkPeer(p))
-	}
+	s.checkPeers(ctx, each)
 	return nothing{}, ctx.Err()
 }
 
@@ -246,8 +241,39 @@ func (s *Service) checkLogQuickly(ctx context.Context) Check {
 		return good("log", "%d leaves and %d checkpoints agree", report.Leaves, report.Checkpoints)
 	case ctx.Err() != nil:
 		return warn("log", `check it in full with "comity log check"`, "too long to check here")
+	case errors.Is(err, store.ErrUnreachable):
+		return warn("log", "run this again when the database can be reached", "not checked")
 	}
 	return bad("log", "stop the node, keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
+}
+
+// checkDatabase asks for one row.
+func (s *Service) checkDatabase(ctx context.Context) Check {
+	const name = "database"
+	ctx, cancel := context.WithTimeout(ctx, databaseWait)
+	defer cancel()
+	_, err := s.node.Gateway.Store.Size(ctx)
+	switch {
+	case err == nil:
+		return good(name, "%s", s.node.Config.Store)
+	case errors.Is(err, store.ErrUnreachable):
+		return bad(name, "start PostgreSQL, or see that it can be reached", "%v", err)
+	}
+	return bad(name, cmp.Or(explain(err).Hint, "see the log of the node"), "%v", err)
+}
+
+func (s *Service) checkPeers(ctx context.Context, each func(Check)) {
+	peers, err := s.peers(ctx, nothing{})
+	switch {
+	case err != nil:
+		each(warn("peers", "run this again when the database is in order", "cannot be listed"))
+	case len(peers.Peers) == 0:
+		each(warn("peers", `exchange introductions: "comity introduce", then "comity peer pin FILE"`, "none is pinned"))
+	default:
+		for _, p := range peers.Peers {
+			each(s.checkPeer(p))
+		}
+	}
 }
 
 func (s *Service) checkPeer(p Peer) Check {
@@ -286,8 +312,11 @@ func (s *Service) cutOff(name string, p Peer) Check {
 	if !p.Contact.IsZero() {
 		since = p.Contact.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	}
-	if p.LastError == s.refusal(p.Node) {
+	switch {
+	case p.LastError == s.node.Gateway.Refusal(p.Node):
 		do = s.askToPin()
+	case p.busy:
+		do = "ask its operator, should it go on for long"
 	}
 	wait := ""
 	if p.Waiting > 0 {
@@ -310,7 +339,7 @@ type LogReport struct {
 func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 	r, err := s.node.Gateway.CheckLog(ctx)
 	if err != nil {
-		if ctx.Err() == nil && !isIntegrity(err) {
+		if ctx.Err() == nil && !isIntegrity(err) && !errors.Is(err, store.ErrUnreachable) {
 			err = fail(Integrity, "stop the node, keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
 		}
 		return nil, err

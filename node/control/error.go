@@ -42,7 +42,7 @@ const (
 	NotRunning   Code = "not-running"   // needs a network, and the node does not run
 	NotPinned    Code = "not-pinned"    // no record of that state
 	NotEqual     Code = "not-equal"     // words that a person gave are not those of the record
-	Unreachable  Code = "unreachable"   // the peer does not answer
+	Unreachable  Code = "unreachable"   // the peer does not answer, or asks to come back later
 	Interrupted  Code = "interrupted"   // the caller gave up, or the node stopped
 	Usage        Code = "usage"         // asked wrongly
 	Unchecked    Code = "unchecked"     // consistent, and nobody here vouches for the keys

@@ -93,7 +93,7 @@ func evidenceView(a exchange.Attested) Evidence {
 	e := a.Parsed
 	view := Evidence{
 		Parcel: e.Parcel, From: e.From, To: e.To, Event: e.Event, Time: e.Time, Issuer: e.Issuer.Name, Role: e.Issuer.Role,
-		Log: e.Log, Proof: len(a.Proof) > 0, Digest: a.Digest(), Says: e.Event.Says(),
+		Log: e.Log, Proof: len(a.Proof) > 0, Digest: a.Digest(), Says: e.Says(),
 	}
 	if e.Reason != nil {
 		view.Reason = &Reason{Code: e.Reason.Code, Text: e.Reason.Text}

@@ -146,6 +146,8 @@ type Peer struct {
 	Refused     int64       `json:"refused_requests"`
 	Limited     int64       `json:"limited_requests"`
 	Authorities []Authority `json:"authorities"`
+
+	busy bool // LastError says that it runs, and asks to come back later
 }
 
 // Peers is the answer of that operation.
@@ -169,10 +171,7 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 	p := Peer{
 		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned,
 		Skew: k.Skew.Milliseconds(), LastError: k.LastError, Waiting: k.Waiting, Bytes: k.Bytes, LogSize: k.LogSize,
-		Refused: k.Refused, Limited: k.Limited,
-	}
-	if refused(k.LastError) {
-		p.LastError = s.refusal(k.Node)
+		Refused: k.Refused, Limited: k.Limited, busy: k.Busy,
 	}
 	if s.running {
 		p.Reachable, p.Transport = &k.Reachable, k.Over

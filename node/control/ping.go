@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"comity/node/gateway"
@@ -51,28 +50,19 @@ func notRunning(what string) *Error {
 }
 
 // unreachable says why a peer was not reached, and who can mend it: only the
-// other side, when it answers and does not know this node.
+// other side, when it answers, and does not know this node or is in trouble.
 func (s *Service) unreachable(node protocol.NodeID, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	if refused(err.Error()) {
-		return fail(Unreachable, s.askToPin(), "%s", s.refusal(node))
+	if gateway.Refused(err) {
+		return fail(Unreachable, s.askToPin(), "%s", s.node.Gateway.Refusal(node))
+	}
+	if words, ok := gateway.AsksToWait(err); ok {
+		return fail(Unreachable, "ask its operator, should it go on for long", "%s runs, but asks to come back later: %s", node, words)
 	}
 	return fail(Unreachable, "see that the other node runs, that its address in its record is right, and that UDP or TCP to its port passes the firewalls",
 		"peer %s does not answer: %v", node, err)
-}
-
-// refused reports whether a peer ended the TLS handshake because it does not know
-// our key. The transport tells it only as text: alert 42 (bad_certificate),
-// which QUIC carries as error 0x100 + 42.
-func refused(text string) bool {
-	alert := strings.Contains(text, "CRYPTO_ERROR 0x12a") || strings.Contains(text, "bad certificate")
-	return alert && !strings.Contains(text, "(local)")
-}
-
-func (s *Service) refusal(peer protocol.NodeID) string {
-	return fmt.Sprintf("%s refuses this node: it has not pinned the record of %s, or holds another one", peer, s.node.Config.Node.State())
 }
 
 func (s *Service) askToPin() string {

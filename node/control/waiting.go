@@ -27,9 +27,6 @@ func (s *Service) addWaiting(ctx context.Context, p *Parcel) error {
 			return err
 		}
 		t.Attempts, t.Waits = d.Attempts, d.Why
-		if state, ok := s.node.Gateway.State(t.To.State()); ok && refused(d.Why) {
-			t.Waits = s.refusal(state.Record().Node.ID)
-		}
 		if d.Why != "" && !d.Next.IsZero() {
 			t.Next = protocol.At(d.Next)
 		}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -134,17 +133,4 @@ func asksToWait(err error) *problem {
 		return p
 	}
 	return nil
-}
-
-// excuse is why a delivery was put off, as the sender's officer reads it. What
-// the peer said stands in quotation marks.
-func excuse(peer protocol.NodeID, err error) string {
-	var r *resting
-	if errors.As(err, &r) {
-		return fmt.Sprintf("%s asks to wait: %s", peer, r.why)
-	}
-	if p := asksToWait(err); p != nil {
-		return fmt.Sprintf("%s asks to wait: %s", peer, p.Detail)
-	}
-	return sentence(err)
 }

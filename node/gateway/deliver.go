@@ -213,7 +213,7 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 		o.Next = l.g.Now().Add(failPause)
 		why = err
 	}
-	l.remember(ctx, row, o, excuse(l.peer, why))
+	l.remember(ctx, row, o, l.excuse(&row, why))
 }
 
 // remember stores what an attempt left behind. A row that was settled meanwhile

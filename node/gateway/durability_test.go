@@ -3,9 +3,15 @@ package gateway_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"net/http"
 	"syscall"
 	"testing"
+	"time"
+
+	"comity/crypto/merkle"
+	"comity/protocol/exchange"
+	"comity/store/sickdisk"
 )
 
 // R-EVID-8: our own trouble is 503, never a RelayRejection, and nothing leaves
@@ -73,3 +79,27 @@ func TestACommitThatStaysUnknownStopsTheNode(t *testing.T) {
 }
 
 var errDisk = errors.New("the disk does not answer")
+
+// What this node cannot store of a peer's hello is its own trouble, and no alarm
+// about the peer.
+func TestOwnTroubleDoesNotAccuseAPeer(t *testing.T) {
+	log := &pages{}
+	h, b := besiege(t, func(n *node) { n.said = slog.New(slog.NewTextHandler(log, nil)) })
+	hello := func(size int64) {
+		t.Helper()
+		note := string(must(h.log.Checkpoint(size, merkle.Hash{byte(size)}, time.Now())))
+		h.hello(func(hello *exchange.Hello) { hello.Checkpoint = &note })
+	}
+	const accused = "call its operator"
+	b.disk.OnWrite(func(sickdisk.Write) error { return errDisk })
+	hello(5)
+	if log.lines(accused) > 0 || log.lines("trouble at this node") == 0 {
+		t.Errorf("the peer was accused %d times; own trouble was told %d times", log.lines(accused), log.lines("trouble at this node"))
+	}
+	b.disk.Heal()
+	hello(5)
+	hello(4)
+	if n := log.lines(accused); n != 1 {
+		t.Errorf("an older copy was told %d times, want once", n)
+	}
+}

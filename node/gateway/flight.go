@@ -42,6 +42,14 @@ func (f *flight) snapshot() (busy map[protocol.Key]bool, load load) {
 	return busy, load
 }
 
+// has reports whether one is under way.
+func (f *flight) has(k protocol.Key) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.keys[k]
+	return ok
+}
+
 // add begins one. The context returned ends with it, with parent, or when cut
 // is called.
 func (f *flight) add(parent context.Context, k protocol.Key, line store.Line) context.Context {

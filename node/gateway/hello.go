@@ -148,8 +148,11 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 	if err := l.g.offered(ctx, l.peer, h); err != nil {
 		l.aloud().Error("the peer's record was not adopted", "error", err)
 	}
-	if err := l.noteCheckpoint(ctx, h.Checkpoint); err != nil {
-		l.raise(fmt.Errorf("its log does not hold together: %w", err))
+	fault, err := l.noteCheckpoint(ctx, h.Checkpoint)
+	if err != nil {
+		l.aloud().Error("the peer's checkpoint was not kept, for trouble at this node", "error", err)
+	} else if fault != nil {
+		l.raise(fmt.Errorf("its log does not hold together: %w", fault))
 	}
 	if flush {
 		return l.flush(ctx)
@@ -234,29 +237,31 @@ func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
 	return nil
 }
 
-// noteCheckpoint remembers the newest state of the peer's log. One that is not
-// signed as its record says is refused; a fork is an integrity failure of the
-// peer and is kept apart by the store.
-func (l *link) noteCheckpoint(ctx context.Context, text *string) error {
+// noteCheckpoint remembers the newest state of the peer's log. fault is what is
+// wrong with the one that it sent: not signed as its record says, older than the
+// one we hold, or a fork. err is trouble of this node, which accuses nobody.
+func (l *link) noteCheckpoint(ctx context.Context, text *string) (fault, err error) {
 	if text == nil {
-		return nil
+		return nil, nil
 	}
 	state, ok := l.g.book.node(l.peer)
 	if !ok {
-		return fmt.Errorf("no record of %s", l.peer)
+		return nil, fmt.Errorf("no record of %s", l.peer)
 	}
-	c, err := state.LogVerifier().Checkpoint([]byte(*text))
-	if err != nil {
-		return err
+	c, fault := state.LogVerifier().Checkpoint([]byte(*text))
+	if fault != nil {
+		return fault, nil
 	}
 	held, _, err := l.g.Store.PeerCheckpoint(ctx, l.peer)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return nil, err
+	case held.Origin == c.Origin && c.Size < held.Size:
+		return fmt.Errorf("it has %d leaves and had %d: the node runs on an older copy of itself", c.Size, held.Size), nil
+	case held.Origin == c.Origin && c.Size == held.Size && c.Root != held.Root:
+		return fmt.Errorf("it has two roots over %d leaves", c.Size), nil
 	}
-	if held.Origin == c.Origin && c.Size < held.Size {
-		return fmt.Errorf("it has %d leaves and had %d: the node runs on an older copy of itself", c.Size, held.Size)
-	}
-	return l.g.Store.SetPeerCheckpoint(ctx, l.peer, c, []byte(*text))
+	return nil, l.g.Store.SetPeerCheckpoint(ctx, l.peer, c, []byte(*text))
 }
 
 // raise remembers an alarm about the peer for the operator to see, until this

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,18 +167,26 @@ func (l *link) connect(ctx context.Context) (session, error) {
 	if err != nil && ctx.Err() != nil {
 		return nil, err // the caller gave up; that says nothing of the peer
 	}
+	if err != nil {
+		err = &unconnected{err}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session, l.failure = s, err; err != nil {
 		l.retry = time.Now().Add(min(redial<<min(l.failures, 16), redialMax))
 		l.failures++
-		l.g.Logger.Info("cannot reach a peer", "peer", l.peer, "error", err)
+		l.g.Logger.Info("cannot reach a peer", "peer", l.peer, "error", l.plainly(err))
 		return nil, err
 	}
 	l.failures = 0
 	l.turn.ring()
 	return s, nil
 }
+
+// unconnected is why no connection could be made, in contrast to one that broke.
+type unconnected struct{ error }
+
+func (u *unconnected) Unwrap() error { return u.error }
 
 // current returns the live session, or the error of an attempt that was made
 // just now; neither when it is time to connect.
@@ -407,15 +414,3 @@ func (l *link) ping(ctx context.Context) (*Pong, error) {
 }
 
 func (l *link) logger() *slog.Logger { return l.g.Logger.With("peer", l.peer) }
-
-// maxSentence is how much of a transport error a list shows.
-const maxSentence = 300
-
-// sentence makes a transport error short enough for a list.
-func sentence(err error) string {
-	if err == nil {
-		return ""
-	}
-	text := strings.ReplaceAll(err.Error(), "\n", "; ")
-	return strings.ToValidUTF8(text[:min(len(text), maxSentence)], "")
-}

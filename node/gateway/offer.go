@@ -229,7 +229,11 @@ func (g *Gateway) reject(ctx context.Context, o *offer, why *protocol.Refusal) (
 	if err := g.link(o.peer).mayReject(); err != nil {
 		return nil, err
 	}
-	g.Logger.Warn("refused a parcel for good", "peer", o.peer, "parcel", o.env.Parcel, "code", why.Code, "detail", why.Detail)
+	if why.Code == protocol.Withdrawn {
+		g.Logger.Info("a parcel was withdrawn by its sender", "peer", o.peer, "parcel", o.env.Parcel)
+	} else {
+		g.Logger.Warn("refused a parcel for good", "peer", o.peer, "parcel", o.env.Parcel, "code", why.Code, "detail", why.Detail)
+	}
 	ev, err := g.issue(o.env, o.signed.Ref(), evidence.RelayRejection, because(why.Code, why.Detail))
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"comity/protocol"
@@ -19,6 +20,7 @@ type Peer struct {
 	Reachable bool      // a connection is open now
 	Over      Transport // what it runs on; empty: none is open
 	LastError string
+	Busy      bool          // LastError says that it runs, and asks to come back later
 	Contact   time.Time     // last word from it; zero: none since this node started
 	Skew      time.Duration // its clock minus ours, at the last contact
 	Waiting   int64         // parcels queued for it
@@ -66,7 +68,8 @@ func (l *link) describe(p *Peer) {
 	if p.Reachable = l.session != nil && l.session.alive(); p.Reachable {
 		p.Over = l.session.transport()
 	}
-	p.LastError = sentence(cmp.Or(l.alarm, l.failure))
+	p.LastError = sentence(l.plainly(cmp.Or(l.alarm, l.failure)))
+	_, p.Busy = AsksToWait(l.failure)
 	p.Contact, p.Skew = l.contact, l.offset
 	p.Rest, p.Why = l.circuit.state()
 	p.Refused, p.Limited = l.refused.Load(), l.limited.Load()
@@ -75,7 +78,7 @@ func (l *link) describe(p *Peer) {
 // Delivery is how the delivery of a queued parcel stands.
 type Delivery struct {
 	Attempts int
-	Next     time.Time // when it is tried next; zero: nothing is left to send
+	Next     time.Time // when it is tried next; zero: it is being tried now, or nothing is left to send
 	// Why says why the last attempt failed, or why none is made: a sentence. Words
 	// of the peer stand in it in quotation marks. Empty: nothing is wrong.
 	Why string
@@ -87,7 +90,28 @@ func (g *Gateway) Delivery(ctx context.Context, k protocol.Key) (Delivery, error
 	if err != nil || row.State.Settled() {
 		return Delivery{}, err
 	}
-	return Delivery{Attempts: row.Attempts, Next: row.Next, Why: row.LastError}, nil
+	d := Delivery{Attempts: row.Attempts, Next: row.Next, Why: row.LastError}
+	l := g.link(row.Peer)
+	open, failure := l.standing()
+	flying := l.flying.has(k)
+	switch {
+	case flying && open:
+		d.Why = fmt.Sprintf("under way to %s", l.peer)
+	case d.Why == "" && failure != nil: // the first attempt is not over
+		d.Why = l.excuse(row, failure)
+	}
+	if flying || !d.Next.After(g.Now()) {
+		d.Next = time.Time{}
+	}
+	return d, nil
+}
+
+// standing returns whether a connection is open now, and else why the last
+// attempt to make one failed.
+func (l *link) standing() (open bool, failure error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session != nil && l.session.alive(), l.failure
 }
 
 // CheckLog verifies this node's whole log from its leaves to its newest

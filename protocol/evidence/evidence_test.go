@@ -343,6 +343,20 @@ func TestSentences(t *testing.T) {
 			t.Errorf("%s: commands to a terminal in %q", event, got)
 		}
 	}
+	for event, want := range map[evidence.Event]string{
+		evidence.RelayRejection: "took the withdrawal; it does not have the parcel",
+		evidence.RelayFailure:   "was withdrawn before it left",
+	} {
+		e := of(t, event)
+		e.Reason = evidence.NewReason(protocol.Withdrawn, "the sending authority withdrew the parcel")
+		if !strings.Contains(e.Says(), want) || !strings.Contains(e.Sentence(), want) || strings.Contains(e.Sentence(), "for good") {
+			t.Errorf("%s of what was withdrawn: %q", event, e.Sentence())
+		}
+		e.Reason.Code = protocol.Policy
+		if e.Says() != event.Says() {
+			t.Errorf("%s for another reason: %q", event, e.Says())
+		}
+	}
 	want := `RelayAcceptance, 2026-11-23T10:00:02.310Z, signed by "xb" (node): the receiving node has all sealed bytes, with the stated digest, and stored them safely. ` +
 		`It does not say that anyone could open them, or has seen them.`
 	if got := parse(t, sample).Sentence(); got != want {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"comity/protocol"
 )
 
 // words are what an event says to people, and what it leaves open.
@@ -56,6 +58,30 @@ var sentences = map[Event]words{
 	},
 }
 
+// withdrawn are the sentences of the events that end a withdrawn parcel.
+var withdrawn = map[Event]words{
+	RelayRejection: {
+		"the receiving node took the withdrawal; it does not have the parcel",
+		"anything about what the parcel holds, which no node can read",
+	},
+	RelayFailure: {
+		"the parcel was withdrawn before it left the sending node",
+		"anything about the recipient, who was not asked",
+	},
+}
+
+// words are those of the event, and of its reason where that changes them.
+func (e *Evidence) words() words {
+	if w, ok := withdrawn[e.Event]; ok && e.Reason != nil && e.Reason.Code == protocol.Withdrawn {
+		return w
+	}
+	return sentences[e.Event]
+}
+
+// Says returns what the evidence proves, as Event.Says does, with regard to its
+// reason: a parcel that was withdrawn was not refused.
+func (e *Evidence) Says() string { return e.words().says }
+
 // Says returns what the event proves, in plain words, as a clause without a
 // capital and a full stop. It is empty for what is not an event.
 func (e Event) Says() string { return sentences[e].says }
@@ -72,10 +98,10 @@ func (e *Evidence) Sentence() string {
 	if e.Test {
 		b.WriteString("Test without effect. ")
 	}
-	fmt.Fprintf(&b, "%s, %s, signed by %s (%s): %s.", e.Event, e.Time, strconv.QuoteToGraphic(e.Issuer.Name), e.Issuer.Role, e.Event.Says())
+	fmt.Fprintf(&b, "%s, %s, signed by %s (%s): %s.", e.Event, e.Time, strconv.QuoteToGraphic(e.Issuer.Name), e.Issuer.Role, e.Says())
 	if e.Reason != nil {
 		fmt.Fprintf(&b, " Reason %s: %s.", e.Reason.Code, strconv.QuoteToGraphic(e.Reason.Text))
 	}
-	fmt.Fprintf(&b, " It does not say %s.", e.Event.DoesNotSay())
+	fmt.Fprintf(&b, " It does not say %s.", e.words().leavesOpen)
 	return b.String()
 }
