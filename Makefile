@@ -64,6 +64,8 @@ fmt: ## Format the Go code with gofumpt and goimports.
 race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part).
 	@# Stories of chance take several times as long here; the simulation stage plays more of them.
 	SEEDS=5 CGO_ENABLED=1 go test -race -count=1 -timeout 45m $(PKG)
+	@# The detector's own memory is not what this test means to measure.
+	go test -count=1 -run LeavesNoMemory ./store
 
 .PHONY: sim
 sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.
