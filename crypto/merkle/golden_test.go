@@ -40,9 +40,23 @@ func writeGolden(t *testing.T) {
 		"checkpoint.note":     p.Checkpoint,
 		"evidence.tlog-proof": p.Marshal(),
 	} {
-		if err := os.WriteFile(filepath.Join("testdata", name), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		write(t, name, b)
+	}
+	writeGoldenCosigned(t, p.Checkpoint)
+}
+
+func writeGoldenCosigned(t *testing.T, signed []byte) {
+	t.Helper()
+	c := newCosigner(t, witnessName)
+	ed25519, mldsa44 := c.VerifierKeys()
+	write(t, "witness.vkeys", []byte(ed25519+"\n"+mldsa44+"\n"))
+	write(t, "cosigned.note", with(t, signed, mustCosign(t, c, signed, cosignedAt)))
+}
+
+func write(t *testing.T, name string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join("testdata", name), b, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -71,5 +85,22 @@ func TestGoldenFiles(t *testing.T) {
 	}
 	if p.Index != goldenIndex || p.Salt != e.salt || !bytes.Equal(p.Checkpoint, signed) || !bytes.Equal(p.Marshal(), text) {
 		t.Errorf("evidence.tlog-proof = %+v", p)
+	}
+}
+
+// The same of a cosigned checkpoint.
+func TestGoldenCosignature(t *testing.T) {
+	keys := strings.Split(string(golden(t, "witness.vkeys")), "\n")
+	w, err := merkle.NewWitness(keys[0], keys[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cosigned := golden(t, "cosigned.note")
+	want := merkle.Cosignature{Witness: witnessName, Time: cosignedAt.Truncate(time.Second)}
+	if got, err := w.Cosignature(cosigned); err != nil || got != want {
+		t.Errorf("cosigned.note = %+v, %v, want %+v", got, err, want)
+	}
+	if signed := golden(t, "checkpoint.note"); !bytes.HasPrefix(cosigned, signed) {
+		t.Error("cosigned.note does not begin with checkpoint.note")
 	}
 }

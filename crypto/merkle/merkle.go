@@ -7,7 +7,9 @@
 //
 //   - c2sp.org/signed-note: the carrier of signatures, and the text of keys;
 //   - c2sp.org/tlog-checkpoint: origin, size and root in three lines;
-//   - c2sp.org/tlog-cosignature: the ML-DSA-44 signature, which carries a time;
+//   - c2sp.org/tlog-cosignature: signatures that carry a time: the log's own
+//     with ML-DSA-44, and both of a witness;
+//   - c2sp.org/tlog-witness: what a log sends to a witness;
 //   - c2sp.org/tlog-proof: one leaf's inclusion, with the checkpoint inside.
 //
 // On top of them this package is strict: every text it accepts has exactly one
@@ -15,8 +17,9 @@
 // refused, and everything has a limit.
 //
 // What it leaves to others: storing hashes and leaves and choosing the moment
-// to sign (store), what a leaf stands for (protocol), asking witnesses and
-// counting their cosignatures (node). It reads no clock: times are arguments.
+// to sign (store), what a leaf stands for (protocol), remembering what was
+// cosigned (store), asking witnesses and counting their cosignatures (node). It
+// reads no clock: times are arguments.
 package merkle
 
 import (
@@ -50,7 +53,7 @@ const (
 	// MaxProof is the largest proof, in bytes: a checkpoint, MaxHashes lines of
 	// 45 bytes, and less than 200 bytes of head.
 	MaxProof = MaxCheckpoint + 4<<10
-	// MaxSecret is the largest text of a log's secret keys, in bytes: two lines
+	// MaxSecret is the largest text of a log's or a witness's secret keys, in bytes: two lines
 	// of one longest name and 32 bytes of key.
 	MaxSecret = 1 << 10
 )
