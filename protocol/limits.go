@@ -159,6 +159,9 @@ const (
 	MaxFaults = 200
 	// FaultEvery is how often one more may be refused after that.
 	FaultEvery = time.Second
+	// FaultSize is how many bytes in the body of a refused request make it count as
+	// one more: megabytes of rubbish cost more than a wrong signature.
+	FaultSize = 64 << 10
 	// MaxRejections is how many parcels of a peer may be refused for good at once:
 	// each costs a row and a leaf for ever.
 	MaxRejections = 100

@@ -135,6 +135,9 @@ type weighed struct {
 	held *hold
 }
 
+// read is how many bytes have come.
+func (b weighed) read() int64 { return b.held.size / bodyCost }
+
 // Read returns errNoMemory when there is no room for more.
 func (b weighed) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)

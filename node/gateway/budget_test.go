@@ -122,6 +122,10 @@ func TestBucket(t *testing.T) {
 		if b.wait() != 0 || !b.take() || b.take() {
 			t.Error("after two seconds there is one, and no more")
 		}
+		b.spend(5)
+		if wait := b.wait(); wait != 8*time.Second { // a debt of three, and one to come
+			t.Errorf("five were spent and none was there: wait %s, want as for a debt of what the bucket holds", wait)
+		}
 		time.Sleep(time.Hour)
 		came := 0
 		for b.take() {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,7 +103,7 @@ func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer proto
 	}
 	g.link(peer).aloud().Warn("refused a peer's request", "method", r.Method, "path", r.URL.Path, "error", err)
 	if refusal.Code != protocol.ClockSkew { // which may be ours
-		g.link(peer).refuse()
+		g.link(peer).refuse(r)
 	}
 	switch refusal.Code {
 	case protocol.Equivocation:
@@ -136,9 +137,11 @@ func readProblem(resp *http.Response) error {
 	return p
 }
 
-// readBody reads a bounded request body.
+// readBody reads a bounded request body, into a buffer that grows with what came
+// and not with what was announced.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var body bytes.Buffer
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var large *http.MaxBytesError
 	var later *comeBack
 	if errors.As(err, &later) {
@@ -150,7 +153,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, protocol.Refuse(protocol.Malformed, "the body broke off")
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 func answerPackets(w http.ResponseWriter, packets []statement.Packet) error {

@@ -32,6 +32,15 @@ func (b *bucket) take() bool {
 	return true
 }
 
+// spend takes n, also when there are fewer: what is missing has to come first
+// before there is one again. The debt is never more than a full bucket.
+func (b *bucket) spend(n float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill()
+	b.have = max(b.have-n, -b.most)
+}
+
 // give puts one back.
 func (b *bucket) give() {
 	b.mu.Lock()

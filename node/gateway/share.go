@@ -37,18 +37,26 @@ func tooMany(after time.Duration, what string) error {
 	return &comeBack{http.StatusTooManyRequests, max(after, time.Second), fmt.Sprintf("too many of your %s were refused", what)}
 }
 
-// refuse counts a request of the peer that was refused. What is wrong costs us
-// signature checks and the operator's attention, so there is a limit to it.
-func (l *link) refuse() {
+// refuse counts a request of the peer that was refused, and more for a large one.
+// What is wrong costs us signature checks, megabytes that have to be received and
+// read, and the operator's attention, so there is a limit to it.
+func (l *link) refuse(r *http.Request) {
 	l.refused.Add(1)
-	l.faults.take()
+	faults := 1.0
+	if body, ok := r.Body.(weighed); ok {
+		faults += float64(body.read() / protocol.FaultSize)
+	}
+	l.faults.spend(faults)
 }
 
 // within works on a small call within the peer's share: not when too many of its
 // calls were refused just now, and paying for the body as it is read. What was
-// refused leaves no trace but a count (R-EVID-7).
+// refused leaves no trace but a count (R-EVID-7). Of a call that comes too early
+// nothing is read, and its answer takes a while: until then the peer's window is
+// full of what it sent.
 func (l *link) within(w http.ResponseWriter, r *http.Request, next handler) {
 	if wait := l.faults.wait(); wait > 0 {
+		pause(r.Context(), min(wait, idleWait))
 		l.g.answerError(w, r, l.peer, http.StatusTooManyRequests, tooMany(wait, "requests"))
 		return
 	}

@@ -1,9 +1,13 @@
 package gateway_test
 
 import (
+	"bytes"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 
+	"comity/node/gateway"
 	"comity/protocol"
 	"comity/protocol/evidence"
 )
@@ -44,6 +48,30 @@ func TestAFlooderIsAskedToComeBack(t *testing.T) {
 		if flooder := p.Node == h.id; flooder != (p.Refused >= protocol.MaxFaults) || flooder != (p.Limited > 0) {
 			t.Errorf("%s: %d refused, %d asked to come back", p.Node, p.Refused, p.Limited)
 		}
+	}
+}
+
+// R-WIRE-20: a refused request counts by the size of its body, so a few megabytes of
+// rubbish use up what a peer has; of the next ones nothing is read.
+func TestMegabytesOfRubbish(t *testing.T) { onBoth(t, testMegabytesOfRubbish) }
+
+func testMegabytesOfRubbish(t *testing.T, over gateway.Transport) {
+	h, _ := besiegeOver(t, over)
+	rubbish := []byte(`{"type":"comity/hello/v1","node":"` + strings.Repeat("x", 4<<20) + "\"}\n")
+	const most = protocol.MaxFaults/(4<<20/protocol.FaultSize) + 1
+	for range most {
+		if r := h.do(http.MethodPost, "/v1/hello", nil, rubbish); r.status != http.StatusBadRequest {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+	}
+	body := bytes.NewReader(rubbish)
+	r, err := h.try(http.MethodPost, "/v1/hello", nil, io.MultiReader(body), int64(len(rubbish)))
+	if err != nil || r.status != http.StatusTooManyRequests {
+		t.Fatalf("after %d bodies of rubbish: %d, %v", most, r.status, err)
+	}
+	// Over TCP all of it fits into the window that a stream begins with.
+	if left := len(rubbish) - body.Len(); over == gateway.QUIC && left > 3<<20 {
+		t.Errorf("%d bytes of a body left that nobody reads", left)
 	}
 }
 
