@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -18,12 +19,21 @@ const (
 	idleWait = time.Second
 )
 
-// paced makes a peer wait that asks much and brings nothing, so that it gets no
+// pace makes a peer wait that asks much and brings nothing, so that it gets no
 // more of this node's time than its streams allow.
+func (l *link) pace(ctx context.Context) {
+	if !l.idle.take() {
+		pause(ctx, idleWait)
+	}
+}
+
+// paced does so with calls over TCP. Over QUIC each stream is paced before it is
+// known whether it brings a call at all: see reception.
 func paced(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, l *link) {
-		if !l.idle.take() {
-			pause(r.Context(), idleWait)
+		if r.ProtoMajor != 3 {
+			// A call that is given up at once waits as long.
+			l.pace(context.WithoutCancel(r.Context()))
 		}
 		next(w, r, l)
 	}

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -32,6 +33,47 @@ func TestAPeerThatAsksInVainIsMadeToWait(t *testing.T) {
 		}
 	}
 	t.Errorf("2000 questions in vain, and none waited: the first took %s, the slowest %s", first, slowest)
+}
+
+// I9: streams that are reset at once, or carry no request, are paced like calls in
+// vain: a peer may begin no other in place of one that has to wait.
+func TestStreamsThatAreNoCallsArePaced(t *testing.T) {
+	h, _ := besiege(t)
+	for name, spoil := range map[string]func(*quic.Stream){
+		"reset at once": func(s *quic.Stream) {
+			_, _ = s.Write([]byte{1})
+			s.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+			s.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+		},
+		"cut short": func(s *quic.Stream) {
+			_, _ = s.Write([]byte{1, 200})
+			_ = s.Close()
+		},
+	} {
+		var slowest time.Duration
+		for range 2000 {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			s, err := h.conn.OpenStreamSync(ctx)
+			cancel()
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if spoil(s); time.Since(began) > slowest {
+				slowest = time.Since(began)
+			}
+			if slowest > 500*time.Millisecond {
+				break
+			}
+		}
+		if slowest <= 500*time.Millisecond {
+			t.Errorf("2000 streams %s, and none waited: the slowest took %s", name, slowest)
+		}
+	}
+	m := h.make(h.offering(100))
+	if r := h.put(m); r.status != http.StatusCreated {
+		t.Errorf("a parcel in order after it: %d %s", r.status, r.body)
+	}
 }
 
 // R-WIRE-1: whoever knocks with unknown keys again and again is turned away

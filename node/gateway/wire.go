@@ -45,12 +45,11 @@ const (
 type wire struct {
 	g         *Gateway
 	transport *quic.Transport
-	door      *door
 	knocks    *knocks
-	server    *http3.Server
+	reception *reception
 	gate      *gate // nil: no TCP
 	server2   *http.Server
-	running   sync.RWMutex  // held for reading by each handler that runs over TCP, for writing when none may any more
+	running   sync.RWMutex  // held for reading by each handler that runs, for writing when none may any more
 	stopping  chan struct{} // closed when long polls must end
 }
 
@@ -62,6 +61,7 @@ func quicConfig() *quic.Config {
 		MaxIdleTimeout:                 idleTimeout,
 		KeepAlivePeriod:                keepAlive,
 		MaxIncomingStreams:             protocol.MaxStreams,
+		MaxIncomingUniStreams:          maxOneWay,
 		InitialStreamReceiveWindow:     1 << 20,
 		MaxStreamReceiveWindow:         8 << 20,
 		InitialConnectionReceiveWindow: 2 << 20,
@@ -83,16 +83,15 @@ func (g *Gateway) listen() (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", g.Conn.LocalAddr(), err)
 	}
-	w.door = &door{listener, newGuests(), w.knocks}
-	routes := g.routes(w)
-	w.server = &http3.Server{
+	routes := w.counted(g.routes(w))
+	w.reception = newReception(g, &door{listener, newGuests(), w.knocks}, &http3.Server{
 		Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes,
 		ConnContext: func(ctx context.Context, _ *quic.Conn) context.Context { return withFirstCall(ctx) },
-	}
+	})
 	if g.TCP != nil {
 		w.gate = openGate(g.TCP, g.tlsConfig("", alpnTCP))
 		w.server2 = &http.Server{
-			Handler: w.counted(routes), MaxHeaderBytes: protocol.MaxHeaderBytes, Protocols: http2Only(), HTTP2: http2Config(),
+			Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes, Protocols: http2Only(), HTTP2: http2Config(),
 			ReadHeaderTimeout: handshakeTimeout, IdleTimeout: lazyTimeout, ErrorLog: slog.NewLogLogger(g.Logger.Handler(), slog.LevelDebug),
 			ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return withFirstCall(ctx) },
 		}
@@ -100,8 +99,7 @@ func (g *Gateway) listen() (*wire, error) {
 	return w, nil
 }
 
-// counted lets stopServing wait for the handlers, as the HTTP/3 server does by
-// itself.
+// counted lets stopServing wait for the handlers.
 func (w *wire) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !w.running.TryRLock() {
@@ -139,7 +137,7 @@ func (w *wire) serve() error {
 			w.cutOff() // one without the other is not a node
 		})
 	}
-	err := w.server.ServeListener(w.door)
+	err := w.reception.serve()
 	w.cutOff()
 	wg.Wait()
 	select {
@@ -161,16 +159,24 @@ func (w *wire) stopServing() {
 	if w.gate != nil {
 		wg.Go(func() { _ = w.server2.Shutdown(ctx) })
 	}
-	_ = w.server.Shutdown(ctx)
+	none := make(chan struct{})
+	go func() {
+		w.running.Lock() // for good
+		close(none)
+	}()
+	select {
+	case <-none:
+	case <-ctx.Done():
+	}
 	wg.Wait()
 	w.cutOff()
-	w.running.Lock() // for good
+	<-none
 }
 
 // cutOff ends both servers and all their connections.
 func (w *wire) cutOff() {
-	_ = w.server.Close()
-	_ = w.door.Close()
+	_ = w.reception.door.Close()
+	w.reception.cutOff()
 	if w.gate != nil {
 		_ = w.server2.Close()
 		_ = w.gate.Close()
