@@ -118,6 +118,12 @@ const (
 	MaxOvertake = 5 * time.Second
 	// MaxIdleBody is the longest pause in a body before the request is cut.
 	MaxIdleBody = 60 * time.Second
+	// MinTrickle is how many bytes of a body must come in each MaxTrickle for the
+	// request not to be cut: 55 a second, which thirty-six bodies over a satellite line of
+	// 2 kB/s still reach together. One that sends a byte a minute holds a place for
+	// nothing.
+	MinTrickle = 32 << 10
+	MaxTrickle = 10 * time.Minute
 	// MaxWhole is the largest sealed body that comes in one piece: when it breaks
 	// off, it is sent again, which costs less than to remember it. Parts of a larger
 	// one are kept.
@@ -167,4 +173,9 @@ const (
 	MaxRejections = 100
 	// RejectionEvery is how often one more may be after that.
 	RejectionEvery = 5 * time.Second
+	// MaxWithdrawals is how many parcels of a peer may be taken back at once before
+	// their bytes came: each costs what a rejection does, but is nobody's fault.
+	MaxWithdrawals = 1000
+	// WithdrawalEvery is how often one more may be after that.
+	WithdrawalEvery = time.Second
 )

@@ -126,11 +126,14 @@ func readHeader(body io.Reader, sealed envelope.Sealed) ([]byte, error) {
 	}
 }
 
-// patientBody reads a body and gives each piece a bounded time.
+// patientBody reads a body and gives each piece a bounded time, and ends one that
+// trickles.
 type patientBody struct {
 	body     io.Reader
 	control  *http.ResponseController
 	extended time.Time // when the deadline was last set
+	since    time.Time // when came was last 0
+	came     int       // bytes since then
 	over     atomic.Bool
 }
 
@@ -144,11 +147,31 @@ func (b *patientBody) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		b.extended = now
+		if b.trickles(now) {
+			return 0, errBrokeOff
+		}
 	}
 	if b.over.Load() { // after the deadline was set, so that cut always wins
 		return 0, errBrokeOff
 	}
-	return b.body.Read(p)
+	n, err := b.body.Read(p)
+	b.came += n
+	return n, err
+}
+
+// trickles reports whether less comes than any line carries: such a body only
+// holds a place.
+func (b *patientBody) trickles(now time.Time) bool {
+	switch {
+	case b.since.IsZero():
+		b.since = now
+	case now.Sub(b.since) < protocol.MaxTrickle:
+	case b.came < protocol.MinTrickle:
+		return true
+	default:
+		b.since, b.came = now, 0
+	}
+	return false
 }
 
 // fill reads until p is full or a second has passed, so that a fast body, which

@@ -141,7 +141,7 @@ func (g *Gateway) drop(o *offer) {
 		return
 	}
 	if err := g.dropUpload(context.Background(), address{o.peer, o.signed.Digest()}); err != nil {
-		g.Logger.Warn("cannot give up an upload that is decided", "peer", o.peer, "parcel", o.env.Parcel, "error", err)
+		g.link(o.peer).aloud().Warn("cannot give up an upload that is decided", "parcel", o.env.Parcel, "error", err)
 	}
 }
 
@@ -247,9 +247,9 @@ func (g *Gateway) takePart(ctx context.Context, o *offer, p piece, body *patient
 	}
 	defer up.Close()
 	at := address{o.peer, about.Envelope}
-	log := g.Logger.With("peer", o.peer, "parcel", o.env.Parcel)
+	l := g.link(o.peer)
 	if up.Damage != nil {
-		log.Error("a body under way begins anew", "error", up.Damage)
+		l.aloud().Error("a body under way begins anew", "parcel", o.env.Parcel, "error", up.Damage)
 		g.uploads.room.removed(at)
 	}
 	if p.offset != up.Offset() {
@@ -265,7 +265,7 @@ func (g *Gateway) takePart(ctx context.Context, o *offer, p piece, body *patient
 		return nil, err
 	}
 	if p.offset > 0 {
-		log.Info("a body goes on", "offset", p.offset, "size", about.Size)
+		l.aloud().Info("a body goes on", "parcel", o.env.Parcel, "offset", p.offset, "size", about.Size)
 	}
 	if err := g.receivePart(ctx, o, p, body, up); err != nil {
 		return nil, err

@@ -19,11 +19,13 @@ const (
 	// maxMoves is how often in one attempt a peer may want an append to begin
 	// elsewhere.
 	maxMoves = 3
-	// wayForward is how much of a body must have left for an attempt that broke
-	// off to count as progress: more than can wait in windows and buffers on the
-	// way. Progress ends the growing of the pauses, so that a large body crosses a
-	// bad line in as many pieces as it needs.
-	wayForward = 32 << 20
+	// wayForward is how much further than ever before an attempt must have begun for
+	// the one before it to count as progress: what is durable at the peer, not what
+	// left here. Progress ends the growing of the pauses, so that a large body
+	// crosses a bad line in as many pieces as it needs.
+	wayForward = 1 << 20
+	// maxStood is of how many bodies it is remembered how far they came.
+	maxStood = 4096
 )
 
 // sendInTurn waits for the answer to the envelope before it sends the bytes. Of
@@ -101,7 +103,7 @@ func (l *link) patchFrom(ctx context.Context, path string, body io.ReaderAt, siz
 	if err != nil && !errors.As(err, &p) {
 		sent := rest.read.Load()
 		l.logger().Info("a body broke off", "path", path, "offset", offset, "sent", sent, "size", size)
-		err = &brokeOff{err, sent}
+		err = &brokeOff{err, offset, sent}
 	}
 	return packets, err
 }
@@ -119,13 +121,22 @@ func (r *remainder) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// brokeOff is an append that ended without an answer, after so many bytes had left.
+// brokeOff is an append that ended without an answer: where it began, because all
+// before that is durable at the peer, and how many bytes had left.
 type brokeOff struct {
 	error
-	sent int64
+	from, sent int64
 }
 
 func (e *brokeOff) Unwrap() error { return e.error }
 
-// forward reports whether the peer must have got some of them.
-func (e *brokeOff) forward() bool { return e.sent >= wayForward }
+// forward reports whether a body has come forward since it was last asked: whether
+// the attempt that ended now began further on than any before it.
+func (l *link) forward(k protocol.Key, broke *brokeOff) bool {
+	best, _ := l.stood.get(k)
+	if broke.from < best+wayForward {
+		return false
+	}
+	l.stood.set(k, broke.from)
+	return true
+}

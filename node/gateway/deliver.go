@@ -122,13 +122,9 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 		}
 		leave(err)
 	case exchange.TakeBack:
-		var leave func(error)
-		// Small, and worth less with every minute.
-		if leave, err = l.circuit.enter(protocol.Emergency); err != nil {
-			break
-		}
+		// Outside the circuit: it is small, worth less with every minute, and has a
+		// limit of its own at the peer, which says nothing about parcels.
 		err = l.takeBack(ctx, row)
-		leave(err)
 	case exchange.AskStatus:
 		err = l.askStatus(ctx, row)
 	case exchange.Fail:
@@ -187,7 +183,7 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 	from := row.Outgoing()
 	var broke *brokeOff
 	switch {
-	case errors.As(why, &broke) && broke.forward():
+	case errors.As(why, &broke) && l.forward(row.Key, broke):
 		from.Attempts = 0
 	case l.hearing():
 		from.Attempts = min(from.Attempts, heardAttempts)

@@ -35,7 +35,7 @@ func TestExcuses(t *testing.T) {
 		{"no answer to the handshake", errors.Join(&quic.HandshakeTimeoutError{}, refused), silent},
 		{"silence in the handshake", call(&unconnected{errors.Join(&quic.IdleTimeoutError{}, refused)}), silent},
 		{"no such name", &net.DNSError{Err: "no such host", Name: "xb.example", IsNotFound: true}, silent},
-		{"nothing had left", &brokeOff{refused, 0}, silent},
+		{"nothing had left", &brokeOff{refused, 0, 0}, silent},
 		{"a stateless reset", fmt.Errorf("PATCH /v1/parcels/7b64: %w", &quic.StatelessResetError{}), "the connection to xb broke"},
 		{"a connection over TCP", call(errCutOff), "the connection to xb broke"},
 		{"busy", call(&problem{Status: 503, Detail: `"come back"`}), `xb asks to wait: "come back"`},
@@ -47,7 +47,7 @@ func TestExcuses(t *testing.T) {
 		}
 	}
 	large := &store.Outbound{Sealed: envelope.Sealed{Size: protocol.MaxWhole + 1}}
-	if got := l.excuse(large, &brokeOff{errors.New("reset"), 1}); !strings.HasSuffix(got, "broke; it goes on where it stopped") {
+	if got := l.excuse(large, &brokeOff{errors.New("reset"), 0, 1}); !strings.HasSuffix(got, "broke; it goes on where it stopped") {
 		t.Errorf("a large body: %q", got)
 	}
 }

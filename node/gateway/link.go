@@ -52,7 +52,8 @@ type link struct {
 	circuit circuit // opens when the peer asks to wait again and again
 	http    *retryablehttp.Client
 
-	taken *recent[packetID, taken] // evidence of the peer that is stored
+	taken *recent[packetID, taken]     // evidence of the peer that is stored
+	stood *recent[protocol.Key, int64] // how far attempts at large bodies came, as the peer says
 
 	turn       *bell         // rings when QUIC should perhaps be tried again
 	renewed    *bell         // rings when the peer has made a new connection to us
@@ -62,6 +63,8 @@ type link struct {
 	memory     *account      // what it makes us hold
 	faults     *bucket       // requests of it that may be refused
 	rejections *bucket       // parcels of it that may be refused for good
+
+	withdrawals *bucket // parcels that it may take back before their bytes came
 
 	refused atomic.Int64 // its requests that were refused, since this node started
 	limited atomic.Int64 // its requests that were asked to come back later
@@ -111,8 +114,9 @@ func idOf(p statement.Packet) packetID { return packetID{p.Ref(), protocol.Sum(p
 func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
 		g: g, peer: peer, due: newBell(), flying: newFlight(), turn: newBell(), renewed: newBell(), taken: newRecent[packetID, taken](maxTaken),
+		stood:      newRecent[protocol.Key, int64](maxStood),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
-		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(),
+		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(), withdrawals: newWithdrawals(),
 		idle: newBucket(maxIdle, idlePerSecond), words: newBucket(maxWords, wordsPerSecond),
 	}
 	l.http = retryablehttp.NewClient()

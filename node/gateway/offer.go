@@ -226,13 +226,13 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, o *offer, refus
 }
 
 func (g *Gateway) reject(ctx context.Context, o *offer, why *protocol.Refusal) ([]statement.Packet, error) {
-	if err := g.link(o.peer).mayReject(); err != nil {
+	if err := g.link(o.peer).mayReject(why.Code); err != nil {
 		return nil, err
 	}
-	if why.Code == protocol.Withdrawn {
-		g.Logger.Info("a parcel was withdrawn by its sender", "peer", o.peer, "parcel", o.env.Parcel)
+	if log := g.link(o.peer).aloud(); why.Code == protocol.Withdrawn {
+		log.Info("a parcel was withdrawn by its sender", "parcel", o.env.Parcel)
 	} else {
-		g.Logger.Warn("refused a parcel for good", "peer", o.peer, "parcel", o.env.Parcel, "code", why.Code, "detail", why.Detail)
+		log.Warn("refused a parcel for good", "parcel", o.env.Parcel, "code", why.Code, "detail", why.Detail)
 	}
 	ev, err := g.issue(o.env, o.signed.Ref(), evidence.RelayRejection, because(why.Code, why.Detail))
 	if err != nil {

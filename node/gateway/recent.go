@@ -23,12 +23,28 @@ func (r *recent[K, V]) get(k K) (V, bool) {
 	return v, ok
 }
 
+// put remembers v, unless something is remembered of k already.
 func (r *recent[K, V]) put(k K, v V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.known[k]; ok {
-		return
+	if _, ok := r.known[k]; !ok {
+		r.add(k, v)
 	}
+}
+
+// set remembers v in place of what was remembered of k.
+func (r *recent[K, V]) set(k K, v V) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.known[k]; ok {
+		r.known[k] = v
+	} else {
+		r.add(k, v)
+	}
+}
+
+// add is called with mu held.
+func (r *recent[K, V]) add(k K, v V) {
 	r.known[k] = v
 	if len(r.order) < r.size {
 		r.order = append(r.order, k)

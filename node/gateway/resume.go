@@ -87,7 +87,7 @@ func (g *Gateway) restore(ctx context.Context, at address) (*offer, error) {
 		err = g.judge(ctx, o)
 	}
 	if err != nil {
-		g.Logger.Warn("an upload from before is not gone on with", "peer", at.peer, "envelope", at.digest.Short(), "error", err)
+		g.link(at.peer).aloud().Warn("an upload from before is not gone on with", "envelope", at.digest.Short(), "error", err)
 		return nil, nil
 	}
 	o, _, err = g.announce(ctx, at, o)

@@ -20,11 +20,11 @@ const minGain = 16 << 10
 // makes what has arrived durable.
 func (g *Gateway) receivePart(ctx context.Context, o *offer, p piece, body *patientBody, up *store.Upload) error {
 	ctx = context.WithoutCancel(ctx) // a peer that went away is the reason to keep its bytes
-	log := g.Logger.With("peer", o.peer, "parcel", o.env.Parcel)
+	l := g.link(o.peer)
 	settle := func(m store.Mark) error {
 		err := up.Settle(ctx, m)
 		if err != nil {
-			log.Warn("cannot make a body under way durable", "offset", m.Offset, "error", err)
+			l.aloud().Warn("cannot make a body under way durable", "parcel", o.env.Parcel, "offset", m.Offset, "error", err)
 			return err
 		}
 		g.uploads.room.settled(address{o.peer, o.signed.Digest()}, o.env.To, m.Offset, o.env.Sealed.Size-m.Offset)
@@ -49,7 +49,7 @@ func (g *Gateway) receivePart(ctx context.Context, o *offer, p piece, body *pati
 		}
 	}
 	if broke {
-		log.Info("a body broke off", "offset", stands, "size", o.env.Sealed.Size)
+		l.aloud().Info("a body broke off", "parcel", o.env.Parcel, "offset", stands, "size", o.env.Sealed.Size)
 		return &standstill{http.StatusBadRequest, stands, "the body broke off; go on with it"}
 	}
 	return diskFull(err)

@@ -29,6 +29,10 @@ func newRejections() *bucket {
 	return newBucket(protocol.MaxRejections, 1/protocol.RejectionEvery.Seconds())
 }
 
+func newWithdrawals() *bucket {
+	return newBucket(protocol.MaxWithdrawals, 1/protocol.WithdrawalEvery.Seconds())
+}
+
 // errTooManyCalls is the answer to calls beyond maxCalls and maxPolls.
 var errTooManyCalls error = &comeBack{http.StatusTooManyRequests, 5 * time.Second, "too many calls at once"}
 
@@ -52,11 +56,13 @@ func (l *link) refuse(r *http.Request) {
 // within works on a small call within the peer's share: not when too many of its
 // calls were refused just now, and paying for the body as it is read. What was
 // refused leaves no trace but a count (R-EVID-7). Of a call that comes too early
-// nothing is read, and its answer takes a while: until then the peer's window is
-// full of what it sent.
+// nothing is read, and the answer to a large one takes a while: until then the
+// peer's window is full of what it sent.
 func (l *link) within(w http.ResponseWriter, r *http.Request, next handler) {
 	if wait := l.faults.wait(); wait > 0 {
-		pause(r.Context(), min(wait, idleWait))
+		if r.ContentLength < 0 || r.ContentLength > protocol.FaultSize {
+			pause(r.Context(), min(wait, idleWait))
+		}
 		l.g.answerError(w, r, l.peer, http.StatusTooManyRequests, tooMany(wait, "requests"))
 		return
 	}
@@ -68,10 +74,14 @@ func (l *link) within(w http.ResponseWriter, r *http.Request, next handler) {
 
 // mayReject reports whether one more parcel of the peer may be refused for good.
 // Each costs a row, a leaf and a used key for ever, so beyond the limit the peer
-// is asked to come back instead.
-func (l *link) mayReject() error {
-	if l.rejections.take() {
-		return nil
+// is asked to come back instead. Parcels that are taken back are counted by
+// themselves: they are no fault of anybody.
+func (l *link) mayReject(code protocol.Code) error {
+	switch {
+	case code == protocol.Withdrawn && !l.withdrawals.take():
+		return &comeBack{http.StatusTooManyRequests, max(l.withdrawals.wait(), time.Second), "too many of your parcels were taken back"}
+	case code != protocol.Withdrawn && !l.rejections.take():
+		return tooMany(l.rejections.wait(), "parcels")
 	}
-	return tooMany(l.rejections.wait(), "parcels")
+	return nil
 }

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -127,6 +128,49 @@ func TestWithdrawnWhileItsBytesAreUnderWay(t *testing.T) {
 	if len(under) != 0 {
 		t.Errorf("R-WDR-4: bytes were sent again")
 	}
+}
+
+// R-WIRE-20: that a peer has enough of withdrawals for now says nothing about
+// parcels: they go on.
+func TestWithdrawalsDoNotHoldUpParcels(t *testing.T) {
+	var withdrawn atomic.Bool
+	b := newReceiver(t, func(r *receiver, env *envelope.Envelope, ref statement.Ref, w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		if !withdrawn.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		r.answer(env, ref, evidence.RelayAcceptance, w)
+	})
+	asked := make(chan struct{}, 64)
+	b.withdrawals = func(_ *envelope.Envelope, _ statement.Ref, w http.ResponseWriter, _ []statement.Packet) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+		asked <- struct{}{}
+	}
+	a := newNode(t, "xa", []protocol.AuthorityID{central})
+	a.pin(b.party)
+	const many = 5
+	for range many {
+		a.withdrawOffered(a.submit(newLetter(central, 100, b.party, prosecution))[0].Key)
+	}
+	for range many {
+		<-asked
+	}
+	withdrawn.Store(true)
+	a.await(a.submit(newLetter(central, 100, b.party, prosecution))[0].Key, evidence.RelayAcceptance)
+	peers, err := a.Peers(t.Context())
+	if err != nil || peers[0].Rest != 0 {
+		t.Errorf("%v; the peer is left alone for %s: %s", err, peers[0].Rest, peers[0].Why)
+	}
+}
+
+// withdrawOffered takes a parcel back once its envelope has left.
+func (n *node) withdrawOffered(k protocol.Key) {
+	n.t.Helper()
+	for !n.row(k).Offered {
+		time.Sleep(time.Millisecond)
+	}
+	n.withdraw(n.takenBack(k))
 }
 
 // R-WDR-6: a peer that says "withdrawn" of what nobody withdrew is not believed.
