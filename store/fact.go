@@ -99,6 +99,9 @@ type Attempt struct {
 	Attempts int
 	Next     time.Time // zero keeps the stored one
 	Error    string    // empty keeps the stored one
+	// Failed says that the delivery was tried and ended without evidence, BrokeOff
+	// that its body broke off on the way. Both are counted over the row's life.
+	Failed, BrokeOff bool
 	// Withdrawn says that the writer knew of a withdrawal. Without it, the row of a
 	// parcel that was withdrawn meanwhile stays due as the withdrawal made it.
 	Withdrawn bool

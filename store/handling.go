@@ -113,21 +113,32 @@ VALUES ((SELECT coalesce(max(ordinal), 0) + 1 FROM contested), $1, $2, $3, $4, $
 	return err
 }
 
+const contestedColumns = `SELECT sender, parcel, case_id, sequence, manifest, manifest_signature, stored_us FROM contested`
+
+func scanContested(scan func(...any) error) (c Contested, err error) {
+	var stored int64
+	err = scan(&c.Name.From, &c.Name.Parcel, &c.Case, &c.Sequence, &c.Manifest.Document, &c.Manifest.Signature, &stored)
+	c.Stored = instant(&stored)
+	return c, err
+}
+
 // ContestedList returns them, newest first.
 func (o *Office) ContestedList(ctx context.Context, limit int) (list []Contested, err error) {
 	if limit <= 0 || limit > MaxMessages {
 		limit = MaxMessages
 	}
 	err = o.v.read(ctx, func(ctx context.Context, t *tx) error {
-		list, err = collect(ctx, t, func(scan func(...any) error) (c Contested, err error) {
-			var stored int64
-			err = scan(&c.Name.From, &c.Name.Parcel, &c.Case, &c.Sequence, &c.Manifest.Document, &c.Manifest.Signature, &stored)
-			c.Stored = instant(&stored)
-			return c, err
-		}, `SELECT sender, parcel, case_id, sequence, manifest, manifest_signature, stored_us FROM contested ORDER BY ordinal DESC LIMIT $1`, limit)
+		list, err = collect(ctx, t, scanContested, contestedColumns+` ORDER BY ordinal DESC LIMIT $1`, limit)
 		return err
 	})
 	return list, wrap("listing contested manifests", err)
+}
+
+// ContestedOf returns those that arrived in a period, the oldest first.
+func (o *Office) ContestedOf(ctx context.Context, p Period, limit int) (list []Contested, more bool, err error) {
+	from, until := p.micros()
+	return exceptions(ctx, o.v, "reading contested manifests", limit, scanContested,
+		contestedColumns+` WHERE stored_us >= $1 AND stored_us < $2 ORDER BY ordinal LIMIT $3`, from, until)
 }
 
 // SetOpened marks a received message as opened and writes the journal entry in

@@ -122,3 +122,17 @@ func (o *Office) CheckJournal(ctx context.Context) (head JournalEntry, err error
 	})
 	return head, wrap("checking the journal", err)
 }
+
+// JournalOf returns the entries of a period, oldest first, after a sequence.
+func (o *Office) JournalOf(ctx context.Context, p Period, after int64, limit int) (list []JournalEntry, err error) {
+	if limit <= 0 || limit > MaxPage {
+		limit = MaxPage
+	}
+	from, until := p.micros()
+	err = o.v.read(ctx, func(ctx context.Context, t *tx) error {
+		list, err = collect(ctx, t, scanJournal, journalColumns+` WHERE at_us >= $1 AND at_us < $2 AND sequence > $3 ORDER BY sequence LIMIT $4`,
+			from, until, after, limit)
+		return err
+	})
+	return list, wrap("reading the journal", err)
+}

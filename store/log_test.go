@@ -108,8 +108,9 @@ func TestCheckLogFindsChanges(t *testing.T) {
 		`DELETE FROM checkpoint WHERE size = 4`,
 		`DELETE FROM checkpoint WHERE size = 8`,
 		`INSERT INTO checkpoint (size, root, note, signed_us) VALUES (9, zeroblob(32), 'x', 1)`,
-		`INSERT INTO outbound SELECT 1, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest, zeroblob(32), 1, priority,
-		 priority_rank, test, created_us, expires_us, stored_us, state, 0, 0, NULL, '', NULL, 0, NULL, NULL, NULL, 0 FROM inbound LIMIT 1`,
+		`INSERT INTO outbound (ordinal, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest, sealed_digest, sealed_recipients, priority,
+		 priority_rank, test, created_us, expires_us, stored_us, state, offered, attempts, next_us, last_error, last_error_us, keeps) SELECT 1, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest, zeroblob(32), 1, priority,
+		 priority_rank, test, created_us, expires_us, stored_us, state, 0, 0, NULL, '', NULL, 0 FROM inbound LIMIT 1`,
 	} {
 		t.Run(strings.Fields(change)[0]+" "+fmt.Sprintf("%.40s", change), func(t *testing.T) {
 			n.tamper(change)

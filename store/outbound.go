@@ -153,9 +153,10 @@ func (f Attempt) apply(ctx context.Context, b *batch) (*answer, error) {
   attempts = CASE WHEN withdrawal IS NOT NULL AND $9 = 0 THEN attempts ELSE $5 END,
   next_us = CASE WHEN withdrawal IS NOT NULL AND $9 = 0 THEN next_us ELSE coalesce($6, next_us) END,
   last_error = CASE WHEN $7 = '' THEN last_error ELSE $7 END,
-  last_error_us = coalesce($8, last_error_us)
+  last_error_us = coalesce($8, last_error_us),
+  failures = failures + $10, breaks = breaks + $11
 WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND next_us IS NOT NULL`,
-		f.Key.From, f.Key.Parcel, f.Key.To, flag(f.Offered), f.Attempts, micros(f.Next), printable(f.Error), failed, flag(f.Withdrawn))
+		f.Key.From, f.Key.Parcel, f.Key.To, flag(f.Offered), f.Attempts, micros(f.Next), printable(f.Error), failed, flag(f.Withdrawn), flag(f.Failed), flag(f.BrokeOff))
 	if err != nil {
 		return nil, err
 	}

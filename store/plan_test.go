@@ -38,6 +38,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"sealed, kept":      fileKept,
 		"newest record":     `SELECT coalesce(max(sequence), 0) FROM record WHERE state = $1`,
 		"needs its bytes":   `SELECT 1 FROM outbound WHERE sealed_digest = $1 AND keeps = 1`,
+		"last act":          `SELECT coalesce(max(ordinal), 0) FROM act`,
 		"needs its bytes B": `SELECT 1 FROM inbound WHERE sealed_digest = $1 AND keeps = 1`,
 	} {
 		for _, detail := range n.plan(query) {

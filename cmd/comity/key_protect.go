@@ -75,6 +75,9 @@ func (p *program) protect(ctx context.Context, dir string, h operate.Holder, fol
 		how = "protected by the new passphrase"
 	}
 	p.say("%s: %s, %s now; %d changed.", h, count(done.Files, "key file"), how, done.Changed)
+	if done.Unnoted != "" {
+		p.say("This is not noted for \"comity report exceptions\": %s", safe(done.Unnoted))
+	}
 	switch {
 	case h == operate.OfflineHolder:
 	case pass == nil:

@@ -123,9 +123,10 @@ func (p *program) root() *cobra.Command {
 	parcel := group("parcel", "Export a parcel for stock tools", "checks", p.parcelExport())
 	key := group("key", "Protect key files by passphrases", "checks", p.keyProtect(), p.keyUnprotect(), p.keyPassphrase())
 	logs := group("log", "Check the node's log", "checks", p.logCheck())
+	report := group("report", "Report exceptions of a period", "checks", p.reportExceptions())
 	for _, c := range []*cobra.Command{
 		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
-		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, key, version,
+		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, report, key, version,
 	} {
 		root.AddCommand(c)
 	}

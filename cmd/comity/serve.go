@@ -74,6 +74,9 @@ func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) 
 		return errors.Join(control.Explain(locked), node.Close())
 	}
 	tellLocked(node, logger)
+	if err := control.NoteStart(ctx, node, buildVersion()); err != nil {
+		logger.Warn("the start is not noted for the report of exceptions", "error", err) // a full disk must not keep a node from starting
+	}
 	err = p.together(ctx, node, logger)
 	return control.Explain(errors.Join(err, node.Close()))
 }

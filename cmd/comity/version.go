@@ -13,10 +13,7 @@ func (p *program) version() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Say which version this is", Args: words(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			version := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-				version = info.Main.Version
-			}
+			version := buildVersion()
 			if p.json {
 				return p.object(map[string]string{"version": version, "protocol": protocol.Version, "go": runtime.Version()})
 			}
@@ -24,4 +21,12 @@ func (p *program) version() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// buildVersion is the version that the linker wrote into this program.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"comity/node/gateway"
 	"comity/protocol"
 	"comity/protocol/record"
+	"comity/store"
 )
 
 // Introduction is a record with what two persons compare before it counts.
@@ -246,7 +248,12 @@ func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 			}
 		}
 	}
-	return done, s.node.Gateway.Pin(ctx, state)
+	if err := s.node.Gateway.Pin(ctx, state); err != nil {
+		return nil, err
+	}
+	return done, s.node.Gateway.Store.NoteAct(ctx, store.Act{
+		Kind: store.ActPin, Subject: "state " + string(i.State), Detail: fmt.Sprintf("record %d, SHA-256 %s, by its words", i.Sequence, i.Digest),
+	})
 }
 
 // confirmed reports whether a person compared the words of a node's record.

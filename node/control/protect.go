@@ -10,6 +10,7 @@ import (
 
 	"comity/crypto/seal"
 	"comity/node/operate"
+	"comity/store"
 )
 
 // Protect says which key files get which passphrase.
@@ -28,12 +29,41 @@ type Protected struct {
 	Holder  operate.Holder `json:"holder"`
 	Changed int            `json:"changed"` // files
 	Files   int            `json:"files"`
+	// Unnoted says why the act does not stand in the node's report of exceptions;
+	// empty: it does, or the keys are in no node's directory.
+	Unnoted string `json:"unnoted,omitempty"`
 }
 
 // ProtectKeys gives the key files of a holder another passphrase, their first or
 // none. The node must not run. When it was interrupted it is called again with
 // the same two passphrases; a wrong one changes nothing.
 func ProtectKeys(ctx context.Context, dir string, p Protect) (*Protected, error) {
+	done, err := p.run(ctx, dir)
+	if err == nil && p.Folder == "" {
+		// After the keys, not before: a database in trouble must not keep anybody
+		// from protecting them.
+		if err := p.note(ctx, dir, done); err != nil {
+			done.Unnoted = explain(err).Message
+		}
+	}
+	return done, err
+}
+
+// note tells the node's store of the change, for the report of exceptions.
+func (p Protect) note(ctx context.Context, dir string, done *Protected) error {
+	c, err := Dial(ctx, dir)
+	if err != nil {
+		return err
+	}
+	kind := store.ActUnprotect
+	if p.New != nil {
+		kind = store.ActProtect
+	}
+	_, err = call[nothing](ctx, c, "/v1/act", actRequest{Kind: kind, Subject: p.Holder.Of(), Detail: fmt.Sprintf("%d of %d files changed", done.Changed, done.Files)})
+	return errors.Join(err, c.Close())
+}
+
+func (p Protect) run(ctx context.Context, dir string) (*Protected, error) {
 	l := operate.Layout{Dir: dir}
 	config := operate.Config{}
 	if p.Folder == "" {

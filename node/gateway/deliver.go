@@ -102,7 +102,7 @@ func (l *link) sleep(ctx context.Context, rung, ended <-chan struct{}, idle bool
 func (l *link) step(ctx context.Context, row store.Outbound) {
 	o, actions := row.Outgoing().Step(exchange.Due{}, l.g.Now(), uniform())
 	if len(actions) == 0 {
-		l.remember(ctx, row, o, "")
+		l.remember(ctx, attemptOf(row, o, ""))
 		return
 	}
 	var err error
@@ -209,15 +209,20 @@ func (l *link) tryLater(ctx context.Context, row store.Outbound, why error) {
 		o.Next = l.g.Now().Add(failPause)
 		why = err
 	}
-	l.remember(ctx, row, o, l.excuse(&row, why))
+	attempt := attemptOf(row, o, l.excuse(&row, why))
+	attempt.Failed, attempt.BrokeOff = rest == nil, broke != nil && broke.sent > 0
+	l.remember(ctx, attempt)
 }
 
-// remember stores what an attempt left behind. A row that was settled meanwhile
-// stays so.
-func (l *link) remember(ctx context.Context, row store.Outbound, o exchange.Outgoing, why string) {
-	attempt := store.Attempt{Key: row.Key, Offered: row.Offered, Attempts: o.Attempts, Next: o.Next, Error: why, Withdrawn: row.Outgoing().Withdrawn}
+// attemptOf is what an attempt left behind of a row that is o now.
+func attemptOf(row store.Outbound, o exchange.Outgoing, why string) store.Attempt {
+	return store.Attempt{Key: row.Key, Offered: row.Offered, Attempts: o.Attempts, Next: o.Next, Error: why, Withdrawn: row.Outgoing().Withdrawn}
+}
+
+// remember stores it. A row that was settled meanwhile stays so.
+func (l *link) remember(ctx context.Context, attempt store.Attempt) {
 	if err := l.g.Store.Reschedule(ctx, attempt); err != nil && ctx.Err() == nil {
-		l.logger().Error("cannot store an attempt", "parcel", row.Key.Parcel, "error", err)
+		l.logger().Error("cannot store an attempt", "parcel", attempt.Key.Parcel, "error", err)
 		// The row is still due, and its attempts cannot be counted: without a
 		// pause, its bytes would go out again and again while the disk is full.
 		pause(ctx, failPause)

@@ -140,6 +140,7 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 		l.flushed = now
 	}
 	l.mu.Unlock()
+	l.noteClock(ctx, offset)
 	if offset.Abs() > protocol.MaxSkew {
 		l.aloud().Warn("our clocks differ", "skew", offset.Round(time.Second))
 	} else {

@@ -91,6 +91,7 @@ type link struct {
 	polled   time.Time     // guarded by mu; real time when the peer last asked for its feed
 	asked    int64         // guarded by mu; the cursor with which it did
 	offset   time.Duration // guarded by mu; the peer's clock minus ours
+	drift    drift         // guarded by mu; what was seen of it since the last note
 }
 
 // maxTaken is how many evidences of a peer are known again without a look into

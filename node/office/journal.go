@@ -92,3 +92,14 @@ func plainPath(path string) *string {
 func (o *Office) Journal(ctx context.Context, after int64, limit int) ([]store.JournalEntry, error) {
 	return o.store.Journal(ctx, after, limit)
 }
+
+// JournalOf returns the entries of a period after a sequence number, likewise.
+func (o *Office) JournalOf(ctx context.Context, p store.Period, after int64, limit int) ([]store.JournalEntry, error) {
+	return o.store.JournalOf(ctx, p, after, limit)
+}
+
+// ContestedOf returns the manifests that arrived in a period under an identity
+// already used by another one.
+func (o *Office) ContestedOf(ctx context.Context, p store.Period, limit int) ([]store.Contested, bool, error) {
+	return o.store.ContestedOf(ctx, p, limit)
+}

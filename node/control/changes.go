@@ -1,0 +1,143 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"comity/protocol"
+	"comity/protocol/record"
+	"comity/store"
+)
+
+// changesOf tells what an adopted record changed of the one before, key by key,
+// for people. Both were verified when they were adopted.
+func changesOf(a store.Adoption) ([]string, error) {
+	now, err := record.Parse(a.Signed.Document)
+	if err != nil {
+		return nil, fmt.Errorf("%w: record %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
+	}
+	if len(a.Before.Document) == 0 {
+		return []string{"the first record of this state here"}, nil
+	}
+	before, err := record.Parse(a.Before.Document)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the record before %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
+	}
+	c := &changes{}
+	c.keys("state "+string(now.State), before.Keys, now.Keys)
+	c.keys("node "+string(now.Node.ID), before.Node.Keys, now.Node.Keys)
+	c.pins(before.Node.TLS, now.Node.TLS)
+	c.when(before.Node.ID != now.Node.ID, "the node is %s, was %s", now.Node.ID, before.Node.ID)
+	c.when(before.Node.Log != now.Node.Log, "the log is %s, was %s", now.Node.Log.Origin, before.Node.Log.Origin)
+	c.when(before.Node.Witness != now.Node.Witness, "other witness keys")
+	c.when(!slices.Equal(before.Node.Endpoints, now.Node.Endpoints), "other addresses")
+	c.when(before.Node.Limits != now.Node.Limits, "another limit of sealed bytes")
+	c.when(before.Valid != now.Valid, "valid until %s, was %s", now.Valid.Until, before.Valid.Until)
+	if err := c.authorities(before.Authorities, now.Authorities); err != nil {
+		return nil, fmt.Errorf("%w: record %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
+	}
+	if len(c.list) == 0 {
+		c.list = []string{"nothing about keys, addresses or authorities"}
+	}
+	return c.list, nil
+}
+
+type changes struct{ list []string }
+
+func (c *changes) when(changed bool, format string, args ...any) {
+	if changed {
+		c.list = append(c.list, fmt.Sprintf(format, args...))
+	}
+}
+
+// keys tells which keys came, went, got another end or were marked.
+func (c *changes) keys(owner string, before, now []record.Key) {
+	had := make(map[protocol.Digest]record.Key, len(before))
+	for _, k := range before {
+		had[k.Digest] = k
+	}
+	for _, k := range now {
+		was, known := had[k.Digest]
+		delete(had, k.Digest)
+		name := fmt.Sprintf("%s: %s key %s", owner, k.Role, k.Digest.Short())
+		c.when(!known, "%s is new, valid until %s", name, k.Valid.Until)
+		c.when(known && was.Valid != k.Valid, "%s is valid until %s, was until %s", name, k.Valid.Until, was.Valid.Until)
+		if k.Compromised != nil && (was.Compromised == nil || *was.Compromised != *k.Compromised) {
+			c.when(true, "%s is marked compromised since %s, announced %s", name, k.Compromised.Since, k.Compromised.Announced)
+		}
+		c.when(k.Compromised == nil && was.Compromised != nil, "%s is no longer marked compromised", name)
+	}
+	for _, k := range before {
+		if _, gone := had[k.Digest]; gone {
+			c.when(true, "%s: %s key %s is gone", owner, k.Role, k.Digest.Short())
+		}
+	}
+}
+
+func (c *changes) pins(before, now []record.Pin) {
+	had := make(map[protocol.Digest]bool, len(before))
+	for _, p := range before {
+		had[p.SPKI] = true
+	}
+	for _, p := range now {
+		c.when(!had[p.SPKI], "the node's TLS key %s is new", p.SPKI.Short())
+		delete(had, p.SPKI)
+	}
+	for _, p := range before {
+		c.when(had[p.SPKI], "the node's TLS key %s is gone", p.SPKI.Short())
+	}
+}
+
+// authorities compares the entries of those that stay and names the others.
+func (c *changes) authorities(before, now []record.Entry) error {
+	had, err := entriesOf(before)
+	if err != nil {
+		return err
+	}
+	has, err := entriesOf(now)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(has)) {
+		is, was := has[id], had[id]
+		if was == nil {
+			c.when(true, "authority %s is new", id)
+			continue
+		}
+		c.keys(string(id), was.Keys, is.Keys)
+		c.recipients(id, was.Recipients, is.Recipients)
+	}
+	for _, id := range slices.Sorted(maps.Keys(had)) {
+		c.when(has[id] == nil, "authority %s is gone", id)
+	}
+	return nil
+}
+
+func (c *changes) recipients(id protocol.AuthorityID, before, now []record.Recipient) {
+	had := make(map[string]bool, len(before))
+	for _, r := range before {
+		had[r.Recipient] = true
+	}
+	added := 0
+	for _, r := range now {
+		if !had[r.Recipient] {
+			added++
+		}
+		delete(had, r.Recipient)
+	}
+	c.when(added > 0, "%s: new keys to seal to: %d", id, added)
+	c.when(len(had) > 0, "%s: keys to seal to that are gone: %d", id, len(had))
+}
+
+func entriesOf(list []record.Entry) (map[protocol.AuthorityID]*record.Authority, error) {
+	all := make(map[protocol.AuthorityID]*record.Authority, len(list))
+	for _, e := range list {
+		a, err := record.ParseAuthority([]byte(e.Document))
+		if err != nil {
+			return nil, err
+		}
+		all[a.ID] = a
+	}
+	return all, nil
+}

@@ -1,0 +1,397 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"comity/node/office"
+	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+	"comity/store"
+)
+
+// Times after which a delivery is late, as e-CODEX warns and gives up; this node
+// goes on until the parcel's term ends.
+const (
+	lateAfter     = time.Hour
+	veryLateAfter = 12 * time.Hour
+)
+
+// maxExceptions is how many rows one section of the report has.
+const maxExceptions = store.MaxPage
+
+// Exceptions is what did not go as it should in a period, and what was done to
+// the node in it. It has only what the stores know; test parcels are left out
+// (R-XCH-5). Every list is the oldest first.
+type Exceptions struct {
+	Node  protocol.NodeID `json:"node"`
+	From  protocol.Time   `json:"from"`
+	Until protocol.Time   `json:"until"` // not in the period
+	Made  protocol.Time   `json:"made"`
+	// As is the one authority that was asked for; absent: all of this node.
+	As protocol.AuthorityID `json:"as,omitempty"`
+
+	Unacknowledged []Unacknowledged `json:"unacknowledged"`
+	Overdue        []Overdue        `json:"overdue"`
+	Negative       []Refused        `json:"refused_or_failed"`
+	Resent         []Resent         `json:"resent"`
+	Clocks         []ClockDrift     `json:"clock_drift"`
+	Records        []KeyChange      `json:"records_adopted"`
+	Acts           []NodeAct        `json:"administrative_acts"`
+	Offices        []OfficeReport   `json:"offices"`
+	// Cut names the sections that have more than is shown: a shorter period shows
+	// the rest.
+	Cut []string `json:"cut,omitempty"`
+}
+
+// Way is the transmission of which an exception speaks.
+type Way struct {
+	Parcel protocol.ParcelID    `json:"parcel"`
+	From   protocol.AuthorityID `json:"from"`
+	To     protocol.AuthorityID `json:"to"`
+}
+
+func wayOf(k protocol.Key) Way { return Way{Parcel: k.Parcel, From: k.From, To: k.To} }
+
+// Unacknowledged is a parcel that was delivered in the period and neither
+// acknowledged nor declined by its end.
+type Unacknowledged struct {
+	Way
+	Direction string        `json:"direction"` // sent or received
+	Delivered protocol.Time `json:"delivered"`
+	Opened    protocol.Time `json:"opened,omitzero"`
+	// Answered is when that happened after the period; absent: not until now.
+	Answered protocol.Time `json:"answered_later,omitzero"`
+}
+
+// Overdue is a sent parcel for which the other node's evidence was not here in
+// time. The limit ran out in the period.
+type Overdue struct {
+	Way
+	Peer    protocol.NodeID `json:"peer"`
+	Limit   string          `json:"limit"` // 1h or 12h
+	Queued  protocol.Time   `json:"queued"`
+	Expires protocol.Time   `json:"expires"`
+	// Answered is when evidence ended the wait; absent: it waits still.
+	Answered protocol.Time  `json:"answered,omitzero"`
+	State    exchange.State `json:"state"` // now
+}
+
+// Refused is negative evidence of the period. Its text is foreign.
+type Refused struct {
+	Way
+	Event  evidence.Event `json:"event"`
+	At     protocol.Time  `json:"stored"`
+	Issuer string         `json:"issuer"`
+	Reason Reason         `json:"reason"`
+}
+
+// Resent is a parcel queued in the period that was tried more than once.
+type Resent struct {
+	Way
+	Peer   protocol.NodeID `json:"peer"`
+	Queued protocol.Time   `json:"queued"`
+	// Failures are attempts that ended without evidence, Breaks those of them whose
+	// body broke off on the way.
+	Failures  int64         `json:"failures"`
+	Breaks    int64         `json:"broken_off"`
+	LastError string        `json:"last_error"` // may quote the peer
+	LastAt    protocol.Time `json:"last_error_at,omitzero"`
+}
+
+// ClockDrift is one day on which a peer's clock was beyond the skew: its time
+// minus ours, in milliseconds.
+type ClockDrift struct {
+	Peer  protocol.NodeID `json:"peer"`
+	Day   string          `json:"day"` // UTC
+	Least int64           `json:"least_ms"`
+	Most  int64           `json:"most_ms"`
+	Last  int64           `json:"last_ms"`
+	Noted protocol.Time   `json:"last_noted"`
+}
+
+// KeyChange is a record that was adopted in the period, with what it changed.
+type KeyChange struct {
+	State    protocol.StateID `json:"state"`
+	Sequence int64            `json:"sequence"`
+	Own      bool             `json:"own"`
+	// Confirmed says that a person compared the words of this very record.
+	Confirmed bool            `json:"confirmed"`
+	Digest    protocol.Digest `json:"sha256"`
+	Adopted   protocol.Time   `json:"adopted"`
+	Changes   []string        `json:"changes"`
+}
+
+// NodeAct is an act of whoever runs the node.
+type NodeAct struct {
+	At      protocol.Time `json:"at"`
+	Kind    store.ActKind `json:"act"`
+	Subject string        `json:"subject"`
+	Detail  string        `json:"detail"`
+}
+
+// OfficeReport is what one office's own store knows of the period.
+type OfficeReport struct {
+	Authority protocol.AuthorityID `json:"authority"`
+	// Acts are those out of the ordinary: exports, refusals, declines, withdrawals,
+	// and what this program does not know.
+	Acts []OfficeAct `json:"acts"`
+	// Ordinary counts the others: sent, taken in, opened, acknowledged.
+	Ordinary map[office.Act]int64 `json:"ordinary"`
+	// Contested are manifests that arrived under an identity already used by
+	// another one.
+	Contested []Contested `json:"contested"`
+}
+
+// OfficeAct is one entry of an office's journal.
+type OfficeAct struct {
+	Sequence int64                `json:"sequence"`
+	At       protocol.Time        `json:"at"`
+	Act      office.Act           `json:"act"`
+	Parcel   protocol.ParcelID    `json:"parcel"`
+	From     protocol.AuthorityID `json:"from"`
+	Detail   string               `json:"detail,omitempty"` // place, recipient or reason
+}
+
+// Contested is a second manifest under one identity.
+type Contested struct {
+	Parcel   protocol.ParcelID    `json:"parcel"`
+	From     protocol.AuthorityID `json:"from"`
+	Case     protocol.CaseID      `json:"case"`
+	Sequence int64                `json:"sequence"`
+	Digest   protocol.Digest      `json:"message"`
+	At       protocol.Time        `json:"at"`
+}
+
+// exceptionsRequest names a period and, perhaps, one authority.
+type exceptionsRequest struct {
+	As    string        `json:"as,omitempty"`
+	From  protocol.Time `json:"from"`
+	Until protocol.Time `json:"until"`
+}
+
+// exceptionsRead gathers the report section by section.
+type exceptionsRead struct {
+	*Exceptions
+	period store.Period
+	only   protocol.AuthorityID // empty: all
+}
+
+func (s *Service) exceptions(ctx context.Context, in exceptionsRequest) (*Exceptions, error) {
+	offices, err := s.offices(in.As)
+	if err != nil {
+		return nil, err
+	}
+	if !in.Until.After(in.From.Time) {
+		return nil, fail(Usage, "", "the period ends before it begins")
+	}
+	now := s.now()
+	r := &exceptionsRead{
+		Exceptions: &Exceptions{
+			Node: s.node.Config.Node, From: in.From, Until: in.Until, Made: protocol.At(now),
+			Unacknowledged: []Unacknowledged{}, Overdue: []Overdue{}, Negative: []Refused{}, Resent: []Resent{},
+			Clocks: []ClockDrift{}, Records: []KeyChange{}, Acts: []NodeAct{}, Offices: []OfficeReport{},
+		},
+		period: store.Period{From: in.From.Time, Until: in.Until.Time},
+	}
+	if now.Before(r.period.Until) { // what is not over yet is not late yet
+		r.period.Until = now
+	}
+	if in.As != "" {
+		r.only = offices[0].Authority()
+		r.As = r.only
+	}
+	gateway := s.node.Gateway.Store
+	for _, read := range []func(context.Context, *store.Gateway) error{r.unacknowledged, r.overdue, r.negative, r.resent, r.clocks, r.records, r.acts} {
+		if err := read(ctx, gateway); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range offices {
+		if err := r.office(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	return r.Exceptions, nil
+}
+
+// about reports whether a transmission belongs into the report.
+func (r *exceptionsRead) about(k protocol.Key) bool {
+	return r.only == "" || k.From == r.only || k.To == r.only
+}
+
+// cut notes that a section has more than is shown.
+func (r *exceptionsRead) cut(section string, more bool) {
+	if more && !slices.Contains(r.Cut, section) {
+		r.Cut = append(r.Cut, section)
+	}
+}
+
+func (r *exceptionsRead) unacknowledged(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.Unanswered(ctx, r.period, maxExceptions)
+	r.cut("unacknowledged", more)
+	for _, u := range list {
+		if !r.about(u.Key) {
+			continue
+		}
+		direction := store.Received
+		if u.Sent {
+			direction = store.Sent
+		}
+		r.Unacknowledged = append(r.Unacknowledged, Unacknowledged{
+			Way: wayOf(u.Key), Direction: string(direction), Delivered: stamp(u.Delivered), Opened: stamp(u.Opened), Answered: stamp(u.Answered),
+		})
+	}
+	return err
+}
+
+func (r *exceptionsRead) overdue(ctx context.Context, g *store.Gateway) error {
+	for _, limit := range []time.Duration{veryLateAfter, lateAfter} {
+		list, more, err := g.Slow(ctx, r.period, limit, maxExceptions)
+		if err != nil {
+			return err
+		}
+		r.cut("overdue", more)
+		for _, l := range list {
+			if r.about(l.Key) {
+				r.Overdue = append(r.Overdue, Overdue{
+					Way: wayOf(l.Key), Peer: l.Peer, Limit: fmt.Sprintf("%.0fh", limit.Hours()), Queued: stamp(l.Stored), Expires: stamp(l.Expires),
+					Answered: stamp(l.Answered), State: l.State,
+				})
+			}
+		}
+	}
+	return nil
+}
+
+func (r *exceptionsRead) negative(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.Negative(ctx, r.period, maxExceptions)
+	r.cut("refused_or_failed", more)
+	for _, n := range list {
+		if !r.about(n.Key) {
+			continue
+		}
+		e, err := evidence.Parse(n.Signed.Document)
+		if err != nil {
+			return fmt.Errorf("%w: evidence %s of %s: %w", store.ErrIntegrity, n.Event, n.Key, err)
+		}
+		r.Negative = append(r.Negative, Refused{
+			Way: wayOf(n.Key), Event: n.Event, At: stamp(n.Stored), Issuer: e.Issuer.Name, Reason: Reason{Code: e.Reason.Code, Text: e.Reason.Text},
+		})
+	}
+	return err
+}
+
+func (r *exceptionsRead) resent(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.Resent(ctx, r.period, maxExceptions)
+	r.cut("resent", more)
+	for _, l := range list {
+		if r.about(l.Key) {
+			r.Resent = append(r.Resent, Resent{
+				Way: wayOf(l.Key), Peer: l.Peer, Queued: stamp(l.Stored), Failures: l.Failures, Breaks: l.Breaks, LastError: l.LastError, LastAt: stamp(l.LastErrorAt),
+			})
+		}
+	}
+	return err
+}
+
+func (r *exceptionsRead) clocks(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.Clocks(ctx, r.period, protocol.MaxSkew, maxExceptions)
+	r.cut("clock_drift", more)
+	for _, c := range list {
+		r.Clocks = append(r.Clocks, ClockDrift{
+			Peer: c.Node, Day: c.Day.Format(time.DateOnly), Least: c.Least.Milliseconds(), Most: c.Most.Milliseconds(), Last: c.Last.Milliseconds(), Noted: stamp(c.Noted),
+		})
+	}
+	return err
+}
+
+func (r *exceptionsRead) records(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.RecordsOf(ctx, r.period, maxExceptions)
+	r.cut("records_adopted", more)
+	for _, a := range list {
+		changes, err := changesOf(a)
+		if err != nil {
+			return err
+		}
+		r.Records = append(r.Records, KeyChange{
+			State: a.State, Sequence: a.Sequence, Own: a.Own, Confirmed: a.Pinned, Digest: a.Signed.Digest(), Adopted: stamp(a.Adopted), Changes: changes,
+		})
+	}
+	return err
+}
+
+func (r *exceptionsRead) acts(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.Acts(ctx, r.period, maxExceptions)
+	r.cut("administrative_acts", more)
+	for _, a := range list {
+		r.Acts = append(r.Acts, NodeAct{At: stamp(a.At), Kind: a.Kind, Subject: a.Subject, Detail: a.Detail})
+	}
+	return err
+}
+
+// office reads one office's journal of the period, page by page.
+func (r *exceptionsRead) office(ctx context.Context, o *office.Office) error {
+	report := OfficeReport{Authority: o.Authority(), Acts: []OfficeAct{}, Ordinary: map[office.Act]int64{}, Contested: []Contested{}}
+	for after := int64(0); ; {
+		entries, err := o.JournalOf(ctx, r.period, after, store.MaxPage)
+		if err != nil {
+			return err
+		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			act, ordinary, err := officeAct(e)
+			if err != nil {
+				return fmt.Errorf("%w: journal entry %d of %s: %w", store.ErrIntegrity, e.Sequence, o.Authority(), err)
+			}
+			switch {
+			case ordinary:
+				report.Ordinary[act.Act]++
+			case len(report.Acts) < maxExceptions:
+				report.Acts = append(report.Acts, act)
+			default:
+				r.cut("acts of "+string(o.Authority()), true)
+			}
+		}
+		after = entries[len(entries)-1].Sequence
+	}
+	list, more, err := o.ContestedOf(ctx, r.period, maxExceptions)
+	r.cut("contested of "+string(o.Authority()), more)
+	for _, c := range list {
+		report.Contested = append(report.Contested, Contested{
+			Parcel: c.Name.Parcel, From: c.Name.From, Case: c.Case, Sequence: c.Sequence, Digest: c.Manifest.Digest(), At: stamp(c.Stored),
+		})
+	}
+	r.Offices = append(r.Offices, report)
+	return err
+}
+
+// officeAct is the view of one entry. The ordinary ones are only counted.
+func officeAct(e store.JournalEntry) (act OfficeAct, ordinary bool, err error) {
+	parsed, err := office.ParseEntry(e.Entry)
+	if err != nil {
+		return act, false, err
+	}
+	act = OfficeAct{Sequence: e.Sequence, At: stamp(e.At), Act: parsed.Act, Parcel: parsed.Parcel, From: parsed.From}
+	switch {
+	case parsed.Place != nil:
+		act.Detail = *parsed.Place
+	case parsed.Reason != nil:
+		act.Detail = fmt.Sprintf("%s: %s", parsed.Reason.Code, parsed.Reason.Text)
+	case parsed.To != nil:
+		act.Detail = string(*parsed.To)
+	}
+	ordinary = slices.Contains([]office.Act{office.ActSend, office.ActTakeIn, office.ActOpen, office.ActAcknowledge}, parsed.Act)
+	return act, ordinary, nil
+}
+
+// Exceptions reports what did not go as it should in a period: from is in it,
+// until is not. as limits it to one authority of the node; empty: all.
+func (c *Client) Exceptions(ctx context.Context, as string, from, until time.Time) (*Exceptions, error) {
+	return call[*Exceptions](ctx, c, "/v1/report/exceptions", exceptionsRequest{As: as, From: protocol.At(from), Until: protocol.At(until)})
+}
