@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,7 +122,11 @@ func (p *nncpPair) move(files []string) ([]stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	wire, idle, err := p.call(len(files))
+	patience, err := nncpPatience(files)
+	if err != nil {
+		return nil, err
+	}
+	wire, idle, err := p.call(len(files), patience)
 	if err != nil {
 		return nil, err
 	}
@@ -132,13 +137,30 @@ func (p *nncpPair) move(files []string) ([]stage, error) {
 	return []stage{seal, wire, idle, toss}, err
 }
 
+// nncpPatience is how many seconds of silence NNCP's caller takes for the end of
+// the work. It takes whole seconds, and one would be least; but both ends also
+// fall silent while they check a large packet, and a caller that hung up then
+// would leave it behind. What is waited beyond the work is the idle stage.
+func nncpPatience(files []string) (int, error) {
+	const checked = 50 << 20 // bytes a second, at least, on a busy machine
+	seconds := 1
+	for _, path := range files {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0, err
+		}
+		seconds = max(seconds, 1+int(info.Size()/checked))
+	}
+	return seconds, nil
+}
+
 // call carries the spool over. The wire stage ends when the last packet lies
 // checked in the recipient's spool, the idle one when the caller hangs up.
-func (p *nncpPair) call(count int) (wire, idle stage, err error) {
+func (p *nncpPair) call(count, patience int) (wire, idle stage, err error) {
 	begin := time.Now()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := command(nil, "nncp-call", "-quiet", "-noprogress", "-cfg", p.sender, "-onlinedeadline", "1", "recipient")
+		_, err := command(nil, "nncp-call", "-quiet", "-noprogress", "-cfg", p.sender, "-onlinedeadline", strconv.Itoa(patience), "recipient")
 		ended <- err
 	}()
 	poll := time.NewTicker(5 * time.Millisecond)
