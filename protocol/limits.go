@@ -48,6 +48,19 @@ const (
 	// MaxHello is the largest hello: a record, escaped, and a checkpoint.
 	MaxHello = MaxIntroduction + 2*MaxCheckpoint
 
+	// MaxBundleMembers is how many members a bundle lists: five for each event, two
+	// for each record, and seven more.
+	MaxBundleMembers = 256
+	// MaxBundleRecords is how many records a bundle holds: all versions of two
+	// states over many years, and those of their witnesses.
+	MaxBundleRecords = 64
+	// MaxBundleIndex is the largest list of a bundle's members.
+	MaxBundleIndex = 128 << 10
+	// MaxBundleSmall is how many bytes all members of a bundle but the sealed parcel
+	// have together: a verifier holds them in memory.
+	MaxBundleSmall = 64 << 20
+	// MaxCover is the largest cover sheet; ours have about 20 kB.
+	MaxCover = 512 << 10
 	// MaxFiles is how many files a parcel may hold: "files/0001" has four digits.
 	MaxFiles = 9999
 	// MaxApprovals is how many further persons may approve one manifest.

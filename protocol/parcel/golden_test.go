@@ -192,7 +192,7 @@ func TestHeaderAgainstArchiveTar(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, want := appendHeader(nil, "files/0042", size), theirs.Bytes()
+		got, want := AppendHeader(nil, "files/0042", size), theirs.Bytes()
 		if size >= octalEnd {
 			got, want = got[blockSize:], want[blockSize:]
 		}

@@ -1,11 +1,14 @@
 package parcel
 
-import "fmt"
+import (
+	"fmt"
+	"path"
+)
 
 const (
 	blockSize = 512
-	// trailerSize is two blocks of zeros, and nothing follows them.
-	trailerSize = 2 * blockSize
+	// TrailerSize is two blocks of zeros, and nothing follows them.
+	TrailerSize = 2 * blockSize
 	// octalEnd is the first size that eleven octal digits cannot name: 8 GiB.
 	octalEnd = 1 << 33
 )
@@ -30,18 +33,19 @@ const (
 	extendedHeader = 'x'
 )
 
-// appendHeader appends the header of the entry name with size bytes: one block,
+// AppendHeader appends the header of the entry name with size bytes: one block,
 // or three when the size needs a PAX record. There is no other valid header for
 // it (R-PCL-1). Without a PAX record these are the bytes that GNU tar and Go's
-// archive/tar write in the ustar format.
-func appendHeader(b []byte, name string, size int64) []byte {
+// archive/tar write in the ustar format. Bundles have the same layout; name is
+// at most 100 bytes of ASCII, 87 where a PAX record is due.
+func AppendHeader(b []byte, name string, size int64) []byte {
 	if size < octalEnd {
 		return appendBlock(b, name, size, regularFile)
 	}
 	record := sizeRecord(size)
 	b = appendBlock(b, extendedName(name), int64(len(record)), extendedHeader)
 	b = append(b, record...)
-	b = appendZeros(b, padding(int64(len(record))))
+	b = appendZeros(b, Padding(int64(len(record))))
 	// Programs that know PAX take the size from the record and ignore this zero.
 	return appendBlock(b, name, 0, regularFile)
 }
@@ -54,10 +58,11 @@ func sizeRecord(size int64) string {
 	return fmt.Sprintf("%d size=%d\n", len("00 size=\n")+digits, size)
 }
 
-// extendedName names the PAX header of name: only files/NNNN can be that large.
+// extendedName names the PAX header of name: in a container only files/NNNN can
+// be that large, in a bundle only parcel.age.
 func extendedName(name string) string {
-	const folder = "files/"
-	return folder + "PaxHeaders.0/" + name[len(folder):]
+	folder, file := path.Split(name)
+	return folder + "PaxHeaders.0/" + file
 }
 
 // appendBlock appends one ustar header block: all are equal but for name, size,
@@ -106,7 +111,7 @@ func readOctal(field []byte, digits int) (n int64, ok bool) {
 	return n, true
 }
 
-// padding is how many zeros follow so many bytes up to the next block.
-func padding(size int64) int64 { return -size & (blockSize - 1) }
+// Padding is how many zeros follow so many bytes up to the next block.
+func Padding(size int64) int64 { return -size & (blockSize - 1) }
 
 func appendZeros(b []byte, n int64) []byte { return append(b, make([]byte, n)...) }

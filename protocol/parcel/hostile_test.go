@@ -49,16 +49,16 @@ func TestHostileContainers(t *testing.T) {
 		}
 	}
 	entry := func(name, content string) []byte {
-		b := appendHeader(nil, name, int64(len(content)))
+		b := AppendHeader(nil, name, int64(len(content)))
 		b = append(b, content...)
-		return appendZeros(b, padding(int64(len(content))))
+		return appendZeros(b, Padding(int64(len(content))))
 	}
 	before := func(name string, more []byte) func([]byte) []byte {
 		return func(b []byte) []byte { return insert(b, entryAt(t, b, name), more...) }
 	}
 	swap := func(first, second, after string) func([]byte) []byte {
 		return func(b []byte) []byte {
-			i, j, k := entryAt(t, b, first), entryAt(t, b, second), len(b)-trailerSize
+			i, j, k := entryAt(t, b, first), entryAt(t, b, second), len(b)-TrailerSize
 			if after != "" {
 				k = entryAt(t, b, after)
 			}
@@ -70,7 +70,7 @@ func TestHostileContainers(t *testing.T) {
 		change func(b []byte) []byte
 	}{
 		{"nothing at all", func([]byte) []byte { return nil }},
-		{"only a trailer", func([]byte) []byte { return zeros[:trailerSize] }},
+		{"only a trailer", func([]byte) []byte { return zeros[:TrailerSize] }},
 		{"one byte more", func(b []byte) []byte { return append(b, 0) }},
 		{"one block more", func(b []byte) []byte { return append(b, zeros[:blockSize]...) }},
 		{"padded to a record of 20 blocks, as tar does by default", func(b []byte) []byte { return appendZeros(b, -int64(len(b))&(20*blockSize-1)) }},
@@ -83,7 +83,7 @@ func TestHostileContainers(t *testing.T) {
 		{"a gap between files", before("files/0002", zeros)},
 		{"a hidden entry first", before("manifest.json", entry("manifest.json", "{}\n"))},
 		{"a hidden entry between", before("files/0002", entry("files/0002", "other"))},
-		{"an extra entry last", func(b []byte) []byte { return insert(b, len(b)-trailerSize, entry("files/0004", "more")...) }},
+		{"an extra entry last", func(b []byte) []byte { return insert(b, len(b)-TrailerSize, entry("files/0004", "more")...) }},
 		{"an extra approval", before("files/0001", append(entry("approvals/0002.json", "{}\n"), entry("approvals/0002.json.asc", "x")...))},
 		{"no approval", func(b []byte) []byte {
 			at := entryAt(t, b, "approvals/0001.json")
@@ -138,7 +138,7 @@ func TestHostileContainers(t *testing.T) {
 		{"a PAX header for a small file", func(b []byte) []byte {
 			record := "21 path=../../etc/xx\n"
 			pax := appendBlock(nil, extendedName("files/0001"), int64(len(record)), extendedHeader)
-			pax = appendZeros(append(pax, record...), padding(int64(len(record))))
+			pax = appendZeros(append(pax, record...), Padding(int64(len(record))))
 			return insert(b, entryAt(t, b, "files/0001"), pax...)
 		}},
 	}

@@ -58,7 +58,7 @@ func lay(m *Manifest, manifest statement.Signed, approvals []statement.Signed) (
 	for i, f := range m.Files {
 		l.add(filePath(i), f.Size)
 	}
-	l.size += padding(l.parts[len(l.parts)-1].size) + trailerSize
+	l.size += Padding(l.parts[len(l.parts)-1].size) + TrailerSize
 	if l.size > protocol.MaxSealed {
 		return nil, protocol.Refuse(protocol.TooLarge, "container of %d bytes, at most %d allowed", l.size, int64(protocol.MaxSealed))
 	}
@@ -78,7 +78,7 @@ func (l *Layout) add(name string, size int64) {
 	}
 	at := l.size + header
 	if n := len(l.parts); n > 0 {
-		at += padding(l.parts[n-1].size)
+		at += Padding(l.parts[n-1].size)
 	}
 	l.parts = append(l.parts, part{name, at, size})
 	l.size = at + size
@@ -100,12 +100,12 @@ func (l *Layout) FileOffset(i int) int64 { return l.parts[l.signed:][i].at }
 // of a header. Content and glue together are the whole container.
 func (l *Layout) appendGlue(b []byte, i int) []byte {
 	if i > 0 {
-		b = appendZeros(b, padding(l.parts[i-1].size))
+		b = appendZeros(b, Padding(l.parts[i-1].size))
 	}
 	if i == len(l.parts) {
-		return appendZeros(b, trailerSize)
+		return appendZeros(b, TrailerSize)
 	}
-	return appendHeader(b, l.parts[i].name, l.parts[i].size)
+	return AppendHeader(b, l.parts[i].name, l.parts[i].size)
 }
 
 // glueOffset is where the glue before part i begins.

@@ -105,7 +105,7 @@ func (r *reader) entry(name string) ([]byte, error) {
 	}
 	limit := limitOf(name)
 	size, ok := readOctal(r.b[atSize:], 11)
-	if !ok || !bytes.Equal(r.b, appendHeader(nil, name, size)) {
+	if !ok || !bytes.Equal(r.b, AppendHeader(nil, name, size)) {
 		return nil, r.refuse("not the header of %s", name)
 	}
 	if size == 0 || size > limit {
@@ -113,13 +113,13 @@ func (r *reader) entry(name string) ([]byte, error) {
 	}
 	r.at += blockSize
 	r.b = nil // the content becomes the caller's
-	if err := r.read(size+padding(size), name); err != nil {
+	if err := r.read(size+Padding(size), name); err != nil {
 		return nil, err
 	}
 	if !allZero(r.b[size:]) {
 		return nil, r.refuse("the padding of %s is not zero", name)
 	}
-	r.at += size + padding(size)
+	r.at += size + Padding(size)
 	content := r.b[:size:size]
 	r.b = nil
 	return content, nil

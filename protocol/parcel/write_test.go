@@ -179,7 +179,7 @@ func TestVerifyAll(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}
-	b[len(b)-trailerSize-blockSize-600] ^= 1
+	b[len(b)-TrailerSize-blockSize-600] ^= 1
 	err = c.VerifyAll(t.Context(), nil)
 	wantCode(t, "a bit in the second file", err, protocol.DigestMismatch)
 	if err != nil && strings.Contains(err.Error(), c.Manifest.Files[1].Name) {

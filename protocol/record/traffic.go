@@ -36,6 +36,17 @@ func (s *State) VerifyEnvelope(sg statement.Signed, now time.Time) (*envelope.En
 	return e, nil
 }
 
+// EnvelopeSigner returns the node key that signed an envelope which VerifyEnvelope
+// has passed: an envelope does not name its key, and whoever judges it years later
+// asks whether that key was marked compromised meanwhile.
+func (s *State) EnvelopeSigner(sg statement.Signed) (protocol.Digest, error) {
+	e, err := envelope.Parse(sg.Document)
+	if err != nil {
+		return protocol.Digest{}, err
+	}
+	return s.node.signer(sg, evidence.Node, e.Created.Time, endOfTime)
+}
+
 // VerifyEvidence parses an evidence and checks it against the table of who may
 // sign what (R-EVID-1): this record's node or, for the office events, the
 // authority that received the parcel; on the side that the event belongs to;

@@ -11,6 +11,7 @@ import (
 	"comity/crypto/pgp"
 	"comity/crypto/seal"
 	"comity/protocol"
+	"comity/protocol/bundle"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
@@ -24,6 +25,7 @@ import (
 type receiver struct {
 	now      time.Time
 	xa, xb   *record.State
+	trust    *bundle.Trust      // what an auditor holds: the same two records
 	env      *envelope.Envelope // that of the exchange
 	ref      statement.Ref
 	identity *seal.Identity
@@ -32,6 +34,9 @@ type receiver struct {
 func newReceiver(t *testing.T, now time.Time) *receiver {
 	t.Helper()
 	r := &receiver{now: now, xa: state(t, "xa"), xb: state(t, "xb")}
+	r.trust = must(bundle.ParseTrust(map[string][]byte{
+		"xa.json": read(t, "exchange/introduction-xa.json"), "xb.json": read(t, "exchange/introduction-xb.json"),
+	}))
 	sg := signed(t, "exchange/envelope.json")
 	env, err := r.xa.VerifyEnvelope(sg, now)
 	if err != nil {
@@ -95,6 +100,7 @@ func (r *receiver) checks() map[string]check {
 			_, err := r.xa.VerifyWithdrawal(pair(files), r.now)
 			return err
 		},
+		"bundle":     r.bundle,
 		"container":  r.container,
 		"sealed":     r.sealed,
 		"checkpoint": r.checkpoint,
@@ -127,6 +133,15 @@ func follows(introduction []byte, prev *record.State) error {
 		return err
 	}
 	_, err = record.Verify(sg, prev)
+	return err
+}
+
+// bundle: an auditor who holds both records checks the whole of it (R-BND-1 to R-BND-9).
+func (r *receiver) bundle(files [][]byte) error {
+	report, err := bundle.Verify(bytes.NewReader(files[0]), int64(len(files[0])), r.trust, bundle.Options{})
+	if err == nil && report.ExitCode() != 0 {
+		return errors.New(report.Conclusion())
+	}
 	return err
 }
 

@@ -1,0 +1,239 @@
+package bundle_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/crypto/merkle"
+	"comity/crypto/pgp"
+	"comity/protocol"
+	"comity/protocol/bundle"
+	"comity/protocol/evidence"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// TestAttacks: what somebody could put together who may rewrite the whole file,
+// its list and its cover sheet, and in some cases holds a key (R-BND-4, R-BND-5,
+// R-BND-6, R-BND-8).
+func TestAttacks(t *testing.T) {
+	anchors := func(w *world) *bundle.Trust { return trust(t, w.xa, w.xb, w.xc) }
+	// wrong is a bundle that Write itself refuses; so would Verify, which does the same.
+	wrong := func(t *testing.T, c *bundle.Contents, code protocol.Code, member string) {
+		t.Helper()
+		refused(t, "written", bundle.Write(new(bytes.Buffer), c), code, member)
+	}
+
+	t.Run("swap evidence between two bundles", func(t *testing.T) {
+		w := newWorld()
+		file, other := written(t, w.contents()), written(t, w.contents())
+		members, order := unpack(t, file)
+		theirs, _ := unpack(t, other)
+		for _, name := range order {
+			if strings.HasPrefix(name, "evidence-ConsignmentAcceptance") {
+				members[name] = theirs[name]
+			}
+		}
+		_, err := verify(relist(t, file, members, order), anchors(w))
+		refused(t, "relisted", err, protocol.WrongParcel, "evidence-ConsignmentAcceptance.json")
+	})
+	t.Run("drop one line of a cosignature", func(t *testing.T) {
+		for _, kind := range []int{0, 1} {
+			w := newWorld()
+			c := w.contents()
+			c.Evidence[1].Cosigned = withoutLine(c.Evidence[1].Cosigned, "comity/witness/xc", kind)
+			wrong(t, c, protocol.BadSignature, "evidence-RelayAcceptance.cosigned.tlog-proof")
+		}
+	})
+	t.Run("drop a whole cosignature", func(t *testing.T) {
+		w := newWorld()
+		c := w.contents()
+		for i := range c.Evidence {
+			for _, p := range []*[]byte{&c.Evidence[i].Cosigned, &c.Evidence[i].Peer} {
+				*p = withoutLine(withoutLine(*p, "comity/witness/xc", 0), "comity/witness/xc", 0)
+			}
+		}
+		file := written(t, c)
+		r, err := verify(file, anchors(w))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range r.Evidence {
+			if e.Latest != nil || e.RestsOn != "rests on xa and xb only" {
+				t.Errorf("%s: latest %v, %q", e.Event, e.Latest, e.RestsOn)
+			}
+		}
+		_, err = verify(file, anchors(w), bundle.Options{RequirePQ: true})
+		refused(t, "with a third party's cosignature required", err, protocol.BadSignature, "evidence-SubmissionAcceptance.cosigned.tlog-proof")
+	})
+	t.Run("forge a cosignature", func(t *testing.T) {
+		w := newWorld()
+		c := w.contents()
+		at := bytes.Index(c.Evidence[1].Cosigned, []byte("— comity/witness/xc")) + 60
+		c.Evidence[1].Cosigned = bytes.Clone(c.Evidence[1].Cosigned)
+		c.Evidence[1].Cosigned[at] ^= 1
+		wrong(t, c, protocol.BadSignature, "evidence-RelayAcceptance.cosigned.tlog-proof")
+	})
+	t.Run("roll back a log", func(t *testing.T) {
+		w := newWorld()
+		w.send("019cadfd-8900-7e4d-8a55-3d5e0c2f9a01")
+		size, leaves := w.xb.size, append(hashes(nil), w.xb.leaves...)
+		c := w.contents()
+		// Node xb puts back an old copy and signs the last event again into the place
+		// of another leaf.
+		w.xb.leaves, w.xb.size = leaves, size
+		e := c.Evidence[5]
+		at := w.xb.take(e.Signed)
+		c.Evidence[5].Proof = at.under(w.xb.note(day.Add(4 * time.Hour)))
+		wrong(t, c, protocol.Equivocation, "evidence-ConsignmentAcceptance.tlog-proof")
+	})
+	t.Run("fork a log towards two peers", func(t *testing.T) {
+		w := newWorld()
+		w.witnesses = func(*country) []*country { return []*country{w.xc} }
+		c := w.contents()
+		// To xa, node xb shows a log of the same size with another last leaf.
+		forked := *w.xb
+		forked.leaves, forked.size = append(hashes(nil), w.xb.leaves[:len(w.xb.leaves)-1-bitsBelow(w.xb.size)]...), w.xb.size-1
+		at := forked.take(w.envelope)
+		at.log = &forked
+		note := forked.note(day.Add(3*time.Hour+time.Minute), w.xa)
+		proof := statementProof(t, &forked, c.Evidence[1].Cosigned, note)
+		c.Evidence[1].Cosigned = proof
+		wrong(t, c, protocol.Equivocation, "evidence-RelayAcceptance.cosigned.tlog-proof")
+	})
+	t.Run("backdate with an expired key", func(t *testing.T) {
+		w := newWorld()
+		// The key counted for a day after it was made. Whoever found it dates the
+		// evidence back into that day, and the log takes it now.
+		w.sign = func(e *evidence.Evidence) *pgp.Secret {
+			if e.Event != evidence.RelayAcceptance {
+				return nil
+			}
+			return w.xb.node.Subkeys[expiredKey]
+		}
+		c := w.contents()
+		// Dated today it is refused at once.
+		wrong(t, c, protocol.KeyExpired, "evidence-RelayAcceptance.json")
+		wrong(t, w.backdated(made.Add(time.Hour), day), protocol.KeyExpired, "evidence-RelayAcceptance.tlog-proof")
+	})
+	t.Run("replay an envelope under another recipient", func(t *testing.T) {
+		w := newWorld()
+		w.sign = func(e *evidence.Evidence) *pgp.Secret {
+			if e.Event == evidence.RelayAcceptance {
+				e.To, e.Issuer.Name, e.Log, e.Record = "xc/court", "xc", w.xc.log.Origin(), w.xc.state.Ref()
+				return w.xc.node.Subkeys[nodeKey]
+			}
+			return nil
+		}
+		wrong(t, w.contents(), protocol.WrongParcel, "evidence-RelayAcceptance.json")
+	})
+	t.Run("replay an envelope in another bundle's list", func(t *testing.T) {
+		w := newWorld()
+		file := written(t, w.contents())
+		file = bytes.Replace(file, []byte(`"to": "xb/prosecution-service"`), []byte(`"to": "xc/prosecution-service"`), 1)
+		_, err := verify(file, anchors(w))
+		refused(t, "another recipient in the list", err, protocol.BadContainer, "bundle.json")
+	})
+	t.Run("evidence by the wrong role", func(t *testing.T) {
+		w := newWorld()
+		w.sign = func(e *evidence.Evidence) *pgp.Secret {
+			if e.Event == evidence.ConsignmentAcceptance {
+				return w.xb.office.Subkeys[attest] // unattended, where a person must act
+			}
+			return nil
+		}
+		wrong(t, w.contents(), protocol.WrongRole, "evidence-ConsignmentAcceptance.json")
+	})
+	t.Run("evidence by the other side", func(t *testing.T) {
+		w := newWorld()
+		w.sign = func(e *evidence.Evidence) *pgp.Secret {
+			if e.Event == evidence.RelayAcceptance {
+				e.Issuer.Name, e.Log, e.Record = "xa", w.xa.log.Origin(), w.xa.state.Ref()
+				return w.xa.node.Subkeys[nodeKey]
+			}
+			return nil
+		}
+		wrong(t, w.contents(), protocol.WrongRole, "evidence 2")
+	})
+	t.Run("a bundle that brings its own trust", func(t *testing.T) {
+		w, real := newWorld(), newWorld()
+		file := written(t, w.contents()) // whole, by states that someone made up
+		r, err := verify(file, nil)
+		if err != nil || r.Trusted || r.ExitCode() != 4 || len(r.Strangers) != 3 {
+			t.Errorf("without anchors: %v, %+v", err, r)
+		}
+		_, err = verify(file, trust(t, real.xa, real.xb, real.xc))
+		if faulted(err) != "records/xa-1.json" && faulted(err) != "records/xb-1.json" && faulted(err) != "records/xc-1.json" {
+			t.Errorf("with anchors of the real states: %v", err)
+		}
+		_, err = verify(file, trust(t, real.xb))
+		refused(t, "with an anchor of one", err, protocol.Equivocation, "records/xb-1.json")
+		r, err = verify(file, trust(t, w.xa))
+		if err != nil || r.Trusted || r.ExitCode() != 4 {
+			t.Errorf("with one of two parties: %v, %+v", err, r)
+		}
+	})
+	t.Run("a record of another chain", func(t *testing.T) {
+		w, real := newWorld(), newWorld()
+		w.xb.next(day.Add(-time.Hour), func(*record.Record, *record.Authority) {})
+		c := w.contents()
+		// Only the second record is in the bundle: no number meets the anchor's.
+		c.Records = append(append([]statement.Signed(nil), w.xa.records...), append(w.xb.records[1:], w.xc.records...)...)
+		file := written(t, c)
+		if _, err := verify(file, trust(t, w.xa, w.xb, w.xc)); err != nil {
+			t.Errorf("by its own anchor: %v", err)
+		}
+		_, err := verify(file, trust(t, w.xa, real.xb))
+		if faulted(err) != "records/xb-2.json" {
+			t.Errorf("by the anchor of the real xb: %v", err)
+		}
+	})
+}
+
+// backdated is the whole transmission at a time at which the expired key counted,
+// RelayAcceptance taken by the log only at logged.
+func (w *world) backdated(at, logged time.Time) *bundle.Contents {
+	old := day
+	day = at
+	defer func() { day = old }()
+	w.delay = logged.Sub(at)
+	return w.contents()
+}
+
+// withoutLine removes the n-th signature line of a name.
+func withoutLine(proof []byte, name string, n int) []byte {
+	var out []byte
+	for line := range bytes.Lines(proof) {
+		if bytes.HasPrefix(line, []byte("— "+name+" ")) {
+			if n == 0 {
+				n--
+				continue
+			}
+			n--
+		}
+		out = append(out, line...)
+	}
+	return out
+}
+
+// bitsBelow is how many stored hashes the last leaf of a log of this size
+// completed beside its own.
+func bitsBelow(size int64) (n int) {
+	for ; size%2 == 0; size /= 2 {
+		n++
+	}
+	return n
+}
+
+// statementProof makes the proof of the same leaf anew under another note.
+func statementProof(t *testing.T, log *country, proof, note []byte) []byte {
+	t.Helper()
+	p, err := merkle.ParseProof(proof, protocol.MaxProof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Hashes, p.Checkpoint = must(merkle.Prove(log.size, p.Index, log.leaves)), note
+	return p.Marshal()
+}

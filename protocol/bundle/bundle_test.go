@@ -1,0 +1,27 @@
+package bundle_test
+
+import (
+	"testing"
+
+	"comity/protocol/bundle"
+)
+
+// R-BND-1 to R-BND-5: a whole transmission, witnessed by a third state.
+func TestBundleVerifies(t *testing.T) {
+	w := newWorld()
+	c := w.contents()
+	file := written(t, c)
+	r, err := verify(file, trust(t, w.xa, w.xb, w.xc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes\n%s", len(file), r.Text())
+	if r.ExitCode() != 0 || !r.Trusted || r.Verdict != bundle.Valid || len(r.Evidence) != len(positive) {
+		t.Errorf("got %+v", r)
+	}
+	for _, e := range r.Evidence {
+		if e.Earliest == nil || e.Latest == nil || e.Latest.By != "witness xc" || e.RestsOn != "" || e.Latest.Time.Before(e.Claimed.Time) {
+			t.Errorf("%s: earliest %v, latest %v, rests on %q", e.Event, e.Earliest, e.Latest, e.RestsOn)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package bundle
+
+import (
+	"slices"
+	"strings"
+
+	"comity/protocol"
+	"comity/protocol/record"
+)
+
+// Trust is what a verifier holds itself: one record of each state that it knows,
+// whose words it has compared (R-REC-4). It is immutable.
+type Trust struct {
+	anchors map[protocol.StateID]*record.State
+}
+
+// ParseTrust reads a folder of anchors by the names of its files: STATE.json is
+// an introduction of that state. Parties and witnesses alike need one. Errors
+// name the file.
+func ParseTrust(files map[string][]byte) (*Trust, error) {
+	t := &Trust{anchors: map[protocol.StateID]*record.State{}}
+	for name, data := range files {
+		var state protocol.StateID
+		base, ok := strings.CutSuffix(name, ".json")
+		if !ok || state.UnmarshalText([]byte(base)) != nil {
+			return nil, fault(name, protocol.Refuse(protocol.Malformed, "an anchor is called after its state, like xa.json"))
+		}
+		signed, err := record.DecodeIntroduction(data)
+		if err != nil {
+			return nil, fault(name, err)
+		}
+		s, err := record.Verify(signed, nil)
+		if err == nil && s.Record().State != state {
+			err = protocol.Refuse(protocol.Malformed, "it is the record of %s", s.Record().State)
+		}
+		if err != nil {
+			return nil, fault(name, err)
+		}
+		t.anchors[state] = s
+	}
+	return t, nil
+}
+
+// States are those with an anchor, by name.
+func (t *Trust) States() (all []protocol.StateID) {
+	if t == nil {
+		return nil
+	}
+	for s := range t.anchors {
+		all = append(all, s)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// holds reports whether there is an anchor of the state.
+func (t *Trust) holds(s protocol.StateID) bool { return t != nil && t.anchors[s] != nil }
+
+// join returns the histories with the anchors in them. Records of states without
+// an anchor stay as the bundle has them. A bundle that brings its own trust, that
+// is records that do not lead to the anchors, is refused (R-BND-5).
+func (t *Trust) join(all histories) (histories, error) {
+	joined := histories{}
+	for state, h := range all {
+		joined[state] = h
+		if !t.holds(state) {
+			continue
+		}
+		whole, err := h.join(t.anchors[state])
+		if err != nil {
+			return nil, err
+		}
+		joined[state] = whole
+	}
+	return joined, nil
+}
