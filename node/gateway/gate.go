@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,12 @@ import (
 // open one, and QUIC's proof of the caller's address is not asked for.
 const (
 	// maxHandshakes is how many there may be in all. The oldest gives way, so that
-	// many that say nothing keep nobody else out.
+	// many that say nothing keep nobody else out; those from where a pinned peer
+	// lives give way last.
 	maxHandshakes = 64
+	// maxHandshakesOf is how many there may be from one address: its own oldest
+	// gives way.
+	maxHandshakesOf = 16
 	// lingerTimeout and maxLinger bound how long and how much a refused caller
 	// is listened to: a connection that is closed with bytes unread takes the
 	// alert that says why along.
@@ -32,6 +37,7 @@ type gate struct {
 	net.Listener
 	config *tls.Config
 	guests *guests
+	knocks *knocks
 	ready  chan net.Conn
 	closed chan struct{}
 	close  func() error
@@ -42,8 +48,8 @@ type gate struct {
 }
 
 // openGate begins to take callers in; Close ends it.
-func openGate(l net.Listener, config *tls.Config) *gate {
-	g := &gate{Listener: l, config: config, guests: newGuests(), ready: make(chan net.Conn), closed: make(chan struct{})}
+func openGate(l net.Listener, config *tls.Config, k *knocks) *gate {
+	g := &gate{Listener: l, config: config, guests: newGuests(), knocks: k, ready: make(chan net.Conn), closed: make(chan struct{})}
 	g.close = sync.OnceValue(func() error {
 		close(g.closed)
 		err := g.Listener.Close()
@@ -86,9 +92,7 @@ func (g *gate) run() {
 		conn, err := g.Listener.Accept()
 		switch {
 		case err == nil:
-			v := &visitor{Conn: conn}
-			g.wait(v)
-			g.wg.Go(func() { g.greet(v) })
+			g.receive(conn)
 		case g.isClosed():
 			return
 		default: // no file descriptor, say
@@ -97,16 +101,53 @@ func (g *gate) run() {
 	}
 }
 
+// receive lets a handshake begin, unless those from the same address keep failing.
+func (g *gate) receive(conn net.Conn) {
+	if b := g.knocks.from(conn.RemoteAddr()); b != nil && !b.take() {
+		_ = conn.Close()
+		return
+	}
+	v := &visitor{Conn: conn}
+	v.from, _ = network(conn.RemoteAddr())
+	g.wait(v)
+	g.wg.Go(func() { g.greet(v) })
+}
+
 // wait notes a caller whose handshake begins.
 func (g *gate) wait(v *visitor) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.waiting = append(g.waiting, v); len(g.waiting) > maxHandshakes {
-		g.waiting[0].turnOut()
-		g.waiting = slices.Delete(g.waiting, 0, 1)
+	g.waiting = append(g.waiting, v)
+	if i := g.tooMany(v.from); i >= 0 {
+		g.waiting[i].turnOut()
+		g.waiting = slices.Delete(g.waiting, i, i+1)
 	}
 	if g.isClosed() {
 		v.turnOut()
+	}
+}
+
+// tooMany returns who has to give way to the one that has come last, from an
+// address; -1: there is room. Called with mu held.
+func (g *gate) tooMany(from netip.Prefix) int {
+	neighbours, first, stranger := 0, -1, -1
+	for i, v := range g.waiting {
+		if v.from == from {
+			if neighbours++; first < 0 {
+				first = i
+			}
+		}
+		if stranger < 0 && !g.knocks.home(v.from) {
+			stranger = i
+		}
+	}
+	switch {
+	case neighbours > maxHandshakesOf:
+		return first
+	case len(g.waiting) <= maxHandshakes:
+		return -1
+	default:
+		return max(stranger, 0)
 	}
 }
 
@@ -120,6 +161,7 @@ func (g *gate) greet(v *visitor) {
 		v.linger()
 		return
 	}
+	g.knocks.welcome(v.RemoteAddr())
 	g.guests.admit(spki(conn.ConnectionState().PeerCertificates[0]), v)
 	select {
 	case g.ready <- conn:
@@ -138,6 +180,7 @@ func (g *gate) through(v *visitor) {
 // visitor is a connection that knows when it was closed.
 type visitor struct {
 	net.Conn
+	from netip.Prefix
 	shut atomic.Bool
 }
 

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,8 +20,20 @@ import (
 // The bounds of gate.go and door.go, as a stranger meets them.
 const (
 	mostHandshakes  = 64
+	mostStrange     = 20
 	mostConnections = 4
 )
+
+// callFrom makes a connection over TCP, from an address on this host, that says nothing yet.
+func (n *node) callFrom(ip net.IP) net.Conn {
+	n.t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}}).Dial("tcp", n.tcp.Addr().String())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
 
 // ended waits until the node has hung up.
 func ended(t *testing.T, conn net.Conn) bool {
@@ -36,10 +50,8 @@ func ended(t *testing.T, conn net.Conn) bool {
 func TestSilentCallersOverTCP(t *testing.T) {
 	h, b := besiegeOver(t, gateway.TCP)
 	var silent []net.Conn
-	for range mostHandshakes + 8 {
-		conn := must(net.Dial("tcp", b.tcp.Addr().String()))
-		defer conn.Close()
-		silent = append(silent, conn)
+	for i := range mostHandshakes + 8 {
+		silent = append(silent, b.callFrom(net.IPv4(127, 1, 0, byte(i+1))))
 	}
 	begin := time.Now()
 	h.connect()
@@ -58,6 +70,56 @@ func TestSilentCallersOverTCP(t *testing.T) {
 	}
 	if last := time.Since(begin); took > last || first > last {
 		t.Errorf("the peer waited %s, the oldest was turned out after %s, the last after %s", took, first, last)
+	}
+}
+
+// R-WIRE-1: who calls over TCP again and again and shows no pinned key is turned away
+// at once, and has no more than a share of the places; from elsewhere a peer gets in.
+func TestOneAddressOverTCP(t *testing.T) {
+	h, b := besiegeOver(t, gateway.TCP)
+	const calls = 60
+	var silent []net.Conn
+	for range calls {
+		silent = append(silent, b.callFrom(net.IPv4(127, 2, 0, 1)))
+	}
+	h.connect()
+	if got := h.hello(func(*exchange.Hello) {}); got.status != http.StatusOK {
+		t.Errorf("a peer beside %d callers from one address: %d", calls, got.status)
+	}
+	var turned atomic.Int64
+	var wg sync.WaitGroup
+	for _, conn := range silent {
+		_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second)) // less than a handshake may take
+		wg.Go(func() {
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				turned.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := turned.Load(); n < calls-mostStrange {
+		t.Errorf("%d of %d callers from one address were turned away, want %d at least", n, calls, calls-mostStrange)
+	}
+}
+
+// I9: however many strangers call over TCP, from wherever, one that calls from where
+// a pinned peer lives has its time for the handshake.
+func TestStrangersDoNotCrowdOutAPeerOverTCP(t *testing.T) {
+	h, b := besiegeOver(t, gateway.TCP)
+	h.hello(func(*exchange.Hello) {}) // it is known here
+	slow := must(net.Dial("tcp", b.tcp.Addr().String()))
+	for i := range mostHandshakes + 8 {
+		b.callFrom(net.IPv4(127, 1, 0, byte(i+1)))
+	}
+	config := h.clientTLS()
+	config.NextProtos = []string{"h2"}
+	conn, err := shake(t, config, slow)
+	if err != nil {
+		t.Fatalf("the handshake of a peer that called before %d strangers: %v", mostHandshakes+8, err)
+	}
+	h.http = http2(t, conn)
+	if got := h.hello(func(*exchange.Hello) {}); got.status != http.StatusOK {
+		t.Errorf("its hello is answered %d", got.status)
 	}
 }
 

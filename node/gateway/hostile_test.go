@@ -55,14 +55,20 @@ func dial(t testing.TB, config *tls.Config, to *node) (*quic.Conn, error) {
 // dialTCP dials as dial does, over TCP and for HTTP/2.
 func dialTCP(t testing.TB, config *tls.Config, to *node) (*tls.Conn, error) {
 	t.Helper()
+	return shake(t, config, must(net.Dial("tcp", to.tcp.Addr().String())))
+}
+
+// shake ends the handshake on a connection.
+func shake(t testing.TB, config *tls.Config, raw net.Conn) (*tls.Conn, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", to.tcp.Addr().String())
-	if err != nil {
+	t.Cleanup(func() { _ = raw.Close() })
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn.(*tls.Conn), nil
+	return conn, nil
 }
 
 // http2 speaks HTTP/2 on a connection.

@@ -17,8 +17,8 @@ const (
 	maxKnocks       = 50
 	knocksPerSecond = 25
 	// maxStrange and strangePerSecond are how many connections from one proven
-	// address may fail, because no record lists their key, before it is turned
-	// away at once. One that succeeds does not count.
+	// address may fail, over either transport, because no record lists their key,
+	// before it is turned away at once. One that succeeds does not count.
 	maxStrange       = 20
 	strangePerSecond = 1
 	// maxAddresses is how many addresses are remembered.
@@ -33,12 +33,17 @@ var errTurnedAway = errors.New("too many connections with unknown keys came from
 type knocks struct {
 	all *bucket
 
+	homes *recent[netip.Prefix, struct{}] // where pinned peers came from, or were reached
+
 	mu sync.Mutex
 	of *recent[netip.Prefix, *bucket] // guarded by mu
 }
 
 func newKnocks() *knocks {
-	return &knocks{all: newBucket(maxKnocks, knocksPerSecond), of: newRecent[netip.Prefix, *bucket](maxAddresses)}
+	return &knocks{
+		all: newBucket(maxKnocks, knocksPerSecond), of: newRecent[netip.Prefix, *bucket](maxAddresses),
+		homes: newRecent[netip.Prefix, struct{}](maxAddresses),
+	}
 }
 
 // doubt reports whether an address must be proven before anything else.
@@ -55,32 +60,58 @@ func (k *knocks) admit(ctx context.Context, c *quic.ClientInfo) (context.Context
 
 // known gives back what a connection took whose key is pinned.
 func (k *knocks) known(addr net.Addr) {
+	k.welcome(addr)
+	k.all.give()
+}
+
+// welcome gives back what a connection took over TCP, where nobody's address is in
+// doubt, and remembers where a pinned peer lives.
+func (k *knocks) welcome(addr net.Addr) {
 	if b := k.from(addr); b != nil {
 		b.give()
 	}
-	k.all.give()
+	k.settle(addr)
+}
+
+// settle remembers that a pinned peer lives at an address.
+func (k *knocks) settle(addr net.Addr) {
+	if at, ok := network(addr); ok {
+		k.homes.put(at, struct{}{})
+	}
+}
+
+// home reports whether a pinned peer is known to live at an address.
+func (k *knocks) home(at netip.Prefix) bool {
+	_, ok := k.homes.get(at)
+	return ok
 }
 
 // from is the bucket of an address, or of its network where one host has many.
 func (k *knocks) from(addr net.Addr) *bucket {
+	at, ok := network(addr)
+	if !ok {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if b, ok := k.of.get(at); ok {
+		return b
+	}
+	b := newBucket(maxStrange, strangePerSecond)
+	k.of.put(at, b)
+	return b
+}
+
+// network is what one host has at least: an address, or a network of IPv6.
+func network(addr net.Addr) (netip.Prefix, bool) {
 	at, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
-		return nil
+		return netip.Prefix{}, false
 	}
 	ip, bits := at.Addr().Unmap(), 64
 	if ip.Is4() {
 		bits = 32
 	}
-	network, err := ip.Prefix(bits)
-	if err != nil {
-		return nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if b, ok := k.of.get(network); ok {
-		return b
-	}
-	b := newBucket(maxStrange, strangePerSecond)
-	k.of.put(network, b)
-	return b
+	p, err := ip.Prefix(bits)
+	return p, err == nil
 }

@@ -89,7 +89,7 @@ func (g *Gateway) listen() (*wire, error) {
 		ConnContext: func(ctx context.Context, _ *quic.Conn) context.Context { return withFirstCall(ctx) },
 	})
 	if g.TCP != nil {
-		w.gate = openGate(g.TCP, g.tlsConfig("", alpnTCP))
+		w.gate = openGate(g.TCP, g.tlsConfig("", alpnTCP), w.knocks)
 		w.server2 = &http.Server{
 			Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes, Protocols: http2Only(), HTTP2: http2Config(),
 			ReadHeaderTimeout: handshakeTimeout, IdleTimeout: lazyTimeout, ErrorLog: slog.NewLogLogger(g.Logger.Handler(), slog.LevelDebug),
@@ -200,6 +200,7 @@ func (w *wire) dial(ctx context.Context, peer protocol.NodeID, endpoint string) 
 	if err != nil {
 		return nil, fmt.Errorf("dial %s at %s: %w", peer, endpoint, err)
 	}
+	w.knocks.settle(addr)
 	return conn, nil
 }
 
