@@ -18,7 +18,7 @@ func (p *program) protectFromTheStart(ctx context.Context, f *initFlags, plan *o
 		}
 		return nil
 	}
-	from, err := p.passphrases(ctx)
+	from, err := p.passphrases(ctx, plan.Holders())
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,9 @@ whoever takes the disk, protect keys from the start, with "comity init".`,
 				return err
 			}
 			h := operate.Holder(args[0])
+			if err := onlyOffline(h, folder); err != nil {
+				return err
+			}
 			if file != "" && (operate.Layout{Dir: dir}).Contains(absolute(file)) {
 				return beside(file)
 			}
@@ -58,8 +61,17 @@ whoever takes the disk, protect keys from the start, with "comity init".`,
 	return c
 }
 
+// onlyOffline refuses a folder for keys that cannot be moved: they are where the
+// node looks for them, and its lock guards them only there.
+func onlyOffline(h operate.Holder, folder string) error {
+	if folder == "" || h == operate.OfflineHolder {
+		return nil
+	}
+	return misuse("leave it away; --dir names the data directory", "--folder says where the offline keys are; those of %s are in the data directory", h)
+}
+
 func (p *program) protect(ctx context.Context, dir string, h operate.Holder, folder string, pass *seal.Passphrase, file string) error {
-	from, err := p.passphrases(ctx)
+	from, err := p.passphrases(ctx, holdersIn(dir))
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,11 @@ The node must not run. If it is interrupted, type it again.`,
 			if err != nil {
 				return err
 			}
-			return p.protect(c.Context(), dir, operate.Holder(args[0]), folder, nil, "")
+			h := operate.Holder(args[0])
+			if err := onlyOffline(h, folder); err != nil {
+				return err
+			}
+			return p.protect(c.Context(), dir, h, folder, nil, "")
 		},
 	}
 	c.Flags().StringVar(&folder, "folder", "", "`FOLDER` that the offline keys were moved to")

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
 
 	"comity/crypto/keys"
 	"comity/crypto/seal"
+	"comity/node/control"
 	"comity/node/operate"
 )
 
@@ -21,12 +23,18 @@ const aboutPassphrases = "`[WHOSE=]FILE` with the passphrase of protected keys; 
 // passphrases are where a command finds the passphrases of protected keys. On a
 // terminal the person is asked last. A passphrase is never a word of the command
 // line nor of the environment, where other programs could read it.
-func (p *program) passphrases(ctx context.Context) (*operate.Passphrases, error) {
+//
+// A file for anybody but the holders given is refused: it would be ignored, and the
+// keys that it was meant for stay locked. Without any holders, all are let pass.
+func (p *program) passphrases(ctx context.Context, holders []operate.Holder) (*operate.Passphrases, error) {
 	from := &operate.Passphrases{Files: map[operate.Holder]string{}, Credentials: p.env["CREDENTIALS_DIRECTORY"]}
 	for _, word := range p.passphraseFiles {
 		h, path, err := holderOf(word)
 		if err != nil {
 			return nil, err
+		}
+		if h != "" && holders != nil && !slices.Contains(holders, h) {
+			return nil, misuse("it has "+names(holders), "--passphrase-file: there are no keys of %s in this node", h)
 		}
 		if before, twice := from.Files[h]; twice {
 			return nil, misuse("", "--passphrase-file names both %s and %s for the same keys", before, path)
@@ -41,6 +49,28 @@ func (p *program) passphrases(ctx context.Context) (*operate.Passphrases, error)
 		from.Ask = func(h operate.Holder) (string, error) { return p.askPassphrase(ctx, "Passphrase for "+h.Of()) }
 	}
 	return from, nil
+}
+
+// holdersIn are the holders of a node's keys, and the offline ones wherever they
+// are; nil when there is no node that says so.
+func holdersIn(dir string) []operate.Holder {
+	config, err := control.ReadConfig(dir)
+	if err != nil {
+		return nil // whoever opens it says why
+	}
+	holders := operate.Layout{Dir: dir}.Holders(config)
+	if !slices.Contains(holders, operate.OfflineHolder) {
+		holders = append(holders, operate.OfflineHolder)
+	}
+	return holders
+}
+
+func names(holders []operate.Holder) string {
+	var all []string
+	for _, h := range holders {
+		all = append(all, string(h))
+	}
+	return strings.Join(all, ", ")
 }
 
 // holderOf splits WHOSE=FILE; a word without a holder is a path.

@@ -217,7 +217,7 @@ func (p *program) dial(ctx context.Context) (*control.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, err := p.passphrases(ctx)
+	from, err := p.passphrases(ctx, holdersIn(dir))
 	if err != nil {
 		return nil, err
 	}

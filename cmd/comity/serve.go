@@ -61,7 +61,7 @@ func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) 
 	}
 	defer udp.Close()
 	defer tcp.Close()
-	from, err := p.passphrases(ctx)
+	from, err := p.passphrases(ctx, holdersIn(dir))
 	if err != nil {
 		return err
 	}
