@@ -147,6 +147,10 @@ const (
 	// MaxStandstill is how long a part of a body is kept to which no byte comes: a
 	// week, longer than an outage of a line or a peer. Then the body begins anew.
 	MaxStandstill = 7 * 24 * time.Hour
+	// CompareWait is how long a node that has just started signs nothing while none of
+	// its peers can be asked what it holds of the node's log: long enough for a
+	// network to come up, and no more, because nobody outside may stop a node.
+	CompareWait = 30 * time.Second
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
 )

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"comity/crypto/seal"
+	"comity/node/gateway"
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/store"
@@ -97,6 +98,8 @@ func explain(err error) *Error {
 		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir`, "%v", err)
 	case errors.Is(err, operate.ErrLocked), errors.Is(err, store.ErrTaken):
 		return fail(Locked, "wait until that process has ended, or end it", "%v", err)
+	case errors.Is(err, gateway.ErrOlderCopy):
+		return fail(Integrity, "bring back the newest copy of this directory, if there is one; this one must not be served", "%v", err)
 	case errors.Is(err, store.ErrClock):
 		return fail(Integrity, "set the clock of this machine right; do not restore an older copy", "the clock of this machine is behind what was signed here: %v", err)
 	case errors.Is(err, seal.ErrNoKey):

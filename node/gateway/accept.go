@@ -35,7 +35,7 @@ func (g *Gateway) acceptSpool(ctx context.Context, o *offer, spool *store.Spool)
 	}
 	outcomes, err := g.fileOwn(ctx, o.peer, store.AcceptRelay{
 		Inbound: o.inbound(), Submission: o.submission, Evidence: ev, Spool: spool,
-	})
+	}, o.seen)
 	if err != nil {
 		return nil, err
 	}

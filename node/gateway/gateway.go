@@ -68,8 +68,9 @@ type Gateway struct {
 	feeds   *bells[protocol.NodeID]
 	arrived *bells[protocol.AuthorityID]
 
-	clock  *clock
-	memory *budget
+	clock      *clock
+	memory     *budget
+	comparison *comparison
 
 	wire atomic.Pointer[wire] // nil unless Run runs
 
@@ -103,7 +104,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		memory:  newBudget(heldAtMost()),
 	}
 	g.clock = newClock(c.Now)
-	g.seq = newSequencer(c.Store, c.Log, c.Now, g.clock.steady)
+	g.seq = newSequencer(c.Store, c.Log, c.Now, g.clock.steady, func(ctx context.Context) error { return g.comparison.wait(ctx) })
 	if c.Locked != nil {
 		g.seq.failed = c.Locked
 	} else if err := g.checkKeys(); err != nil {
@@ -128,6 +129,12 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	for _, p := range g.book.peers() {
 		g.link(p)
+	}
+	g.comparison = newComparison(g.book.peers(), c.Conn != nil)
+	if c.Locked == nil {
+		if err := g.knownOlderCopy(ctx); err != nil {
+			return nil, fmt.Errorf("compare the log with what peers showed of it: %w", err)
+		}
 	}
 	if err := g.countParts(ctx); err != nil {
 		return nil, fmt.Errorf("count bodies under way: %w", err)
@@ -221,6 +228,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.sweep(ctx) })
 	wg.Go(func() { g.watchSpace(ctx) })
 	wg.Go(func() { g.tidy(ctx) })
+	wg.Go(func() { g.awaitPeers(ctx) })
 	g.mu.Lock()
 	g.wire.Store(wire)
 	g.start = func(l *link) {
@@ -228,6 +236,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { l.follow(ctx) })
 		wg.Go(func() { l.push(ctx) })
 		wg.Go(func() { l.recheck(ctx) })
+		wg.Go(func() { l.compare(ctx) })
 		if g.TCP != nil {
 			wg.Go(func() { l.probe(ctx) })
 		}

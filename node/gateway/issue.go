@@ -60,28 +60,31 @@ func because(code protocol.Code, text string) func(*evidence.Evidence) {
 // verifyForeign checks a peer's evidence in full: signature, role, side and
 // window against the peer's record, the proof against its log, and that it
 // speaks of exactly the envelope that we sent (R-EVID-1, R-EVID-3, R-LOG-5).
-func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p statement.Packet) (*evidence.Evidence, error) {
+// It returns the checkpoint of the proof, too.
+func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p statement.Packet) (*evidence.Evidence, store.SeePeerLog, error) {
+	none := store.SeePeerLog{}
 	ev, err := state.VerifyEvidence(p.Signed, g.Now())
 	if err != nil {
-		return nil, premature(state, p.Signed, err)
+		return nil, none, premature(state, p.Signed, err)
 	}
 	ref := p.Ref()
-	if _, _, err := state.LogVerifier().Proof(p.Proof, ref.Document, ref.Signature); err != nil {
-		return nil, protocol.Refuse(protocol.BadSignature, "proof of %s: %v", ev.Event, err)
+	proof, at, err := state.LogVerifier().Proof(p.Proof, ref.Document, ref.Signature)
+	if err != nil {
+		return nil, none, protocol.Refuse(protocol.BadSignature, "proof of %s: %v", ev.Event, err)
 	}
 	sent, err := g.sent(ctx, ev.TransmissionKey())
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, protocol.Refuse(protocol.WrongParcel, "%s speaks of a parcel that was never sent from here", ev.Event)
+		return nil, none, protocol.Refuse(protocol.WrongParcel, "%s speaks of a parcel that was never sent from here", ev.Event)
 	} else if err != nil {
-		return nil, err
+		return nil, none, err
 	}
 	if sent.peer != state.Record().Node.ID {
-		return nil, protocol.Refuse(protocol.WrongParcel, "%s is about a parcel for another node", ev.Event)
+		return nil, none, protocol.Refuse(protocol.WrongParcel, "%s is about a parcel for another node", ev.Event)
 	}
 	if err := ev.About(sent.envelope, sent.ref); err != nil {
-		return nil, err
+		return nil, none, err
 	}
-	return ev, g.checkTookBack(ctx, ev)
+	return ev, store.SeePeerLog{Peer: sent.peer, Checkpoint: at, Note: proof.Checkpoint}, g.checkTookBack(ctx, ev)
 }
 
 // notYet is the refusal of evidence that may verify later: it is dated in the
@@ -126,12 +129,13 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 	var errs []error
 	var facts []store.Fact
 	var fresh []store.TakeEvidence
+	var newest store.SeePeerLog
 	for _, p := range packets {
 		if before, again := known.get(idOf(p)); again { // R-EVID-11
 			states[before.key] = before.state
 			continue
 		}
-		ev, err := g.verifyForeign(ctx, state, p)
+		ev, seen, err := g.verifyForeign(ctx, state, p)
 		if err != nil {
 			if protocol.CodeOf(err) == "" {
 				return nil, err // our own trouble: take nothing, come back
@@ -147,6 +151,12 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 			Evidence: store.Evidence{Packet: p, Event: ev.Event, Time: ev.Time.Time},
 		}
 		fresh, facts = append(fresh, take), append(facts, take)
+		if seen.Checkpoint.Size > newest.Checkpoint.Size {
+			newest = seen
+		}
+	}
+	if newest.Note != nil {
+		facts = append(facts, newest)
 	}
 	if facts = append(facts, then...); len(facts) == 0 {
 		return states, errors.Join(errs...)

@@ -130,11 +130,12 @@ func (g *Gateway) authenticate(peer protocol.NodeID, packets []statement.Packet)
 		return nil, err
 	}
 	ref := packets[1].Ref()
-	if _, _, err := state.LogVerifier().Proof(packets[1].Proof, ref.Document, ref.Signature); err != nil {
+	proof, at, err := state.LogVerifier().Proof(packets[1].Proof, ref.Document, ref.Signature)
+	if err != nil {
 		return nil, protocol.Refuse(protocol.BadSignature, "proof of the %s: %v", ev.Event, err)
 	}
 	return &offer{
-		peer: peer, env: env, signed: packets[0].Signed,
+		peer: peer, env: env, signed: packets[0].Signed, seen: store.SeePeerLog{Peer: peer, Checkpoint: at, Note: proof.Checkpoint},
 		submission: store.Evidence{Packet: packets[1], Event: ev.Event, Time: ev.Time.Time},
 	}, nil
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type sequencer struct {
 	store  *store.Gateway
 	log    *merkle.Signer
 	now    func() time.Time
-	steady func() error // refuses to date anything while the clock is in doubt
+	steady func() error                // refuses to date anything while the clock is in doubt
+	ready  func(context.Context) error // waits until this node may sign
 
 	mu     sync.Mutex
 	queue  []*order                // guarded by mu; each order's caller waits, so it is as long as there are callers
@@ -46,8 +48,21 @@ type order struct {
 	done     chan struct{} // closed when outcomes and err are final
 }
 
-func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time, steady func() error) *sequencer {
-	return &sequencer{store: s, log: log, now: now, steady: steady}
+func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time, steady func() error, ready func(context.Context) error) *sequencer {
+	return &sequencer{store: s, log: log, now: now, steady: steady, ready: ready}
+}
+
+// stop lets nothing be committed any more: every caller gets err, and Run ends
+// with it.
+func (s *sequencer) stop(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+	}
+	if s.fatal != nil {
+		s.fatal(s.failed)
+	}
 }
 
 // onFatal has f called on an integrity failure, also on one from before.
@@ -77,6 +92,9 @@ func (s *sequencer) commit(ctx context.Context, facts ...store.Fact) ([]store.Ou
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.mayCommit(ctx); err != nil {
+		return nil, err
+	}
 	o := &order{facts: facts, done: make(chan struct{})}
 	s.mu.Lock()
 	if s.failed != nil {
@@ -98,6 +116,23 @@ func (s *sequencer) commit(ctx context.Context, facts ...store.Fact) ([]store.Ou
 		<-o.done
 	}
 	return o.outcomes, o.err
+}
+
+// mayCommit waits until this node may sign. A failed one never may.
+func (s *sequencer) mayCommit(ctx context.Context) error {
+	if err := s.failure(); err != nil {
+		return err
+	}
+	if err := s.ready(ctx); err != nil {
+		return cmp.Or(s.failure(), err)
+	}
+	return nil
+}
+
+func (s *sequencer) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
 }
 
 // takeBack removes an order from the queue; it reports false when it is too late.
@@ -179,12 +214,7 @@ func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 	unknown := errors.Is(err, store.ErrUnknownOutcome) && !store.IsFull(err)
 	if unknown || store.IsBroken(err) {
 		err = fmt.Errorf("commit to the log: %w", err)
-		s.mu.Lock()
-		s.failed = err
-		if s.fatal != nil {
-			s.fatal(err)
-		}
-		s.mu.Unlock()
+		s.stop(err)
 	}
 	return nil, err
 }

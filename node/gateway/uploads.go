@@ -30,6 +30,7 @@ type offer struct {
 	env        *envelope.Envelope
 	signed     statement.Signed
 	submission store.Evidence
+	seen       store.SeePeerLog // the checkpoint under which submission was proven
 	withdrawal statement.Signed // empty unless it is taken back now
 	until      time.Time        // guarded by uploads.mu; real time, for forgetting
 	over       bool             // only between begin and end: it was decided

@@ -211,6 +211,7 @@ type handler func(http.ResponseWriter, *http.Request, *link)
 func (g *Gateway) routes(w *wire) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/hello", g.peerOnly(paced(small(g.serveHello))))
+	mux.Handle("GET /v1/held", g.peerOnly(paced(small(g.serveHeld))))
 	mux.Handle("PUT /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveOffer))))
 	mux.Handle("PATCH /v1/parcels/{envelope}", g.peerOnly(paced(g.serveBytes)))
 	mux.Handle("HEAD /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveOffset))))

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"comity/node/gateway"
 	"comity/node/office"
 	"comity/node/operate"
 	"comity/protocol"
@@ -33,12 +34,16 @@ type Host struct {
 	away bool
 	// misled says that its clock was wrong at some time: what it signed then may
 	// be dated later than now, and until then it refuses to start.
-	misled  bool
-	astray  bool          // it was started with a wrong clock
-	running *operate.Node // nil while down
-	conn    net.PacketConn
-	stop    context.CancelFunc
-	stopped chan error
+	misled bool
+	astray bool // it was started with a wrong clock
+	// old is why it stopped as an older copy of itself; nil: it did not.
+	old error
+	// restored says that an operator put an older copy in its place.
+	restored bool
+	running  *operate.Node // nil while down
+	conn     net.PacketConn
+	stop     context.CancelFunc
+	stopped  chan error
 }
 
 // next is the data directory that its next death leaves.
@@ -102,6 +107,10 @@ func (h *Host) end() {
 	err := <-h.stopped
 	err = errors.Join(err, h.conn.Close(), h.running.Close())
 	h.running, h.conn = nil, nil
+	if errors.Is(err, gateway.ErrOlderCopy) && h.restored {
+		h.old, h.away = err, true // for its operator
+		err = nil
+	}
 	if err != nil && !killed && !h.excuses(err) {
 		h.world.T.Errorf("stop %s: %v", h.Node, err)
 	}
