@@ -87,6 +87,16 @@ func (g *Gateway) Records(ctx context.Context) (list []Record, err error) {
 	return list, wrap("reading the records", err)
 }
 
+// RecordHistory returns every version of every record adopted, own ones included,
+// by state and number.
+func (g *Gateway) RecordHistory(ctx context.Context) (list []Record, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		list, err = collect(ctx, t, scanRecord, recordColumns+` ORDER BY r.state, r.sequence`)
+		return err
+	})
+	return list, wrap("reading all records", err)
+}
+
 // RecordByDigest returns the record that evidence or an envelope names. ErrNotFound.
 func (g *Gateway) RecordByDigest(ctx context.Context, digest protocol.Digest) (*Record, error) {
 	return one(ctx, g.v, "record "+digest.Short(), scanRecord, recordColumns+` WHERE r.digest = $1`, digest[:])

@@ -32,7 +32,9 @@ brings back signed evidence of every step, and checks all of it again.
 
 With --dir D everything is kept: D/a and D/b are ordinary data directories, and
 "comity serve --dir D/a" runs that node again. Their keys have no passphrase, so
-use them for nothing else. Without --dir a temporary directory is used and removed.
+use them for nothing else. D/trust holds what an auditor would hold of both states,
+and D/evidence.tar what proves the transmission to one. Without --dir a temporary
+directory is used and removed.
 
 With --json each step is one JSON object on one line; the last one begins with
 {"ok":true,"parcel":…`,

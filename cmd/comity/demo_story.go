@@ -8,6 +8,7 @@ import (
 
 	"comity/node/control"
 	"comity/protocol"
+	"comity/protocol/bundle"
 	"comity/protocol/evidence"
 )
 
@@ -147,6 +148,12 @@ func (s *story) compared(files int, total int64) {
 	s.say("What B received is what A sent: %s, %s, every byte compared.", count(files, "file"), bytes(total))
 }
 
+func (s *story) proved(b *control.Bundle, r *bundle.Report) {
+	s.step(step{Step: "bundle", Path: b.Path, Bytes: b.Bytes, Checked: &checked{r.Signatures, r.Proofs, r.Members}})
+	s.say("One file of %s proves it all to an auditor who holds only the two introductions:", bytes(b.Bytes))
+	s.say("   %d signatures, %d proofs, a cover sheet in plain words, and no network needed.", r.Signatures, r.Proofs)
+}
+
 func (d *demo) closing(id protocol.ParcelID) {
 	took := time.Since(d.start)
 	if d.p.json {
@@ -159,6 +166,8 @@ func (d *demo) closing(id protocol.ParcelID) {
 	if d.kept {
 		d.p.say("\nEverything is kept in %s. Run a node again with", d.dir)
 		d.p.say("  comity serve --dir %s", quoted(filepath.Join(d.dir, "a")))
+		d.p.say("and check the evidence as an auditor does, with")
+		d.p.say("  comity verify %s --trust %s", quoted(filepath.Join(d.dir, "evidence.tar")), quoted(filepath.Join(d.dir, "trust")))
 		d.p.say("Their keys have no passphrase: this is a demonstration.")
 		return
 	}

@@ -126,7 +126,7 @@ func (p *program) root() *cobra.Command {
 	report := group("report", "Report exceptions of a period", "checks", p.reportExceptions())
 	for _, c := range []*cobra.Command{
 		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
-		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), parcel, logs, report, key, version,
+		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), p.bundle(), p.verify(), parcel, logs, report, key, version,
 	} {
 		root.AddCommand(c)
 	}

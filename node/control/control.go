@@ -61,6 +61,7 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 		"/v1/decline":           answer(s.decline),
 		"/v1/withdraw":          answer(s.withdraw),
 		"/v1/export":            answer(s.export),
+		"/v1/bundle":            answer(s.bundle),
 		"/v1/log/check":         answer(s.checkLog),
 		"/v1/adopted":           answer(s.adopted),
 		"/v1/act":               answer(s.note),

@@ -28,6 +28,7 @@ const (
 	ActDecline     Act = "decline"
 	ActWithdraw    Act = "withdraw"
 	ActExport      Act = "export"
+	ActDisclose    Act = "disclose" // an export with the key of the parcel
 )
 
 // Entry is one act as it stands in the hash-chained journal. It names files by
@@ -41,11 +42,12 @@ type Entry struct {
 	Message *protocol.Digest `json:"message"`
 	// File is the number of the file, from 1; null unless one was opened.
 	File *int64 `json:"file"`
-	// To is the recipient from whom a message was withdrawn; null otherwise.
+	// To is the recipient from whom a message was withdrawn, or to whom the
+	// transmission went that a bundle shows; null otherwise.
 	To *protocol.AuthorityID `json:"to"`
 	// Reason is why a parcel was refused or declined; null otherwise.
 	Reason *evidence.Reason `json:"reason"`
-	// Place is the folder of an export; null otherwise.
+	// Place is the folder of an export, or the file of a bundle; null otherwise.
 	Place *string `json:"place"`
 }
 

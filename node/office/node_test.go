@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 
@@ -271,6 +272,19 @@ func (n *node) Envelope(_ context.Context, k protocol.Key) (statement.Signed, er
 		return r.signed, nil
 	}
 	return statement.Signed{}, fmt.Errorf("there is no transmission %s", k)
+}
+
+// Proofs are none: this node has no log, and what it calls proofs are not.
+func (n *node) Proofs(context.Context, protocol.Key) (map[evidence.Event]exchange.Proven, error) {
+	return nil, nil
+}
+
+func (n *node) Histories(context.Context) (all []exchange.History, err error) {
+	for _, id := range slices.Sorted(maps.Keys(states())) {
+		s := states()[id]
+		all = append(all, exchange.History{State: id, Node: protocol.NodeID(s.id), Versions: []exchange.Version{{Sequence: s.record.Record().Sequence, Signed: s.record.Signed()}}})
+	}
+	return all, nil
 }
 
 func (n *node) Changed() <-chan struct{} {

@@ -65,6 +65,10 @@ type Gateway interface {
 	Evidence(context.Context, protocol.Key) ([]exchange.Attested, error)
 	// Envelope returns the envelope of a transmission, sent or received.
 	Envelope(context.Context, protocol.Key) (statement.Signed, error)
+	// Proofs returns, by event, the proofs of evidence that witnesses cosigned.
+	Proofs(context.Context, protocol.Key) (map[evidence.Event]exchange.Proven, error)
+	// Histories returns every record that the node has adopted, by state.
+	Histories(context.Context) ([]exchange.History, error)
 	// Changed returns a channel that is closed when any evidence is stored next.
 	Changed() <-chan struct{}
 }

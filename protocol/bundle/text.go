@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"comity/protocol/evidence"
 )
 
 // notProven says what a reader might take from the bundle although it does not
@@ -130,16 +128,20 @@ func (r *Report) Conclusion() string {
 	case r.Verdict == Contested:
 		return "CONTESTED: some of this was signed with a key that is marked compromised, and nothing independent shows that it was before."
 	}
-	rests := r.Evidence[len(r.Evidence)-1].RestsOn
+	seen := 0
 	for _, e := range r.Evidence {
-		if e.Event == evidence.RelayAcceptance {
-			rests = e.RestsOn
+		if e.Latest != nil {
+			seen++
 		}
 	}
-	if rests != "" {
-		return "VALID by your anchors; " + rests + "."
+	switch {
+	case seen == len(r.Evidence):
+		return "VALID by your anchors, and witnessed by a third party."
+	case seen > 0:
+		return fmt.Sprintf("VALID by your anchors; a third party witnessed %d of %d pieces of evidence, the others rest on %s and %s only.",
+			seen, len(r.Evidence), r.From.State(), r.To.State())
 	}
-	return "VALID by your anchors, and witnessed by a third party."
+	return fmt.Sprintf("VALID by your anchors; no third party witnessed it: it rests on %s and %s only.", r.From.State(), r.To.State())
 }
 
 // ExitCode is what a command leaves with: 0 valid by the anchors, 4 consistent,

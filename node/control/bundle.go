@@ -1,0 +1,77 @@
+package control
+
+import (
+	"context"
+	"strings"
+
+	"comity/node/office"
+	"comity/protocol"
+	"comity/protocol/bundle"
+	"comity/protocol/evidence"
+)
+
+// BundleRequest says what to bundle, where to, and what goes in beside the evidence.
+type BundleRequest struct {
+	As     string `json:"as,omitempty"`
+	Parcel string `json:"parcel"`
+	// To is the recipient; empty for a parcel that has only one.
+	To string `json:"to,omitempty"`
+	// Path is written by the process of the node, so it must be absolute.
+	Path     string          `json:"path"`
+	Language bundle.Language `json:"language"`
+	Offset   bundle.Offset   `json:"utc_offset"`
+	Sealed   bool            `json:"with_parcel,omitempty"`
+	Disclose bool            `json:"disclose,omitempty"`
+}
+
+// Bundle says what was written.
+type Bundle struct {
+	Parcel   protocol.ParcelID    `json:"parcel"`
+	From     protocol.AuthorityID `json:"from"`
+	To       protocol.AuthorityID `json:"to"`
+	Path     string               `json:"path"`
+	Bytes    int64                `json:"bytes"`
+	Evidence []evidence.Event     `json:"evidence"`
+	// Unproven are events whose evidence is not in any log yet and was left out.
+	Unproven []evidence.Event `json:"unproven,omitempty"`
+}
+
+func (s *Service) bundle(ctx context.Context, in BundleRequest) (*Bundle, error) {
+	f, err := s.find(ctx, in.As, in.Parcel)
+	if err != nil {
+		return nil, err
+	}
+	name := f.message.Name
+	to, err := recipientOf(f, in.To)
+	if err != nil {
+		return nil, err
+	}
+	b, err := f.office.Bundle(ctx, name, to, in.Path, office.BundleOptions{
+		Language: in.Language, Offset: in.Offset, WithParcel: in.Sealed || in.Disclose, Disclose: in.Disclose,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Bundle{Parcel: name.Parcel, From: name.From, To: to, Path: in.Path, Bytes: b.Size, Evidence: b.Evidence, Unproven: b.Unproven}, nil
+}
+
+// recipientOf picks the transmission: each recipient has its own evidence.
+func recipientOf(f *found, wanted string) (protocol.AuthorityID, error) {
+	var names []string
+	for _, t := range f.message.To {
+		if string(t.To) == wanted || wanted == "" && len(f.message.To) == 1 {
+			return t.To, nil
+		}
+		names = append(names, string(t.To))
+	}
+	if wanted == "" {
+		return "", fail(Ambiguous, "name one with --to", "parcel %s went to %d authorities, and each has a bundle of its own: %s",
+			f.message.Name.Parcel, len(names), strings.Join(names, ", "))
+	}
+	return "", fail(NotFound, "name one of them with --to", "parcel %s did not go to %s, but to %s", f.message.Name.Parcel, wanted, strings.Join(names, ", "))
+}
+
+// Bundle writes an evidence bundle into a new file.
+func (c *Client) Bundle(ctx context.Context, in BundleRequest) (*Bundle, error) {
+	return call[*Bundle](ctx, c, "/v1/bundle", in)
+}

@@ -1,0 +1,33 @@
+package gateway
+
+import (
+	"context"
+
+	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/exchange"
+)
+
+// Histories returns every record that this node has adopted, its own included,
+// by state.
+func (g *Gateway) Histories(ctx context.Context) (all []exchange.History, err error) {
+	rows, err := g.Store.RecordHistory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if len(all) == 0 || all[len(all)-1].State != r.State {
+			all = append(all, exchange.History{State: r.State})
+		}
+		h := &all[len(all)-1]
+		h.Node = r.Node
+		h.Versions = append(h.Versions, exchange.Version{Sequence: r.Sequence, Signed: r.Signed})
+	}
+	return all, nil
+}
+
+// Proofs returns what witnesses have made provable about a transmission so far,
+// by event. Without witnesses nothing is in it.
+func (g *Gateway) Proofs(context.Context, protocol.Key) (map[evidence.Event]exchange.Proven, error) {
+	return map[evidence.Event]exchange.Proven{}, nil
+}
