@@ -11,12 +11,13 @@ import (
 
 // LogReport says what CheckLog found in order.
 type LogReport struct {
-	Leaves      int64
-	Checkpoints int64
-	Evidence    int64  // own evidence, each with its leaf
-	Foreign     int64  // evidence of others
-	Records     int64  // each with its leaf
-	Checkpoint  []byte // the newest note; nil when the log is empty
+	Leaves        int64
+	Checkpoints   int64
+	Evidence      int64  // own evidence, each with its leaf
+	Foreign       int64  // evidence of others
+	ForeignLeaves int64  // of those, how many have a leaf here too; older ones have none
+	Records       int64  // each with its leaf
+	Checkpoint    []byte // the newest note; nil when the log is empty
 }
 
 // checkPage is how many leaves are held at once.
@@ -24,7 +25,7 @@ const checkPage = 256
 
 // CheckLog computes every leaf, hash and checkpoint again from the stored
 // documents, in bounded memory, and checks that each own evidence and each
-// record has exactly one leaf (I4). ErrIntegrity says what differs. verify
+// record has exactly one leaf, and each of others at most one (I4, R-LOG-6). ErrIntegrity says what differs. verify
 // checks the signatures of one note; nil leaves them out.
 func (g *Gateway) CheckLog(ctx context.Context, verify func(note []byte) (merkle.Checkpoint, error)) (LogReport, error) {
 	c := &logCheck{verify: verify, known: make(map[int64]merkle.Hash)}
@@ -56,6 +57,7 @@ type checkedLeaf struct {
 	salt                []byte
 	document, signature digest
 	evidence, record    statement.Signed
+	own                 bool // the evidence was issued on this side
 }
 
 func inconsistent(format string, args ...any) error {
@@ -70,9 +72,9 @@ func (c *logCheck) run(ctx context.Context, t *tx) error {
 		first := c.report.Leaves
 		page, err := collect(ctx, t, func(scan func(...any) error) (l checkedLeaf, err error) {
 			err = scan(&l.index, &l.salt, &l.document, &l.signature, &l.checkpoint,
-				&l.evidence.Document, &l.evidence.Signature, &l.record.Document, &l.record.Signature)
+				&l.evidence.Document, &l.evidence.Signature, &l.own, &l.record.Document, &l.record.Signature)
 			return l, err
-		}, `SELECT l.leaf, l.salt, l.document_digest, l.signature_digest, l.checkpoint_size, e.document, e.signature, r.document, r.signature
+		}, `SELECT l.leaf, l.salt, l.document_digest, l.signature_digest, l.checkpoint_size, e.document, e.signature, coalesce(e.own, 0), r.document, r.signature
 FROM log_leaf l LEFT JOIN evidence e ON e.leaf = l.leaf LEFT JOIN record r ON r.leaf = l.leaf
 WHERE l.leaf >= $1 ORDER BY l.leaf LIMIT $2`, first, checkPage)
 		if err != nil {
@@ -124,8 +126,10 @@ func (c *logCheck) leaf(ctx context.Context, t *tx, l *checkedLeaf, stored map[i
 	switch {
 	case l.evidence.Document != nil && l.record.Document != nil:
 		return inconsistent("leaf %d stands for two documents", n)
-	case l.evidence.Document != nil:
+	case l.evidence.Document != nil && l.own:
 		c.report.Evidence++
+	case l.evidence.Document != nil:
+		c.report.ForeignLeaves++
 	case l.record.Document != nil:
 		subject = l.record
 		c.report.Records++
@@ -208,21 +212,27 @@ func (c *logCheck) totals(ctx context.Context, t *tx) error {
 	if c.due.size != 0 {
 		return inconsistent("there is a checkpoint over %d leaves and only %d are stored", c.due.size, n)
 	}
-	var own, records int64
+	var own, doubled, borrowed, records int64
 	for _, q := range []struct {
 		into  *int64
 		query string
 	}{
-		{&own, `SELECT count(*) FROM evidence WHERE leaf IS NOT NULL`},
-		{&c.report.Foreign, `SELECT count(*) FROM evidence WHERE leaf IS NULL`},
+		{&own, `SELECT count(*) FROM evidence WHERE own = 1`},
+		{&c.report.Foreign, `SELECT count(*) FROM evidence WHERE own = 0 AND taken_us IS NOT NULL`},
+		{&borrowed, `SELECT count(*) FROM evidence WHERE own = 1 AND proof IS NOT NULL`},
+		{&doubled, `SELECT count(*) FROM evidence WHERE own = 0 AND leaf IS NOT NULL`},
 		{&records, `SELECT count(*) FROM record`},
 	} {
 		if _, err := t.find(ctx, []any{q.into}, q.query); err != nil {
 			return err
 		}
 	}
-	if own != c.report.Evidence || records != c.report.Records {
-		return inconsistent("%d own evidences and %d records are stored, leaves have %d and %d", own, records, c.report.Evidence, c.report.Records)
+	if own != c.report.Evidence || doubled != c.report.ForeignLeaves || records != c.report.Records {
+		return inconsistent("%d own evidences, %d of others with a leaf and %d records are stored, leaves have %d, %d and %d",
+			own, doubled, records, c.report.Evidence, c.report.ForeignLeaves, c.report.Records)
+	}
+	if doubled > c.report.Foreign || borrowed > 0 {
+		return inconsistent("%d evidences of others have a leaf, %d were ever taken; %d own ones have a proof from elsewhere", doubled, c.report.Foreign, borrowed)
 	}
 	var hashes int64
 	if _, err := t.find(ctx, []any{&hashes}, `SELECT count(*) FROM log_hash`); err != nil {

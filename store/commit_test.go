@@ -236,8 +236,8 @@ func TestBadFactFailsAlone(t *testing.T) {
 	if !errors.As(out[12].Err, &state) || state.Have != exchange.Relayed {
 		t.Errorf("unexpected state: %v", out[12].Err)
 	}
-	if size, _ := n.Size(t.Context()); size != 5 {
-		t.Errorf("log has %d leaves, want 5", size)
+	if size, _ := n.Size(t.Context()); size != 10 {
+		t.Errorf("log has %d leaves, want 10", size)
 	}
 }
 

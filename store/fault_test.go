@@ -56,8 +56,8 @@ func TestCommitFailsAndIsRepeated(t *testing.T) {
 			if same := cmp.Equal(note, signed[0]); same != written {
 				t.Errorf("checkpoint of the failed commit stands: %v, want %v", same, written)
 			}
-			if size, _ := n.Size(t.Context()); size != 8 {
-				t.Errorf("log has %d leaves, want 8", size)
+			if size, _ := n.Size(t.Context()); size != 12 {
+				t.Errorf("log has %d leaves, want 12", size)
 			}
 			if again := n.commit(facts...); !cmp.Equal(packetsOf(again), packetsOf(out)) {
 				t.Errorf("third answer differs from the second")
@@ -223,8 +223,8 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("%d batches answered, %d met a full disk; want some of both", answered, full)
 	}
 	r, err := n.CheckLog(t.Context(), n.logV.Checkpoint)
-	if err != nil || r.Leaves != int64(2*answered-1) {
-		t.Errorf("log after the full disk: %+v, %v; want %d leaves", r, err, 2*answered-1)
+	if err != nil || r.Leaves != int64(3*answered-1) {
+		t.Errorf("log after the full disk: %+v, %v; want %d leaves", r, err, 3*answered-1)
 	}
 	n.emptyDisk()
 	n.commit(n.accept(900))
@@ -280,8 +280,8 @@ func TestPowerCutAfterCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.Close()
-	if r, err := g.CheckLog(t.Context(), n.logV.Checkpoint); err != nil || r.Leaves != 11 {
-		t.Errorf("log after the cut: %+v, %v; want 11 leaves", r, err)
+	if r, err := g.CheckLog(t.Context(), n.logV.Checkpoint); err != nil || r.Leaves != 17 {
+		t.Errorf("log after the cut: %+v, %v; want 17 leaves", r, err)
 	}
 	all, err := g.Evidence(t.Context(), f.Key)
 	if err != nil || len(all) != 2 || !cmp.Equal(all[1].Packet, want[5][0].Packets[0]) {
@@ -328,7 +328,7 @@ func TestPowerCutWithinCommit(t *testing.T) {
 		}
 		r, err := g.CheckLog(t.Context(), n.logV.Checkpoint)
 		_, missing := g.Inbound(t.Context(), key(2, prosecution))
-		if err != nil || (r.Leaves == 2) != (missing == nil) || r.Leaves < 1 {
+		if err != nil || (r.Leaves == 4) != (missing == nil) || r.Leaves < 2 {
 			t.Errorf("cut at %d of %d: %+v, %v, row: %v", cut, len(wal), r, err, missing)
 		}
 		g.Close()

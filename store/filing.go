@@ -14,16 +14,21 @@ import (
 // storedEvidence is a row of evidence as facts need it.
 type storedEvidence struct {
 	storedPacket
+	own   bool
 	taken *int64
 }
 
 func (b *batch) storedEvidence(ctx context.Context, k protocol.Key, e evidence.Event) (*storedEvidence, error) {
 	s := &storedEvidence{storedPacket: storedPacket{leaf: -1}}
 	var leaf *int64
-	err := require(b.find(ctx, []any{&s.signed.Document, &s.signed.Signature, &leaf, &s.proof, &s.taken},
-		`SELECT document, signature, leaf, proof, taken_us FROM evidence
+	err := require(b.find(ctx, []any{&s.signed.Document, &s.signed.Signature, &s.own, &leaf, &s.proof, &s.taken},
+		`SELECT document, signature, own, leaf, proof, taken_us FROM evidence
 WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`, k.From, k.Parcel, k.To, e))
-	if leaf != nil {
+	switch {
+	case err != nil || !s.own:
+	case leaf == nil:
+		err = fmt.Errorf("%w: own %s of %s has no leaf", ErrIntegrity, e, k)
+	default:
 		s.leaf, s.proof = *leaf, nil
 	}
 	return s, err
@@ -45,13 +50,14 @@ func (b *batch) allEvidence(ctx context.Context, k protocol.Key, events ...evide
 
 const (
 	lastEvidence   = `SELECT coalesce(max(ordinal), 0) FROM evidence`
-	insertEvidence = `INSERT INTO evidence (ordinal, sender, parcel, recipient, event, document, signature, event_us, stored_us, leaf, proof, taken_us, feed_peer)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+	insertEvidence = `INSERT INTO evidence (ordinal, sender, parcel, recipient, event, document, signature, event_us, stored_us, own, leaf, proof, taken_us, feed_peer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (sender, parcel, recipient, event) DO NOTHING`
 )
 
-// insertEvidence inserts a row and reports whether there was none before.
-func (b *batch) insertEvidence(ctx context.Context, k protocol.Key, e Evidence, leaf, proof, taken, feed any) (bool, error) {
+// insertEvidence inserts a row with its leaf (I4) and reports whether there was
+// none before.
+func (b *batch) insertEvidence(ctx context.Context, k protocol.Key, e Evidence, own bool, proof, taken, feed any) (bool, error) {
 	if len(e.Document) == 0 || len(e.Signature) == 0 || e.Event == "" || e.Time.IsZero() {
 		return false, factError("evidence without document, signature, event or time")
 	}
@@ -60,14 +66,19 @@ func (b *batch) insertEvidence(ctx context.Context, k protocol.Key, e Evidence, 
 		return false, err
 	}
 	n, err := b.exec(ctx, insertEvidence, ordinal, k.From, k.Parcel, k.To, e.Event, string(e.Document), string(e.Signature),
-		e.Time.UnixMicro(), b.now.UnixMicro(), leaf, proof, taken, feed)
-	if err == nil && n == 0 {
-		b.last["evidence"]--
+		e.Time.UnixMicro(), b.now.UnixMicro(), flag(own), b.leaf(), proof, taken, feed)
+	if err != nil {
+		return false, err
 	}
-	return n == 1, err
+	if n == 0 {
+		b.last["evidence"]--
+		return false, nil
+	}
+	b.leaves = append(b.leaves, newLeafRow(e.Signed.Ref()))
+	return true, nil
 }
 
-// file stores evidence issued on this side and appends its leaf (I4). The same
+// file stores evidence issued on this side. The same
 // document again is a repeat; another one of the same event is refused, and the
 // stored one comes with the refusal.
 func (b *batch) file(ctx context.Context, k protocol.Key, e Evidence, feed protocol.NodeID) (p storedPacket, repeat bool, err error) {
@@ -75,14 +86,13 @@ func (b *batch) file(ctx context.Context, k protocol.Key, e Evidence, feed proto
 	if feed != "" {
 		peer = feed
 	}
-	fresh, err := b.insertEvidence(ctx, k, e, b.leaf(), nil, nil, peer)
+	leaf := b.leaf()
+	fresh, err := b.insertEvidence(ctx, k, e, true, nil, nil, peer)
 	if err != nil {
 		return p, false, err
 	}
 	if fresh {
-		p = storedPacket{signed: e.Signed, leaf: b.leaf()}
-		b.leaves = append(b.leaves, newLeafRow(e.Signed.Ref()))
-		return p, false, nil
+		return storedPacket{signed: e.Signed, leaf: leaf}, false, nil
 	}
 	s, err := b.storedEvidence(ctx, k, e.Event)
 	if err != nil {
@@ -91,15 +101,16 @@ func (b *batch) file(ctx context.Context, k protocol.Key, e Evidence, feed proto
 	return s.storedPacket, true, b.same(k, e, s)
 }
 
-// take stores evidence issued elsewhere. fresh is false when it was taken
-// before. A node that is both sides of a transmission has filed it itself
-// already: then only the taking is noted.
+// take stores evidence issued elsewhere. Its leaf in the own log says, to whoever
+// does not trust the issuer's, when it was here (R-LOG-6). fresh is false when it
+// was taken before. A node that is both sides of a transmission has filed it
+// itself already: then only the taking is noted.
 func (b *batch) take(ctx context.Context, k protocol.Key, e Evidence) (p storedPacket, fresh bool, err error) {
 	var proof any
 	if e.Proof != nil {
 		proof = string(e.Proof)
 	}
-	fresh, err = b.insertEvidence(ctx, k, e, nil, proof, b.now.UnixMicro(), nil)
+	fresh, err = b.insertEvidence(ctx, k, e, false, proof, b.now.UnixMicro(), nil)
 	if err != nil {
 		return p, false, err
 	}
@@ -113,14 +124,14 @@ func (b *batch) take(ctx context.Context, k protocol.Key, e Evidence) (p storedP
 	if err := b.same(k, e, s); err != nil {
 		return s.storedPacket, false, err
 	}
-	if s.taken != nil && (s.proof != nil || s.leaf >= 0 || e.Proof == nil) {
+	if s.taken != nil && (s.proof != nil || s.own || e.Proof == nil) {
 		return s.storedPacket, false, nil
 	}
 	fresh = s.taken == nil
-	if s.leaf < 0 && s.proof == nil {
+	if !s.own && s.proof == nil {
 		s.proof = e.Proof
 	}
-	_, err = b.exec(ctx, `UPDATE evidence SET taken_us = coalesce(taken_us, $5), proof = CASE WHEN leaf IS NULL THEN coalesce(proof, $6) END
+	_, err = b.exec(ctx, `UPDATE evidence SET taken_us = coalesce(taken_us, $5), proof = CASE WHEN own = 0 THEN coalesce(proof, $6) END
 WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`, k.From, k.Parcel, k.To, e.Event, b.now.UnixMicro(), proof)
 	return s.storedPacket, fresh, err
 }
@@ -204,7 +215,7 @@ WHERE sender = $1 AND parcel = $2 AND recipient = $3`, k.From, k.Parcel, k.To, o
 }
 
 // evidenceColumns are read by scanEvidence.
-const evidenceColumns = `ordinal, event, document, signature, event_us, stored_us, leaf, proof`
+const evidenceColumns = `ordinal, event, document, signature, event_us, stored_us, own, leaf, proof`
 
 type evidenceRow struct {
 	ordinal int64
@@ -214,16 +225,19 @@ type evidenceRow struct {
 
 func scanEvidence(scan func(...any) error, before ...any) (r evidenceRow, err error) {
 	var event, stored int64
-	err = scan(append(before, &r.ordinal, &r.Event, &r.Document, &r.Signature, &event, &stored, &r.leaf, &r.Proof)...)
-	r.Time, r.Stored, r.Own = time.UnixMicro(event).UTC(), time.UnixMicro(stored).UTC(), r.leaf != nil
+	err = scan(append(before, &r.ordinal, &r.Event, &r.Document, &r.Signature, &event, &stored, &r.Own, &r.leaf, &r.Proof)...)
+	r.Time, r.Stored = time.UnixMicro(event).UTC(), time.UnixMicro(stored).UTC()
 	return r, err
 }
 
 // prove fills in the proof of own evidence. A row that was altered since is not
 // handed out: a peer would refuse it for good.
 func (g *Gateway) prove(ctx context.Context, t *tx, r *evidenceRow) (err error) {
+	if !r.Own {
+		return nil // it has the proof it came with
+	}
 	if r.leaf == nil {
-		return nil
+		return fmt.Errorf("%w: own evidence %d has no leaf", ErrIntegrity, r.ordinal)
 	}
 	proof, ref, ok := g.proofs.get(*r.leaf)
 	if !ok {

@@ -42,8 +42,8 @@ func TestCommitsAreLostUnderTheNode(t *testing.T) {
 	n := newNode(t)
 	n.commit(n.accept(1))
 	n.commit(n.accept(2))
-	n.lose(1)
-	n.refusesAll(1)
+	n.lose(2)
+	n.refusesAll(2)
 }
 
 // The log has the size that this process committed, and is another one.
@@ -51,7 +51,7 @@ func TestLogIsReplacedUnderTheNode(t *testing.T) {
 	n := newNode(t)
 	n.commit(n.accept(1))
 	n.commit(n.accept(2))
-	n.lose(1)
+	n.lose(2)
 	first := n.Gateway
 	first.v.writer.SetMaxIdleConns(0) // another process gets the database
 	other, err := OpenGateway(t.Context(), n.config())
@@ -64,7 +64,7 @@ func TestLogIsReplacedUnderTheNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Gateway = first
-	n.refusesAll(2)
+	n.refusesAll(4)
 }
 
 // After a commit of unknown outcome the log ends before it or after it, nowhere
@@ -80,8 +80,8 @@ func TestCommitsAreLostAfterAnUnknownOutcome(t *testing.T) {
 				t.Fatal(err)
 			}
 			n.disk.Heal()
-			n.lose(1)
-			n.refusesAll(1)
+			n.lose(2)
+			n.refusesAll(2)
 		})
 	}
 }

@@ -123,7 +123,7 @@ func TestTestParcelsAreLeftOut(t *testing.T) {
 			t.Errorf("mode %d: inbound %v, %v; want %v", mode, got, err, want[1])
 		}
 		c, err := n.Counts(ctx, mode)
-		if err != nil || c.Outbound[exchange.Queued] != int64(len(want[0])) || c.Inbound[exchange.Relayed] != int64(len(want[1])) || c.Leaves != 4 {
+		if err != nil || c.Outbound[exchange.Queued] != int64(len(want[0])) || c.Inbound[exchange.Relayed] != int64(len(want[1])) || c.Leaves != 6 {
 			t.Errorf("mode %d: counts %+v, %v", mode, c, err)
 		}
 		q, err := n.Queues(ctx, mode)

@@ -56,11 +56,11 @@ func TestCheckpointsExtendEachOther(t *testing.T) {
 		}
 		old = c
 	}
-	if _, err := n.CheckpointAt(t.Context(), 2); !errors.Is(err, ErrNotFound) {
-		t.Errorf("checkpoint over 2 leaves: %v, want none", err)
+	if _, err := n.CheckpointAt(t.Context(), 3); !errors.Is(err, ErrNotFound) {
+		t.Errorf("checkpoint over 3 leaves: %v, want none", err)
 	}
 	r, err := n.CheckLog(t.Context(), n.logV.Checkpoint)
-	if err != nil || r.Leaves != int64(number) || r.Checkpoints != int64(len(sizes)) || r.Evidence != r.Leaves || r.Foreign != r.Leaves {
+	if err != nil || r.Leaves != int64(2*number) || r.Checkpoints != int64(len(sizes)) || r.Evidence != int64(number) || r.Foreign != r.Evidence || r.ForeignLeaves != r.Foreign {
 		t.Errorf("report %+v, %v", r, err)
 	}
 }
@@ -93,21 +93,24 @@ func TestCheckLogFindsChanges(t *testing.T) {
 		`UPDATE evidence SET document = document || ' ' WHERE ordinal = 4`,
 		`UPDATE evidence SET signature = 'x' WHERE ordinal = 4`,
 		`UPDATE evidence SET leaf = NULL, taken_us = 1 WHERE ordinal = 4`,
+		`UPDATE evidence SET leaf = NULL WHERE ordinal = 3`,
+		`UPDATE evidence SET own = 0 WHERE ordinal = 4`,
+		`UPDATE evidence SET own = 1 WHERE ordinal = 3`,
 		`DELETE FROM evidence WHERE ordinal = 4`,
 		`UPDATE record SET document = 'x'`,
 		`UPDATE log_leaf SET salt = zeroblob(16) WHERE leaf = 3`,
 		`UPDATE log_leaf SET document_digest = zeroblob(32) WHERE leaf = 3`,
-		`UPDATE log_leaf SET checkpoint_size = 8 WHERE leaf = 3`,
+		`UPDATE log_leaf SET checkpoint_size = 15 WHERE leaf = 3`,
 		`DELETE FROM log_leaf WHERE leaf = 3`,
-		`DELETE FROM log_leaf WHERE leaf >= 6`,
+		`DELETE FROM log_leaf WHERE leaf >= 12`,
 		`UPDATE log_hash SET hash = zeroblob(32) WHERE position = 2`,
 		`DELETE FROM log_hash WHERE position = 4`,
 		`INSERT INTO log_hash (position, hash) VALUES (1000, zeroblob(32))`,
-		`UPDATE checkpoint SET root = zeroblob(32) WHERE size = 4`,
-		`UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 8) WHERE size = 4`,
-		`DELETE FROM checkpoint WHERE size = 4`,
-		`DELETE FROM checkpoint WHERE size = 8`,
-		`INSERT INTO checkpoint (size, root, note, signed_us) VALUES (9, zeroblob(32), 'x', 1)`,
+		`UPDATE checkpoint SET root = zeroblob(32) WHERE size = 7`,
+		`UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 15) WHERE size = 7`,
+		`DELETE FROM checkpoint WHERE size = 7`,
+		`DELETE FROM checkpoint WHERE size = 15`,
+		`INSERT INTO checkpoint (size, root, note, signed_us) VALUES (16, zeroblob(32), 'x', 1)`,
 		`INSERT INTO outbound (ordinal, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest, sealed_digest, sealed_recipients, priority,
 		 priority_rank, test, created_us, expires_us, stored_us, state, offered, attempts, next_us, last_error, last_error_us, keeps) SELECT 1, sender, parcel, recipient, peer, envelope, envelope_signature, envelope_digest, zeroblob(32), 1, priority,
 		 priority_rank, test, created_us, expires_us, stored_us, state, 0, 0, NULL, '', NULL, 0 FROM inbound LIMIT 1`,
@@ -191,7 +194,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if size, _ := n.Size(t.Context()); size != 4*12*2+12 {
-		t.Errorf("log has %d leaves, want %d", size, 4*12*2+12)
+	if size, _ := n.Size(t.Context()); size != 4*12*3+12*2 {
+		t.Errorf("log has %d leaves, want %d", size, 4*12*3+12*2)
 	}
 }

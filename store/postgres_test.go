@@ -125,8 +125,8 @@ FOR EACH ROW EXECUTE FUNCTION cut()`)
 	}
 	execute(t, n.v.database, `DROP TRIGGER cut ON checkpoint`)
 	n.commit(facts...)
-	if size, _ := n.Size(t.Context()); size != 3 {
-		t.Errorf("log has %d leaves, want 3", size)
+	if size, _ := n.Size(t.Context()); size != 5 {
+		t.Errorf("log has %d leaves, want 5", size)
 	}
 }
 

@@ -91,8 +91,8 @@ func TestWithdrawWhatWasOffered(t *testing.T) {
 			t.Errorf("a repeat after %s: %+v", answer, out)
 		}
 	}
-	if n.leaves() != 2 {
-		t.Errorf("%d leaves, want 2", n.leaves())
+	if n.leaves() != 4 {
+		t.Errorf("%d leaves, want 4", n.leaves())
 	}
 }
 
@@ -174,7 +174,7 @@ func TestWithdrawFailsAndIsRepeated(t *testing.T) {
 					t.Errorf("fact %d: repeat %v", i, o.Repeat)
 				}
 			}
-			if n.sentRow(1).State != exchange.Failed || !n.sentRow(2).Outgoing().Withdrawn || n.leaves() != 4 {
+			if n.sentRow(1).State != exchange.Failed || !n.sentRow(2).Outgoing().Withdrawn || n.leaves() != 5 {
 				t.Errorf("%+v, %+v, %d leaves", n.sentRow(1), n.sentRow(2), n.leaves())
 			}
 		})

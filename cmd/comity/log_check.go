@@ -12,7 +12,8 @@ func (p *program) logCheck() *cobra.Command {
 		Short: "Compute the node's log again, or check the proofs of an export",
 		Long: `Without FOLDER: computes every leaf, hash and checkpoint of the node's own log
 again from the documents that are stored, checks the signatures of the checkpoints,
-and that each evidence issued here has its leaf.
+and that each evidence issued here has its leaf. Evidence of others that was taken in
+has a leaf here as well.
 
 With FOLDER, which "comity parcel export" wrote: checks the sealed bytes, every
 signature, every digest, and the proof that each evidence stands in the log of its
@@ -38,7 +39,7 @@ Leaves with 3 when anything differs.`,
 				p.say("  %-6d leaves, each computed again from its document", r.Leaves)
 				p.say("  %-6d checkpoints, each signed over exactly these leaves", r.Checkpoints)
 				p.say("  %-6d pieces of evidence issued here, each with its leaf", r.Evidence)
-				p.say("  %-6d pieces of evidence of others", r.Foreign)
+				p.say("  %-6d pieces of evidence of others, %d of them with a leaf here too", r.Foreign, r.ForeignLeaves)
 				p.say("  %-6d records, each with its leaf", r.Records)
 				return nil
 			})

@@ -332,8 +332,11 @@ type LogReport struct {
 	Checkpoints int64  `json:"checkpoints"`
 	Evidence    int64  `json:"evidence"` // issued here, each with its leaf
 	Foreign     int64  `json:"foreign_evidence"`
-	Records     int64  `json:"records"`
-	Checkpoint  string `json:"checkpoint"` // the newest, exact text
+	// ForeignLeaves is how many of those have a leaf here as well; evidence from
+	// before that rule has none.
+	ForeignLeaves int64  `json:"foreign_leaves"`
+	Records       int64  `json:"records"`
+	Checkpoint    string `json:"checkpoint"` // the newest, exact text
 }
 
 func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
@@ -346,7 +349,7 @@ func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 	}
 	return &LogReport{
 		Origin: s.node.Gateway.OwnState().Record().Node.Log.Origin, Leaves: r.Leaves, Checkpoints: r.Checkpoints,
-		Evidence: r.Evidence, Foreign: r.Foreign, Records: r.Records, Checkpoint: string(r.Checkpoint),
+		Evidence: r.Evidence, Foreign: r.Foreign, ForeignLeaves: r.ForeignLeaves, Records: r.Records, Checkpoint: string(r.Checkpoint),
 	}, nil
 }
 

@@ -55,6 +55,14 @@ var mutants = []mutant{
 		oneLetter,
 	},
 	{
+		"forget-a-foreign-leaf", "R-LOG-6: evidence of others stands in one log only",
+		[]edit{
+			{"store/filing.go", "flag(own), b.leaf(), proof", "flag(own), map[bool]any{true: b.leaf()}[own], proof"},
+			{"store/filing.go", "b.leaves = append(b.leaves, newLeafRow(e.Signed.Ref()))", "if own {\n\t\tb.leaves = append(b.leaves, newLeafRow(e.Signed.Ref()))\n\t}"},
+		},
+		oneLetter,
+	},
+	{
 		"trust-a-size", "I9: the size of a body is what the peer says it is",
 		[]edit{{"node/gateway/append.go", "end > o.env.Sealed.Size || p.last && end != o.env.Sealed.Size", "end < 0"}},
 		appends,

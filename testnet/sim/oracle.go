@@ -73,8 +73,9 @@ func (h *Host) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("I4: log check: %w", err)
 	}
-	if report.Leaves != report.Evidence+report.Records {
-		return fmt.Errorf("I4: %d leaves for %d evidences and %d records", report.Leaves, report.Evidence, report.Records)
+	if report.Leaves != report.Evidence+report.Foreign+report.Records || report.ForeignLeaves != report.Foreign {
+		return fmt.Errorf("I4: %d leaves for %d own evidences, %d of %d of others, and %d records",
+			report.Leaves, report.Evidence, report.ForeignLeaves, report.Foreign, report.Records)
 	}
 	for _, other := range h.world.Hosts {
 		if other != h && other.running != nil {
