@@ -70,6 +70,7 @@ type link struct {
 	limited atomic.Int64 // its requests that were asked to come back later
 
 	idle   *bucket      // its calls that may bring nothing new
+	reads  *bucket      // what it may read of the log at once
 	words  *bucket      // lines that may be logged about its requests
 	unsaid atomic.Int64 // lines left out since the last
 
@@ -118,7 +119,7 @@ func newLink(g *Gateway, peer protocol.NodeID) *link {
 		stood:      newRecent[protocol.Key, int64](maxStood),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(), withdrawals: newWithdrawals(),
-		idle: newBucket(maxIdle, idlePerSecond), words: newBucket(maxWords, wordsPerSecond),
+		idle: newBucket(maxIdle, idlePerSecond), reads: newBucket(maxReads, readsPerSecond), words: newBucket(maxWords, wordsPerSecond),
 	}
 	l.http = retryablehttp.NewClient()
 	l.http.HTTPClient = &http.Client{
