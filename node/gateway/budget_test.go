@@ -136,3 +136,16 @@ func TestBucket(t *testing.T) {
 		}
 	})
 }
+
+// I7: a node with little memory gives smaller windows.
+func TestWindowsFollowTheMemory(t *testing.T) {
+	for most, want := range map[int64]int64{protocol.MaxHeld: 16 << 20, protocol.MaxHeldOfPeer: 8 << 20} {
+		window := newBudget(most).window()
+		if window != want {
+			t.Errorf("of %d bytes: a window of %d, want %d", most, window, want)
+		}
+		if q, h := quicConfig(window), http2Config(window); q.MaxConnectionReceiveWindow != uint64(want) || int64(h.MaxReceiveBufferPerConnection) != want {
+			t.Errorf("windows of %d and %d, want %d", q.MaxConnectionReceiveWindow, h.MaxReceiveBufferPerConnection, want)
+		}
+	}
+}

@@ -18,31 +18,17 @@ import (
 // serveOffer takes an envelope (PUT): 201 and the bytes may come, or 200 with
 // the evidence when it was decided before or is refused for good.
 func (g *Gateway) serveOffer(w http.ResponseWriter, r *http.Request, l *link) {
-	peer := l.peer
-	packets, digest, err := g.readOffer(w, r, offerSize)
-	if err != nil {
-		g.answerError(w, r, peer, http.StatusBadRequest, err)
-		return
-	}
-	if decided, err := g.decided(r.Context(), peer, digest); err != nil {
-		g.answerError(w, r, peer, http.StatusForbidden, err)
-		return
-	} else if decided != nil {
-		g.answer(w, r, peer, decided)
-		return
-	}
-	o, err := g.authenticate(peer, packets)
-	if err != nil {
-		g.answerError(w, r, peer, http.StatusForbidden, err)
+	o, _ := g.openOffer(w, r, l.peer, offerSize)
+	if o == nil {
 		return
 	}
 	if err := g.judge(r.Context(), o); err != nil {
 		g.refuse(w, r, o, err)
 		return
 	}
-	o, offset, err := g.announce(r.Context(), address{peer, digest}, o)
+	o, offset, err := g.announce(r.Context(), address{l.peer, o.signed.Digest()}, o)
 	if err != nil {
-		g.answerError(w, r, peer, http.StatusServiceUnavailable, err)
+		g.answerError(w, r, l.peer, http.StatusServiceUnavailable, err)
 		return
 	}
 	g.describeUpload(w, r, o, offset)
@@ -51,6 +37,31 @@ func (g *Gateway) serveOffer(w http.ResponseWriter, r *http.Request, l *link) {
 		w.WriteHeader(statusResumable)
 	}
 	w.WriteHeader(http.StatusCreated)
+}
+
+// openOffer reads an offer of so many packets that is new and authentic. Otherwise
+// it has answered, and the offer is nil: with what is wrong, or with the evidence
+// when the envelope was decided before.
+func (g *Gateway) openOffer(w http.ResponseWriter, r *http.Request, peer protocol.NodeID, want int) (*offer, []statement.Packet) {
+	packets, digest, err := g.readOffer(w, r, want)
+	if err != nil {
+		g.answerError(w, r, peer, http.StatusBadRequest, err)
+		return nil, nil
+	}
+	decided, err := g.decided(r.Context(), peer, digest)
+	if err == nil && decided != nil {
+		g.answer(w, r, peer, decided)
+		return nil, nil
+	}
+	var o *offer
+	if err == nil {
+		o, err = g.authenticate(peer, packets)
+	}
+	if err != nil {
+		g.answerError(w, r, peer, http.StatusForbidden, err)
+		return nil, nil
+	}
+	return o, packets
 }
 
 // offerSize is how many packets an offer has: envelope and SubmissionAcceptance.

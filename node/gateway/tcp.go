@@ -15,11 +15,8 @@ import (
 	"comity/protocol"
 )
 
-// Limits and times of HTTP/2. The windows are those of QUIC: with them a path of
-// 300 ms still carries 50 MB/s.
+// Limits and times of HTTP/2. The windows are those of QUIC.
 const (
-	tcpStreamWindow = 8 << 20
-	tcpWindow       = 16 << 20
 	// tcpFrame is the largest frame that is read: a large body comes in large pieces.
 	tcpFrame = 1 << 20
 	// pingAfter and pingTimeout end a connection whose other side is gone.
@@ -30,13 +27,13 @@ const (
 )
 
 // http2Config is that of both sides.
-func http2Config() *http.HTTP2Config {
+func http2Config(window int64) *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams:          protocol.MaxStreams,
 		StrictMaxConcurrentRequests:   true,
 		MaxReadFrameSize:              tcpFrame,
-		MaxReceiveBufferPerConnection: tcpWindow,
-		MaxReceiveBufferPerStream:     tcpStreamWindow,
+		MaxReceiveBufferPerConnection: int(window),
+		MaxReceiveBufferPerStream:     int(window / 2),
 		SendPingTimeout:               pingAfter,
 		PingTimeout:                   pingTimeout,
 		WriteByteTimeout:              protocol.MaxIdleBody,
@@ -77,7 +74,7 @@ func (l *link) dialTCP(ctx context.Context, endpoint string) (*tcpSession, error
 		return conn, nil
 	}
 	t := &http.Transport{
-		DialTLSContext: dial, Protocols: http2Only(), HTTP2: http2Config(),
+		DialTLSContext: dial, Protocols: http2Only(), HTTP2: http2Config(g.memory.window()),
 		DisableCompression: true, MaxResponseHeaderBytes: maxHeadersFrame,
 	}
 	client, err := t.NewClientConn(ctx, "https", addr.String())

@@ -54,7 +54,7 @@ type wire struct {
 }
 
 // quicConfig is never nil: the library's default would accept 0-RTT (R-WIRE-3).
-func quicConfig() *quic.Config {
+func quicConfig(window int64) *quic.Config {
 	return &quic.Config{
 		Allow0RTT:                      false,
 		HandshakeIdleTimeout:           handshakeTimeout,
@@ -63,9 +63,9 @@ func quicConfig() *quic.Config {
 		MaxIncomingStreams:             protocol.MaxStreams,
 		MaxIncomingUniStreams:          maxOneWay,
 		InitialStreamReceiveWindow:     1 << 20,
-		MaxStreamReceiveWindow:         8 << 20,
+		MaxStreamReceiveWindow:         uint64(window / 2),
 		InitialConnectionReceiveWindow: 2 << 20,
-		MaxConnectionReceiveWindow:     16 << 20,
+		MaxConnectionReceiveWindow:     uint64(window),
 	}
 }
 
@@ -79,7 +79,7 @@ func (g *Gateway) listen() (*wire, error) {
 		Conn: Offload(g.Conn), StatelessResetKey: reset, VerifySourceAddress: w.knocks.doubt, ConnContext: w.knocks.admit,
 	}
 	// Not ListenEarly: nothing is said before the peer's key is known.
-	listener, err := w.transport.Listen(http3.ConfigureTLSConfig(g.tlsConfig("", alpnQUIC)), quicConfig())
+	listener, err := w.transport.Listen(http3.ConfigureTLSConfig(g.tlsConfig("", alpnQUIC)), quicConfig(g.memory.window()))
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", g.Conn.LocalAddr(), err)
 	}
@@ -91,7 +91,7 @@ func (g *Gateway) listen() (*wire, error) {
 	if g.TCP != nil {
 		w.gate = openGate(g.TCP, g.tlsConfig("", alpnTCP), w.knocks)
 		w.server2 = &http.Server{
-			Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes, Protocols: http2Only(), HTTP2: http2Config(),
+			Handler: routes, MaxHeaderBytes: protocol.MaxHeaderBytes, Protocols: http2Only(), HTTP2: http2Config(g.memory.window()),
 			ReadHeaderTimeout: handshakeTimeout, IdleTimeout: lazyTimeout, ErrorLog: slog.NewLogLogger(g.Logger.Handler(), slog.LevelDebug),
 			ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return withFirstCall(ctx) },
 		}
@@ -192,7 +192,7 @@ func (w *wire) dial(ctx context.Context, peer protocol.NodeID, endpoint string) 
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s: %w", endpoint, err)
 	}
-	config := quicConfig()
+	config := quicConfig(w.g.memory.window())
 	if w.g.TCP != nil {
 		config.HandshakeIdleTimeout = quicPatience
 	}

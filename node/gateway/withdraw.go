@@ -108,25 +108,12 @@ func (l *link) takeBack(ctx context.Context, row store.Outbound) error {
 // what was decided before stands; otherwise the envelope is judged as when it is
 // offered, and its key is used up without its bytes (R-WDR-5).
 func (g *Gateway) serveWithdrawal(w http.ResponseWriter, r *http.Request, l *link) {
-	peer := l.peer
-	packets, digest, err := g.readOffer(w, r, offerSize+1)
-	if err != nil {
-		g.answerError(w, r, peer, http.StatusBadRequest, err)
+	o, packets := g.openOffer(w, r, l.peer, offerSize+1)
+	if o == nil {
 		return
 	}
-	if decided, err := g.decided(r.Context(), peer, digest); err != nil {
-		g.answerError(w, r, peer, http.StatusForbidden, err)
-		return
-	} else if decided != nil {
-		g.answer(w, r, peer, decided)
-		return
-	}
-	o, err := g.authenticate(peer, packets)
-	if err == nil {
-		err = g.authenticateWithdrawal(o, packets[offerSize].Signed)
-	}
-	if err != nil {
-		g.answerError(w, r, peer, http.StatusForbidden, err)
+	if err := g.authenticateWithdrawal(o, packets[offerSize].Signed); err != nil {
+		g.answerError(w, r, l.peer, http.StatusForbidden, err)
 		return
 	}
 	refusal := g.judge(r.Context(), o)
@@ -135,7 +122,7 @@ func (g *Gateway) serveWithdrawal(w http.ResponseWriter, r *http.Request, l *lin
 		refusal = protocol.Refuse(protocol.Withdrawn, "%s", naming("the sending authority withdrew the parcel", o.withdrawal))
 	}
 	if g.refuse(w, r, o, refusal) {
-		g.giveUp(r.Context(), address{peer, digest}, o)
+		g.giveUp(r.Context(), address{l.peer, o.signed.Digest()}, o)
 	}
 }
 

@@ -95,6 +95,11 @@ var mutants = []mutant{
 		test{pkg: "./node/gateway", run: "^TestACommitThatStaysUnknownStopsTheNode$", minutes: 1},
 	},
 	{
+		"forget-the-repair", "R-WDR-4: bytes flow on after a withdrawal whose commit looked failed and was written",
+		[]edit{{"node/gateway/withdraw.go", "outcomes[0].Repeat && (row.State.Settled() || row.Outgoing().Withdrawn)", "outcomes[0].Repeat"}},
+		test{pkg: "./node/gateway", run: "^TestBytesStopAfterACommitOfUnknownOutcome$", minutes: 2},
+	},
+	{
 		"sweep-what-is-needed", "I3: sealed bytes that the recipient's office has not taken yet are deleted",
 		[]edit{{"store/gateway.go", "AND inbound.keeps = 1)`", "AND inbound.keeps = 7)`"}},
 		test{pkg: "./store", run: "^TestSweep$"},
