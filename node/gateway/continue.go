@@ -115,6 +115,12 @@ type remainder struct {
 	read   atomic.Int64
 }
 
+func (r *remainder) giveWay() {
+	if y, ok := r.body.(yielder); ok {
+		y.giveWay()
+	}
+}
+
 func (r *remainder) ReadAt(p []byte, at int64) (int, error) {
 	n, err := r.body.ReadAt(p, r.offset+at)
 	r.read.Store(at + int64(n))

@@ -174,6 +174,9 @@ func (f *flight) giveWay(ctx context.Context, rank int) {
 	}
 }
 
+// yielder is a body that gives way to what has a higher priority.
+type yielder interface{ giveWay() }
+
 // polite is a large body that gives way at each piece that is read from it.
 type polite struct {
 	io.ReaderAt
@@ -182,8 +185,30 @@ type polite struct {
 	rank   int
 }
 
+func (p polite) giveWay() { p.flying.giveWay(p.ctx, p.rank) }
+
 // ReadAt waits for its turn first.
 func (p polite) ReadAt(b []byte, off int64) (int, error) {
-	p.flying.giveWay(p.ctx, p.rank)
+	p.giveWay()
 	return p.ReaderAt.ReadAt(b, off)
+}
+
+// politely is a writer of the pieces of a body that gives way before each, too: they
+// were read ahead, some megabytes of several bodies, before there was anything to
+// give way to. Reading and writing wait beside each other, not one after the other.
+func politely(to io.Writer, body io.ReaderAt) io.Writer {
+	if y, ok := body.(yielder); ok {
+		return politeWriter{to, y}
+	}
+	return to
+}
+
+type politeWriter struct {
+	io.Writer
+	body yielder
+}
+
+func (w politeWriter) Write(p []byte) (int, error) {
+	w.body.giveWay()
+	return w.Writer.Write(p)
 }

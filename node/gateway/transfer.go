@@ -127,7 +127,7 @@ func (t *quicTransfer) write(fields [][2]string, body io.ReaderAt, size int64) e
 	head = quicvarint.Append(head, frameData)
 	head = quicvarint.Append(head, uint64(size))
 	// The file is read ahead while the connection takes what was read before.
-	p := newPipeline(patientWriter{t.stream, t.s.patience()}, int64(len(head))+size+1)
+	p := newPipeline(politely(patientWriter{t.stream, t.s.patience()}, body), int64(len(head))+size+1)
 	err := feed(p, head, body, size)
 	if werr := p.close(); err == nil {
 		err = werr
