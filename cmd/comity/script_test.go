@@ -166,7 +166,7 @@ func scriptRecipe(ts *testscript.TestScript, neg bool, args []string) {
 	spec, err := os.ReadFile(scriptSpec)
 	ts.Check(err)
 	var script []byte
-	for _, block := range regexp.MustCompile("(?sm)^```sh recipe\n(.*?)^```$").FindAllSubmatch(spec, -1) {
+	for _, block := range regexp.MustCompile("(?sm)^```sh (?:both recipes|recipe)\n(.*?)^```$").FindAllSubmatch(spec, -1) {
 		script = append(script, block[1]...)
 	}
 	if len(script) == 0 {

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// recipe is the shell script of SPEC.md, section 15: its blocks marked "sh recipe", one after the other.
+// recipe is the shell script of SPEC.md, section 15: its blocks marked "sh both recipes" and "sh recipe", one after the other.
 func recipe(t *testing.T) string {
 	t.Helper()
 	var script strings.Builder
-	blocks := regexp.MustCompile("(?sm)^```sh recipe\n(.*?)^```$").FindAllStringSubmatch(section(t, 15), -1)
+	blocks := regexp.MustCompile("(?sm)^```sh (?:both recipes|recipe)\n(.*?)^```$").FindAllStringSubmatch(section(t, 15), -1)
 	for _, b := range blocks {
 		script.WriteString(b[1] + "\n")
 	}
