@@ -78,6 +78,7 @@ mutants: ## Plant bugs one at a time and see that a test finds each (about ten m
 .PHONY: bench
 bench: ## Measure two nodes, alone and in turn with other programs (those come with bench-tools).
 	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
+	go test -count=1 -run '^$$' -bench Verify ./protocol/bundle
 
 .PHONY: emergency
 emergency: ## Send emergency parcels behind BULK=n of bulk (4GiB, MiB or GiB) and compare with an idle link.

@@ -28,7 +28,8 @@ const usage = `comity-verify checks an evidence bundle offline.
 
 DIR holds the introduction of each state as STATE.json, whose words you have
 compared with that state over another channel. Without it the bundle may be
-consistent, but nothing says whose keys are in it.
+consistent, but nothing says whose keys are in it. A file named policy in it, a
+C2SP tlog-policy, may say which witnesses must have cosigned.
 
   --trust DIR    folder of the anchors that you hold
   --require-pq   refuse evidence that no third party cosigned with ML-DSA-44

@@ -25,7 +25,8 @@ DIR holds the introduction of each state as STATE.json, of the witnesses too, wh
 words you have compared with that state. Without it everything may agree, and nothing
 says whose keys they are: that leaves with 4. So does evidence that is contested,
 because its key is marked compromised. Leaves with 3 when anything is wrong, and names
-the part of the file.
+the part of the file. A file named policy in DIR, a C2SP tlog-policy, may say which
+witnesses must have cosigned.
 
 No node, key or network is needed. The small program comity-verify does the same.`,
 		Example: "  comity verify evidence.tar --trust anchors\n  comity verify evidence.tar --trust anchors --require-pq --json",

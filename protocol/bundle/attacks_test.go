@@ -103,6 +103,34 @@ func TestAttacks(t *testing.T) {
 		c.Evidence[1].Cosigned = proof
 		wrong(t, c, protocol.Equivocation, "evidence-RelayAcceptance.cosigned.tlog-proof")
 	})
+	t.Run("fork a log, and show it at another size", func(t *testing.T) {
+		w := newWorld()
+		c := w.contents()
+		// What xa was shown lacks the leaf beside that of the RelayAcceptance, and has
+		// another one there.
+		forked := *w.xb
+		forked.leaves, forked.size = nil, 0
+		fresh := newCountry("xd", "xd/court")
+		for range 3 {
+			forked.take(fresh.records[0])
+		}
+		e := c.Evidence[1]
+		p, err := merkle.ParseProof(e.Proof, protocol.MaxProof)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Index != 3 {
+			t.Fatalf("the leaf has the index %d", p.Index)
+		}
+		forked.leaves = append(forked.leaves, must(merkle.StoredHashes(3, p.Leaf(), forked.leaves))...)
+		forked.size++
+		e.Proof = statementProof(t, &forked, e.Proof, forked.note(day.Add(2310*time.Millisecond)))
+		c.Evidence[1] = e
+		err = bundle.Write(new(bytes.Buffer), c)
+		if protocol.CodeOf(err) != protocol.Equivocation {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("backdate with an expired key", func(t *testing.T) {
 		w := newWorld()
 		// The key counted for a day after it was made. Whoever found it dates the

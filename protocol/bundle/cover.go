@@ -138,8 +138,8 @@ func (s *sheet) fact(f *fact) {
 		s.line(`<p>%s %s <bdi>“%s”</bdi></p>`, s.t.reason, code(string(f.Reason.Code)), plain(f.Reason.Text))
 	}
 	s.line(`<p class="small">%s %s</p>`, s.t.doesNotSay, w.leavesOpen)
-	s.line(`<p class="small">%s %s (%s), %s %s<br>%s %s</p>`,
-		s.t.signedBy, code(f.Issuer.Name), s.t.roles[f.Issuer.Role], s.t.key, code(f.Issuer.Key.String()), string(f.Event)+" · SHA-256", code(f.ref.Document.String()))
+	s.line(`<p class="small">%s %s (%s) · %s %s<br>%s · SHA-256 %s</p>`,
+		s.t.signedBy, code(f.Issuer.Name), s.t.roles[f.Issuer.Role], s.t.key, code(f.Issuer.Key.String()), f.Event, code(f.ref.Document.String()))
 	for _, one := range f.sightings() {
 		s.sighting(one)
 	}
@@ -151,8 +151,8 @@ func (s *sheet) fact(f *fact) {
 
 // sighting tells where the leaf stands and who else saw the log so.
 func (s *sheet) sighting(one *sighting) {
-	s.line(`<p class="small">%s %s, %s %s, %s %s: %s</p>`,
-		s.t.log, code(one.Origin), s.t.entry, ltr(fmt.Sprint(one.index)), s.t.logSize, ltr(fmt.Sprint(one.Size)), s.moment(one.Time))
+	s.line(`<p class="small">%s %s · %s %s · %s</p>`,
+		s.t.log, code(one.Origin), s.t.entry, ltr(fmt.Sprintf("%d / %d", one.index+1, one.Size)), s.moment(one.Time))
 	for _, c := range one.seen {
 		text := s.t.cosigned
 		if s.x.party(c.State) {
@@ -167,7 +167,7 @@ func (s *sheet) withdrawn() {
 	s.line("<li>")
 	s.line(`<p class="time">%s</p>`, s.moment(w.Created.Time))
 	s.line("<p>%s</p>", s.t.withdrawal)
-	s.line(`<p class="small">%s %s, %s %s</p>`, s.t.signedBy, code(string(w.From)), s.t.key, code(w.Key.String()))
+	s.line(`<p class="small">%s %s · %s %s</p>`, s.t.signedBy, code(string(w.From)), s.t.key, code(w.Key.String()))
 	s.line("</li>")
 }
 
@@ -182,7 +182,7 @@ func (s *sheet) notProven() {
 		missing = append(missing, code(string(event)))
 	}
 	if len(missing) > 0 {
-		s.line("<li>%s %s</li>", s.t.missing, strings.Join(missing, ", "))
+		s.line("<li>%s %s</li>", s.t.missing, strings.Join(missing, " · "))
 	}
 	if s.x.FileKey == nil {
 		s.line("<li>%s</li>", s.t.stillSealed)
@@ -218,7 +218,7 @@ func (s *sheet) moment(at time.Time) string {
 func (s *sheet) authority(id protocol.AuthorityID) string {
 	for _, st := range slices.Backward(s.x.histories[id.State()]) {
 		if m, ok := st.Authority(id); ok {
-			return fmt.Sprintf("<bdi>%s</bdi>, <bdi>%s</bdi> (%s)",
+			return fmt.Sprintf("<bdi>%s</bdi> · <bdi>%s</bdi> (%s)",
 				nameIn(s.x.Language, m.Document().Name), nameIn(s.x.Language, st.Record().Name), code(string(id)))
 		}
 	}

@@ -53,11 +53,10 @@ func (f *fact) sightings() []*sighting {
 type sighting struct {
 	merkle.Checkpoint
 	member string
-	node   protocol.NodeID // whose log
-	leaf   merkle.Leaf
-	index  int64 // -1: only the checkpoint
-	proof  *merkle.Proof
-	seen   []cosignature // by time
+	node   protocol.NodeID                // whose log
+	index  int64                          // -1: only the checkpoint
+	known  map[merkle.Subtree]merkle.Hash // what the proof shows of the log
+	seen   []cosignature                  // by time
 }
 
 // cosignature is one by a witness whose record is in the bundle.
@@ -65,6 +64,7 @@ type cosignature struct {
 	State protocol.StateID
 	Node  protocol.NodeID
 	Time  time.Time
+	keys  record.Keypair
 }
 
 // examine verifies everything that needs no anchor.
@@ -230,7 +230,7 @@ func (x *examined) sighting(member string, proof []byte, ref statement.Ref) (*si
 	if err != nil {
 		return nil, err
 	}
-	s := &sighting{Checkpoint: c, member: member, node: node, leaf: p.Leaf(), index: p.Index, proof: p}
+	s := &sighting{Checkpoint: c, member: member, node: node, index: p.Index, known: p.Known(c.Size)}
 	s.seen, err = x.cosignatures(p.Checkpoint)
 	return s, err
 }
@@ -254,7 +254,7 @@ func (x *examined) cosignatures(note []byte) (seen []cosignature, err error) {
 			c, err := w.Cosignature(note)
 			switch {
 			case err == nil:
-				seen, missing = append(seen, cosignature{State: state, Node: h[len(h)-1].Record().Node.ID, Time: c.Time}), ""
+				seen, missing = append(seen, cosignature{State: state, Node: h[len(h)-1].Record().Node.ID, Time: c.Time, keys: w.keys}), ""
 			case !errors.Is(err, merkle.ErrNotCosigned):
 				return nil, fmt.Errorf("%w: %w", protocol.Refuse(protocol.BadSignature, "a cosignature of %s does not hold", w.Name()), err)
 			case bytes.Contains(note, []byte("\n— "+w.Name()+" ")):
@@ -319,8 +319,8 @@ func (x *examined) readWithdrawal() error {
 }
 
 // oneHistory compares all that the bundle shows of each log: one log has one
-// history. Two roots of one size, two leaves in one place, or a larger state
-// that is older than a smaller one are a fork or a rollback (R-BND-6).
+// history. Two roots of one size, two hashes of one complete subtree, or a larger
+// state that is older than a smaller one are a fork or a rollback (R-BND-6).
 func (x *examined) oneHistory() error {
 	var all []*sighting
 	if x.notBefore != nil {
@@ -342,7 +342,14 @@ func (x *examined) oneHistory() error {
 	return nil
 }
 
+// agrees compares two sightings of one log.
 func (s *sighting) agrees(o *sighting) error {
+	for subtree, h := range s.known {
+		if other, both := o.known[subtree]; both && other != h {
+			return protocol.Refuse(protocol.Equivocation, "the log %s has other leaves from %d on here than in %s: it was rolled back or forked",
+				s.Origin, subtree.Index<<subtree.Level, o.member)
+		}
+	}
 	small, large := o, s
 	if small.Size > large.Size {
 		small, large = large, small
@@ -350,8 +357,6 @@ func (s *sighting) agrees(o *sighting) error {
 	switch {
 	case s.Size == o.Size && s.Root != o.Root:
 		return protocol.Refuse(protocol.Equivocation, "the log %s has another root over %d leaves here than in %s: it was forked", s.Origin, s.Size, o.member)
-	case s.index >= 0 && s.index == o.index && s.leaf != o.leaf:
-		return protocol.Refuse(protocol.Equivocation, "the log %s has another leaf %d here than in %s: it was rolled back or forked", s.Origin, s.index, o.member)
 	case small.Size < large.Size && small.Time.After(large.Time):
 		return protocol.Refuse(protocol.Equivocation, "the log %s had %d leaves on %s and %d later: it was rolled back (see %s)", s.Origin, large.Size, protocol.At(large.Time), small.Size, o.member)
 	}

@@ -84,9 +84,15 @@ func (all histories) log(origin string) (*merkle.Verifier, error) {
 	return nil, protocol.Refuse(protocol.BadSignature, "the log %s is in no record of the bundle", origin)
 }
 
+// witness is one pair of keys with their verifier.
+type witness struct {
+	*merkle.Witness
+	keys record.Keypair
+}
+
 // witnesses returns the verifiers of every pair of witness keys in the versions,
 // the newest last.
-func (h history) witnesses() (list []*merkle.Witness, err error) {
+func (h history) witnesses() (list []witness, err error) {
 	var seen []record.Keypair
 	for _, s := range h {
 		keys := s.Record().Node.Witness
@@ -98,7 +104,7 @@ func (h history) witnesses() (list []*merkle.Witness, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("witness keys of %s: %w", s.Record().Node.ID, err)
 		}
-		list = append(list, w)
+		list = append(list, witness{w, keys})
 	}
 	return list, nil
 }

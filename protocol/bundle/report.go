@@ -138,6 +138,9 @@ func Verify(r io.ReaderAt, size int64, trust *Trust, o Options) (*Report, error)
 	}
 	report.Members = len(a.Members) + 1
 	report.NotProven = x.notProven(report)
+	if err := x.obeys(trust); err != nil {
+		return nil, err
+	}
 	if o.RequirePQ {
 		if err := x.quantumProof(report); err != nil {
 			return nil, err

@@ -14,7 +14,7 @@ type texts struct {
 	size, sealedDigest, envelopeDigest, manifestDigest string
 	notBefore, notBeforeBy                             string
 	whatHappened, reason, doesNotSay, signedBy, key    string
-	log, entry, logSize, cosigned, cosignedByParty     string
+	log, entry, cosigned, cosignedByParty              string
 	notWitnessed, withdrawal                           string
 	whatIsNotProven, missing, stillSealed              string
 	never                                              []string

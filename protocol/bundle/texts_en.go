@@ -27,7 +27,6 @@ var english = texts{
 	key:             "key",
 	log:             "In the log",
 	entry:           "entry",
-	logSize:         "of a log with this many entries:",
 	cosigned:        "This state of the log was also signed by the witness",
 	cosignedByParty: "This state of the log was also signed by a party to the transmission, whose word counts for nobody but itself,",
 	notWitnessed:    "No third party has witnessed this entry yet: its time and its place rest on the parties' own word.",

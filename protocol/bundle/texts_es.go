@@ -27,7 +27,6 @@ var spanish = texts{
 	key:             "clave",
 	log:             "En el registro",
 	entry:           "entrada",
-	logSize:         "de un registro con este número de entradas:",
 	cosigned:        "Este estado del registro lo firmó también el testigo",
 	cosignedByParty: "Este estado del registro lo firmó también una parte en la transmisión, cuya palabra solo vale contra ella misma,",
 	notWitnessed:    "Ningún tercero ha presenciado aún esta entrada: su hora y su lugar descansan en la sola palabra de las partes.",

@@ -27,7 +27,6 @@ var french = texts{
 	key:             "clé",
 	log:             "Dans le journal",
 	entry:           "entrée",
-	logSize:         "d’un journal de ce nombre d’entrées :",
 	cosigned:        "Cet état du journal a aussi été signé par le témoin",
 	cosignedByParty: "Cet état du journal a aussi été signé par une partie à la transmission, dont la parole ne vaut que contre elle-même,",
 	notWitnessed:    "Aucun tiers n’a encore été témoin de cette entrée : son heure et sa place reposent sur la seule parole des parties.",

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"comity/protocol"
 	"comity/protocol/evidence"
 )
 
@@ -50,4 +51,22 @@ func TestOffset(t *testing.T) {
 	if got := OffsetOf(-12600); got != "-03:30" {
 		t.Errorf("got %s", got)
 	}
+}
+
+// A policy is refused or obeyed, and never takes long or panics.
+func FuzzParsePolicy(f *testing.F) {
+	f.Add("# ours\nwitness a k1 https://a.example\nwitness b k2\ngroup g any a b\nquorum g\n")
+	f.Add("log k0\nquorum none\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parsePolicy(text)
+		if err != nil {
+			if protocol.CodeOf(err) != protocol.Malformed {
+				t.Fatalf("%v is no refusal", err)
+			}
+			return
+		}
+		if p.satisfied(nil) != (p.quorum == "") {
+			t.Fatal("nobody is enough")
+		}
+	})
 }

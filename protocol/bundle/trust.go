@@ -12,14 +12,23 @@ import (
 // whose words it has compared (R-REC-4). It is immutable.
 type Trust struct {
 	anchors map[protocol.StateID]*record.State
+	policy  *policy // nil: none
 }
 
 // ParseTrust reads a folder of anchors by the names of its files: STATE.json is
-// an introduction of that state. Parties and witnesses alike need one. Errors
-// name the file.
+// an introduction of that state, which parties and witnesses alike need, and
+// policy, if it is there, says in the words of C2SP tlog-policy which witnesses
+// must have cosigned all evidence. Errors name the file.
 func ParseTrust(files map[string][]byte) (*Trust, error) {
 	t := &Trust{anchors: map[protocol.StateID]*record.State{}}
 	for name, data := range files {
+		if name == policyName {
+			var err error
+			if t.policy, err = parsePolicy(string(data)); err != nil {
+				return nil, fault(name, err)
+			}
+			continue
+		}
 		var state protocol.StateID
 		base, ok := strings.CutSuffix(name, ".json")
 		if !ok || state.UnmarshalText([]byte(base)) != nil {

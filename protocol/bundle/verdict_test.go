@@ -212,3 +212,50 @@ func TestCoverInEveryLanguage(t *testing.T) {
 		}
 	}
 }
+
+// R-BND-10: a verifier's own policy may ask for more.
+func TestPolicy(t *testing.T) {
+	w := newWorld()
+	file := written(t, w.contents())
+	key := func(c *country) string { return c.draft.Node.Witness.Ed25519 }
+	logs := "log " + w.xa.draft.Node.Log.Keys.Ed25519 + "\nlog " + w.xb.draft.Node.Log.Keys.MLDSA44 + " https://xb.example\n"
+	all := "# whom we trust\nwitness a " + key(w.xa) + "\nwitness c " + key(w.xc) + " https://xc.example\n\n"
+	for _, tt := range []struct {
+		name, text string
+		code       protocol.Code // of the bundle
+		broken     bool
+	}{
+		{"a third party", all + "quorum c\n", "", false},
+		{"none", all + "quorum none\n", "", false},
+		{"any of two", all + "group g any a c\nquorum g\n", "", false},
+		{"two of two, one of them a party", all + "group g all a c\nquorum g\n", protocol.Policy, false},
+		{"a party", all + "quorum a\n", protocol.Policy, false},
+		{"a group of groups", all + "group g 1 a c\ngroup h 2 g c\nquorum h\n", "", false},
+		{"its logs", logs + all + "quorum c\n", "", false},
+		{"one of its logs", "log " + w.xa.draft.Node.Log.Keys.Ed25519 + "\n" + all + "quorum c\n", protocol.Policy, false},
+		{"no quorum", all, "", true},
+		{"two quorums", all + "quorum c\nquorum c\n", "", true},
+		{"an unknown name", all + "quorum d\n", "", true},
+		{"a name twice", all + "witness c " + key(w.xc) + "\nquorum c\n", "", true},
+		{"a member twice", all + "group g 2 c c\nquorum g\n", "", true},
+		{"too many of a group", all + "group g 3 a c\nquorum g\n", "", true},
+		{"none of a group", all + "group g 0 a c\nquorum g\n", "", true},
+		{"a group of itself", all + "group g any g c\nquorum g\n", "", true},
+		{"an unknown word", all + "monitor c\nquorum c\n", "", true},
+	} {
+		tr, err := bundle.ParseTrust(map[string][]byte{
+			"policy": []byte(tt.text), "xa.json": w.xa.anchor(), "xb.json": w.xb.anchor(), "xc.json": w.xc.anchor(),
+		})
+		var f *bundle.Fault
+		if (err != nil) != tt.broken || err != nil && (!errors.As(err, &f) || f.Member != "policy") {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		if _, err := verify(file, tr); protocol.CodeOf(err) != tt.code || err != nil && tt.code == "" {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.code)
+		}
+	}
+}

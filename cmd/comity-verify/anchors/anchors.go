@@ -1,6 +1,7 @@
 // Package anchors reads what an auditor holds: a folder with one introduction
 // for each state, called STATE.json, whose words somebody compared with that
-// state over another channel (SPEC.md, R-BND-5). Other files in it are left alone.
+// state over another channel (SPEC.md, R-BND-5), and perhaps a policy that says
+// which witnesses must have cosigned (R-BND-10). Other files in it are left alone.
 package anchors
 
 import (
@@ -21,16 +22,18 @@ func Read(dir string) (*bundle.Trust, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the anchors: %w", err)
 	}
-	files := map[string][]byte{}
+	files, held := map[string][]byte{}, false
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".json") || strings.HasPrefix(e.Name(), ".") {
+		anchor := strings.HasSuffix(e.Name(), ".json") && !strings.HasPrefix(e.Name(), ".")
+		if !anchor && e.Name() != "policy" {
 			continue
 		}
+		held = held || anchor
 		if files[e.Name()], err = read(filepath.Join(dir, e.Name())); err != nil {
 			return nil, err
 		}
 	}
-	if len(files) == 0 {
+	if !held {
 		return nil, fmt.Errorf("%s holds no anchor: the introduction of each state belongs there, as STATE.json", dir)
 	}
 	trust, err := bundle.ParseTrust(files)
