@@ -37,7 +37,12 @@ test: ## Install what the tests need, then run all of them: vet, lint, static bu
 
 .PHONY: build
 build: ## Build the programs into .bin/, static and without paths of this machine.
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o .bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o .bin/ ./cmd/comity ./cmd/comity-verify
+
+.PHONY: page
+page: ## Build the verifier as one HTML file that opens from disk, .bin/comity-verify.html, and print its SHA-256.
+	@mkdir -p .bin
+	@go run ./cmd/comity-verify/page .bin/comity-verify.html
 
 .PHONY: check
 check: vet lint house ## Check format, vet, lint and the plan of the house: the quick look before a commit.

@@ -1,3 +1,5 @@
+//go:build !js
+
 // Command comity-verify checks an evidence bundle offline. It is the auditor's
 // own: no network, no store, no node and no key, so little of it has to be read
 // to know what it does. "comity verify" does the same.

@@ -55,6 +55,7 @@ var houseResidents = []struct {
 	{"golang.org/x/sys", []string{"crypto/keys", "store", "node/operate", "node/gateway"}, false, "locks, durable files and socket options are made in few places"},
 	{"golang.org/x/net", []string{"node/gateway"}, false, "only the gateway has a network"},
 	{"math/rand", []string{"testnet"}, true, "the product takes randomness from crypto/rand; a seed belongs to tests"},
+	{"github.com/chromedp", []string{"cmd/comity-verify/page"}, false, "it drives the browser in the test of the auditor's page"},
 	{"github.com/google/go-cmp", nil, true, "it compares in tests and panics on surprises"},
 	{"github.com/rogpeppe/go-internal", nil, true, "it runs script tests"},
 	{"go.uber.org/goleak", nil, true, "it watches tests for lost goroutines"},
