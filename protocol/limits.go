@@ -44,6 +44,10 @@ const (
 	MaxPacket = 2*(MaxEnvelope+MaxSignature+MaxProof) + 4<<10
 	// MaxIntroduction is the largest introduction: a record, escaped, and its signature.
 	MaxIntroduction = 2*(MaxRecord+MaxSignature) + 1<<10
+	// MaxDisclosed is how many pieces of evidence one disclosure has: one for each
+	// event. MaxDisclosure is the largest one.
+	MaxDisclosed  = 11
+	MaxDisclosure = MaxDisclosed*MaxPacket + 4<<10
 
 	// MaxHello is the largest hello: a record, escaped, and a checkpoint.
 	MaxHello = MaxIntroduction + 2*MaxCheckpoint

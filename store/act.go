@@ -16,6 +16,7 @@ const (
 	ActPin       ActKind = "pin"       // a person confirmed a record by its words
 	ActProtect   ActKind = "protect"   // key files got a passphrase, or another one
 	ActUnprotect ActKind = "unprotect" // key files lost it
+	ActDisclose  ActKind = "disclose"  // an auditor was answered about a parcel
 )
 
 // Act is one administrative act. It is a note for the operator and the auditor,

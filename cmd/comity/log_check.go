@@ -1,16 +1,19 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
 )
 
 func (p *program) logCheck() *cobra.Command {
-	return &cobra.Command{
-		Use: "check [FOLDER]", Args: words(0, 1),
-		Short: "Compute the node's log again, or check the proofs of an export",
-		Long: `Without FOLDER: computes every leaf, hash and checkpoint of the node's own log
+	var trust string
+	c := &cobra.Command{
+		Use: "check [FOLDER|FILE]", Args: words(0, 1),
+		Short: "Compute the node's log again, or check the proofs of an export or a disclosure",
+		Long: `Without FOLDER or FILE: computes every leaf, hash and checkpoint of the node's own log
 again from the documents that are stored, checks the signatures of the checkpoints,
 and that each evidence issued here has its leaf. Evidence of others that was taken in
 has a leaf here as well.
@@ -21,9 +24,19 @@ issuer, against the records in the folder. The node vouches for those records th
 it has adopted; without a node everything may agree and the identities are still
 unchecked, which leaves with 4. No key is needed, and nothing is opened.
 
+With FILE, which "comity log disclose" wrote: checks every signature and proof in it,
+by the introductions that stand as STATE.json in the folder given with --trust, or by
+the records that the node has adopted.
+
 Leaves with 3 when anything differs.`,
-		Example: "  comity log check\n  comity log check OUT",
+		Example: "  comity log check\n  comity log check OUT\n  comity log check answer.json --trust anchors",
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && isFile(args[0]) {
+				return p.checkDisclosure(c.Context(), args[0], trust)
+			}
+			if trust != "" {
+				return misuse("", "--trust goes with a FILE that \"comity log disclose\" wrote")
+			}
 			if len(args) == 1 {
 				return p.checkExport(c.Context(), args[0])
 			}
@@ -45,4 +58,12 @@ Leaves with 3 when anything differs.`,
 			})
 		},
 	}
+	c.Flags().StringVar(&trust, "trust", "", "`FOLDER` with the introductions that the auditor holds, as STATE.json")
+	return c
+}
+
+// isFile reports whether a path names a file, or standard input.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return path == "-" || err == nil && info.Mode().IsRegular()
 }

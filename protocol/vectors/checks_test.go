@@ -12,6 +12,7 @@ import (
 	"comity/crypto/seal"
 	"comity/protocol"
 	"comity/protocol/bundle"
+	"comity/protocol/disclosure"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
@@ -102,6 +103,7 @@ func (r *receiver) checks() map[string]check {
 		},
 		"bundle":     r.bundle,
 		"container":  r.container,
+		"disclosure": r.disclosure,
 		"sealed":     r.sealed,
 		"checkpoint": r.checkpoint,
 		"proof":      r.proof,
@@ -153,6 +155,18 @@ func (r *receiver) signature(files [][]byte) error {
 	}
 	_, err = c.Verify(files[1], files[2], c.Keys()[1].Digest, r.now.Add(protocol.MaxSkew))
 	return as(err, pgp.ErrSignature, protocol.BadSignature)
+}
+
+// disclosure: what an auditor asks of an answer (R-DISC-1 to R-DISC-3), with both records at hand.
+func (r *receiver) disclosure(files [][]byte) error {
+	d, err := disclosure.Decode(files[0])
+	if err != nil {
+		return err
+	}
+	_, err = d.Verify(func(ref envelope.RecordRef) *record.State {
+		return map[protocol.StateID]*record.State{"xa": r.xa, "xb": r.xb}[ref.State]
+	}, nil, r.now)
+	return err
 }
 
 // envelopeArrives: what node xb asks before it takes the first sealed byte (R-ENV-2), but for what it remembers.

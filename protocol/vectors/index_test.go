@@ -165,6 +165,7 @@ func generate(t *testing.T) {
 	w.logs(made)
 	w.keys(made)
 	w.bundles()
+	w.disclosures(made.envelope, made.events)
 	// One case a line: a change of one shows as one.
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "{\n  \"now\": %s,\n  \"cases\": [\n", must(json.Marshal(day.Add(4*time.Hour))))

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/crypto/merkle"
+	"comity/node/control"
+	"comity/protocol"
+	"comity/protocol/disclosure"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/record"
+)
+
+// disclosureReport is what a disclosure proves, as --json shows it.
+type disclosureReport struct {
+	File   string           `json:"file"`
+	Query  disclosure.Query `json:"query"`
+	Proven []provenEvidence `json:"proven"`
+	// Vouched says whose records were relied on: the folder or the node.
+	Vouched string `json:"records_of"`
+}
+
+// provenEvidence is one evidence that verified.
+type provenEvidence struct {
+	Event    evidence.Event       `json:"event"`
+	Says     string               `json:"says"`
+	Parcel   protocol.ParcelID    `json:"parcel"`
+	From     protocol.AuthorityID `json:"from"`
+	To       protocol.AuthorityID `json:"to"`
+	Envelope protocol.Digest      `json:"envelope_sha256"`
+	Sealed   protocol.Digest      `json:"sealed_sha256"`
+	Time     protocol.Time        `json:"time"` // as its issuer says
+	Issuer   string               `json:"issuer"`
+	Log      string               `json:"log"`
+	Leaf     int64                `json:"leaf"`
+	Size     int64                `json:"log_size"`
+	Signed   protocol.Time        `json:"checkpoint_signed"` // as the log says
+	Cosigned []cosignedBy         `json:"cosigned"`
+}
+
+// cosignedBy is one witness's word that the checkpoint existed at that time.
+type cosignedBy struct {
+	Witness string        `json:"witness"`
+	Time    protocol.Time `json:"time"`
+}
+
+// checkDisclosure verifies what "comity log disclose" wrote, by the records in
+// the folder of anchors or by those that the node has adopted.
+func (p *program) checkDisclosure(ctx context.Context, path, trust string) error {
+	data, err := p.readInput(path, protocol.MaxDisclosure)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(data[:min(len(data), 200)]), `"comity/disclosure/`) {
+		return problem(`name the folder of an export, or the file that "comity log disclose" wrote`, "%s is a file, and no disclosure", path)
+	}
+	d, err := disclosure.Decode(data)
+	if err != nil {
+		return integrity("%s: %v", path, err)
+	}
+	report := &disclosureReport{File: path, Query: d.Query, Proven: []provenEvidence{}}
+	if len(d.Packets) > 0 {
+		held, err := p.recordsFor(ctx, d, trust)
+		if err != nil {
+			return err
+		}
+		report.Vouched = held.from
+		proven, err := d.Verify(held.find, held.witnesses, time.Now())
+		switch {
+		case errors.Is(err, disclosure.ErrNoRecord):
+			return unvouched(held.from, err)
+		case err != nil:
+			return integrity("%s: %v", path, err)
+		}
+		for _, one := range proven {
+			report.Proven = append(report.Proven, provenView(one))
+		}
+	}
+	if p.json {
+		return p.object(report)
+	}
+	p.disclosureChecked(report)
+	return nil
+}
+
+// unvouched says that the file cannot be judged here.
+func unvouched(from string, err error) error {
+	if from == "" {
+		from = "nobody here"
+	}
+	return &control.Error{
+		Code:    control.Unchecked,
+		Message: fmt.Sprintf("the file is well-formed, but %s vouches for its issuer, so no signature was checked: %v", from, err),
+		Hint:    "name a folder with the introduction of that state, as STATE.json, with --trust, or a node that has pinned it with --dir",
+	}
+}
+
+// heldRecords are the records that a verifier holds.
+type heldRecords struct {
+	from      string // who vouches for them; "" : there are none
+	records   []*record.State
+	witnesses []*merkle.Witness
+}
+
+// find returns the record named or else the newest one of its state.
+func (a *heldRecords) find(ref envelope.RecordRef) (newest *record.State) {
+	for _, s := range a.records {
+		switch own := s.Ref(); {
+		case own == ref:
+			return s
+		case own.State == ref.State && (newest == nil || own.Sequence > newest.Ref().Sequence):
+			newest = s
+		}
+	}
+	return newest
+}
+
+// add takes in an introduction, whose record must hold together.
+func (a *heldRecords) add(name string, introduction []byte) error {
+	signed, err := record.DecodeIntroduction(introduction)
+	if err != nil {
+		return integrity("%s: %v", name, err)
+	}
+	s, err := record.Verify(signed, nil)
+	if err != nil {
+		return integrity("%s: %v", name, err)
+	}
+	a.records = append(a.records, s)
+	if slices.ContainsFunc(a.witnesses, func(w *merkle.Witness) bool { return w.Name() == "comity/witness/"+string(s.Record().Node.ID) }) {
+		return nil
+	}
+	keys := s.Record().Node.Witness
+	w, err := merkle.NewWitness(keys.Ed25519, keys.MLDSA44)
+	if err != nil {
+		return integrity("%s: %v", name, err)
+	}
+	a.witnesses = append(a.witnesses, w)
+	return nil
+}
+
+// recordsFor reads those of the folder, or asks the node for its own.
+func (p *program) recordsFor(ctx context.Context, d *disclosure.Disclosure, trust string) (*heldRecords, error) {
+	a := &heldRecords{}
+	if trust != "" {
+		return a, p.recordsIn(trust, a)
+	}
+	var wanted []protocol.Digest
+	for _, packet := range d.Packets {
+		e, err := evidence.Parse(packet.Document)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, e.Record.Digest)
+	}
+	err := p.look(ctx, func(node *control.Client) error {
+		status, err := node.Status(ctx)
+		if err != nil {
+			return err
+		}
+		a.from = "node " + string(status.Node)
+		list, err := node.Records(ctx, wanted)
+		for i, text := range list {
+			if err == nil {
+				err = a.add(fmt.Sprintf("record %d of the node", i+1), []byte(text))
+			}
+		}
+		return err
+	})
+	if control.CodeOf(err) == control.NoNode && p.dir == "" {
+		return a, nil // an auditor's machine has no node
+	}
+	return a, err
+}
+
+// recordsIn reads the introductions in a folder.
+func (p *program) recordsIn(folder string, a *heldRecords) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return problem("name the folder with the introductions that you hold, as STATE.json", "%v", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() || !strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
+		path := filepath.Join(folder, e.Name())
+		data, err := p.readInput(path, protocol.MaxIntroduction)
+		if err == nil {
+			err = a.add(path, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(a.records) > 0 {
+		a.from = folder
+	}
+	return nil
+}
+
+func provenView(p disclosure.Proven) provenEvidence {
+	e := p.Evidence
+	view := provenEvidence{
+		Event: e.Event, Says: e.Says(), Parcel: e.Parcel, From: e.From, To: e.To, Envelope: e.Envelope.Document, Sealed: e.Sealed, Time: e.Time,
+		Issuer: e.Issuer.Name, Log: e.Log, Leaf: p.Leaf, Size: p.Checkpoint.Size, Signed: protocol.At(p.Checkpoint.Time), Cosigned: []cosignedBy{},
+	}
+	for _, c := range p.Cosignatures {
+		view.Cosigned = append(view.Cosigned, cosignedBy{c.Witness, protocol.At(c.Time)})
+	}
+	return view
+}
+
+func (p *program) disclosureChecked(r *disclosureReport) {
+	if len(r.Proven) == 0 {
+		p.say("%s answers that nothing matches the question, and proves nothing: not that there was no parcel.", r.File)
+		return
+	}
+	first := r.Proven[0]
+	p.say("Proven by signatures and by the logs, with the records of %s; all times UTC:", r.Vouched)
+	p.say("  parcel          %s", first.Parcel)
+	p.say("  from            %s", first.From)
+	p.say("  to              %s", first.To)
+	p.say("  envelope        SHA-256 %s", first.Envelope)
+	p.say("  sealed bytes    SHA-256 %s", first.Sealed)
+	for _, e := range r.Proven {
+		p.say("%s, signed by %s and dated %s: %s", e.Event, e.Issuer, moment(e.Time), e.Says)
+		p.say("  leaf %d of the log %s, under a checkpoint over %d leaves that the log dates %s", e.Leaf, e.Log, e.Size, moment(e.Signed))
+		for _, c := range e.Cosigned {
+			p.say("  cosigned by %s at %s: it stood there by then", c.Witness, moment(c.Time))
+		}
+		if len(e.Cosigned) == 0 {
+			p.say("  not cosigned by anybody known here: these times are the word of %s alone", e.Log)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+	"comity/protocol"
+	"comity/protocol/disclosure"
+	"comity/protocol/evidence"
+)
+
+func (p *program) logDisclose() *cobra.Command {
+	var asked struct{ envelope, sealed, parcel, from, to string }
+	var events []string
+	var all bool
+	var out string
+	c := &cobra.Command{
+		Use: "disclose", Args: words(0, 0),
+		Short: "Answer an auditor's question about one parcel, and tell of no other",
+		Long: `Writes a file that proves to an auditor that one parcel existed: with these
+parties, digests and times. The question is the envelope's digest, the digest of
+the sealed bytes, or parcel id, sender and recipient together; all that is given
+must hold. The file has the question and the evidence that answers it, each with
+the proof of its leaf, and nothing of any other parcel or record.
+
+It holds the first evidence that this node issued, unless --event names others or
+--all asks for all that is here. A question that fits several recipients is asked
+again with --to: each has a file of its own. When nothing matches, the file says
+only that; it is no proof that there was no parcel.
+
+"comity log check FILE" verifies it, on a machine without a node with --trust.`,
+		Example: "  comity log disclose --envelope 5452… -o answer.json\n" +
+			"  comity log disclose --parcel 019c… --from xa/central-authority --to xb/prosecution-service --event RelayAcceptance -o answer.json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var q disclosure.Query
+			for _, err := range []error{
+				given(&q.Envelope, "--envelope", asked.envelope), given(&q.Sealed, "--sealed", asked.sealed),
+				given(&q.Parcel, "--parcel", asked.parcel), given(&q.From, "--from", asked.from), given(&q.To, "--to", asked.to),
+			} {
+				if err != nil {
+					return err
+				}
+			}
+			var chosen []evidence.Event
+			for _, text := range events {
+				var e *evidence.Event
+				if err := given(&e, "--event", text); err != nil {
+					return err
+				}
+				chosen = append(chosen, *e)
+			}
+			return p.look(c.Context(), func(node *control.Client) error {
+				d, err := node.Disclose(c.Context(), q, chosen, all)
+				if err != nil {
+					return err
+				}
+				return p.disclosed(d, out)
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&asked.envelope, "envelope", "", "SHA-256 of the envelope, `DIGEST` in hexadecimal")
+	f.StringVar(&asked.sealed, "sealed", "", "SHA-256 of the sealed bytes, `DIGEST` in hexadecimal")
+	f.StringVar(&asked.parcel, "parcel", "", "the whole id of the `PARCEL`")
+	f.StringVar(&asked.from, "from", "", "sending `AUTHORITY`")
+	f.StringVar(&asked.to, "to", "", "receiving `AUTHORITY`")
+	f.StringArrayVar(&events, "event", nil, "`EVENT` whose evidence to disclose, several times if need be")
+	f.BoolVar(&all, "all", false, "disclose all evidence of the parcel")
+	f.StringVarP(&out, "output", "o", "", "`FILE` to write; it must not exist (default: standard output)")
+	c.MarkFlagsMutuallyExclusive("event", "all")
+	return c
+}
+
+// given reads a value that judges its own text; an empty one stays nil.
+func given[T any, P interface {
+	*T
+	UnmarshalText([]byte) error
+}](into **T, flag, text string) error {
+	if text == "" {
+		return nil
+	}
+	v := new(T)
+	if err := P(v).UnmarshalText([]byte(text)); err != nil {
+		return misuse("write it as \"comity sent --json\", \"comity show\" or an envelope has it", "%s: %s", flag, withoutCode(err))
+	}
+	*into = v
+	return nil
+}
+
+// disclosed writes the file and says what is in it.
+func (p *program) disclosed(d *control.Disclosed, out string) error {
+	if out == "" {
+		_, err := p.stdout.Write([]byte(d.File))
+		return err
+	}
+	if err := writeNew(out, []byte(d.File)); err != nil {
+		return err
+	}
+	switch {
+	case p.json:
+		return p.object(d)
+	case !d.Found:
+		p.say("Nothing here matches. %s says only that; it is no proof that there was no parcel.", out)
+	default:
+		p.say("Wrote to %s what proves parcel %s from %s to %s:", out, d.Way.Parcel, d.Way.From, d.Way.To)
+		for _, e := range d.Events {
+			p.say("  %s", e)
+		}
+		p.say("It tells of no other parcel. The auditor types: comity log check %s --trust FOLDER", out)
+	}
+	return nil
+}
+
+// withoutCode is the sentence of a refusal without its code.
+func withoutCode(err error) string {
+	code := string(protocol.CodeOf(err))
+	text := err.Error()
+	if len(text) > len(code)+2 && code != "" && text[:len(code)+2] == code+": " {
+		return text[len(code)+2:]
+	}
+	return text
+}

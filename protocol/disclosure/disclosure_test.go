@@ -1,0 +1,196 @@
+package disclosure_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/crypto/merkle"
+	"comity/protocol"
+	"comity/protocol/disclosure"
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// The tests speak of the transmission in protocol/vectors/exchange.
+const exchanged = "../vectors/exchange/"
+
+var now = time.Date(2026, 3, 2, 14, 0, 0, 0, time.UTC)
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.FromSlash(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func packet(t testing.TB, e evidence.Event) statement.Packet {
+	t.Helper()
+	name := exchanged + "evidence-" + string(e)
+	return statement.Packet{
+		Signed: statement.Signed{Document: read(t, name+".json"), Signature: read(t, name+".json.asc")}, Proof: read(t, name+".tlog-proof"),
+	}
+}
+
+// records holds those of the states named.
+func records(t testing.TB, states ...protocol.StateID) disclosure.Records {
+	t.Helper()
+	held := map[protocol.StateID]*record.State{}
+	for _, id := range states {
+		signed, err := record.DecodeIntroduction(read(t, exchanged+"introduction-"+string(id)+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if held[id], err = record.Verify(signed, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(ref envelope.RecordRef) *record.State { return held[ref.State] }
+}
+
+// asked is a question by the digest of the exchange's envelope.
+func asked(t testing.TB) disclosure.Query {
+	digest := protocol.Sum(read(t, exchanged+"envelope.json"))
+	return disclosure.Query{Envelope: &digest}
+}
+
+// R-DISC-3: an answer proves parties, digests and times by the issuer's record,
+// which the verifier holds.
+func TestAnAnswerVerifies(t *testing.T) {
+	file, err := disclosure.Encode(asked(t), []statement.Packet{packet(t, evidence.SubmissionAcceptance), packet(t, evidence.RelayAcceptance)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := disclosure.Decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proven, err := d.Verify(records(t, "xa", "xb"), nil, now)
+	if err != nil || len(proven) != 2 {
+		t.Fatalf("%d proven, %v; want 2", len(proven), err)
+	}
+	for i, want := range []string{"comity/log/xa/1", "comity/log/xb/1"} {
+		p := proven[i]
+		if p.Checkpoint.Origin != want || p.Evidence.Log != want || p.Evidence.Parcel != "019cadfd-8900-7e4d-8a55-3d5e0c2f9a01" || p.Leaf >= p.Checkpoint.Size {
+			t.Errorf("proven %d: %+v in %+v, want a leaf of %s", i, p.Evidence, p.Checkpoint, want)
+		}
+	}
+	if _, err := d.Verify(records(t, "xa"), nil, now); !errors.Is(err, disclosure.ErrNoRecord) || protocol.CodeOf(err) != "" {
+		t.Errorf("without the record of xb: %v, want ErrNoRecord, which accuses nobody", err)
+	}
+}
+
+// A cosignature by a witness that the verifier knows bounds the time from above;
+// one that is wrong is refused, and one by a stranger is passed over.
+func TestCosignaturesAreTold(t *testing.T) {
+	cosigner, witness := newWitness(t, "comity/witness/xc")
+	_, stranger := newWitness(t, "comity/witness/xd")
+	p := packet(t, evidence.RelayAcceptance)
+	proof, err := merkle.ParseProof(p.Proof, protocol.MaxProof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := now.Add(-time.Hour).Truncate(time.Second)
+	lines, err := cosigner.Cosign(proof.Checkpoint, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proof.Checkpoint, err = merkle.WithCosignatures(proof.Checkpoint, lines); err != nil {
+		t.Fatal(err)
+	}
+	p.Proof = proof.Marshal()
+	check := func(p statement.Packet) ([]disclosure.Proven, error) {
+		d := &disclosure.Disclosure{Type: disclosure.Type, Query: asked(t), Packets: []statement.Packet{p}}
+		return d.Verify(records(t, "xb"), []*merkle.Witness{witness, stranger}, now)
+	}
+	proven, err := check(p)
+	if err != nil || len(proven) != 1 || len(proven[0].Cosignatures) != 1 || proven[0].Cosignatures[0] != (merkle.Cosignature{Witness: "comity/witness/xc", Time: at}) {
+		t.Fatalf("cosigned: %+v, %v; want one of xc at %s", proven, err, at)
+	}
+	i := bytes.Index(p.Proof, []byte("— comity/witness/xc ")) + len("— comity/witness/xc ") + 40
+	p.Proof[i] ^= 'A' ^ 'B'
+	if _, err := check(p); protocol.CodeOf(err) != protocol.BadSignature {
+		t.Errorf("a wrong cosignature: %v, want %s", err, protocol.BadSignature)
+	}
+}
+
+func newWitness(t *testing.T, name string) (*merkle.Cosigner, *merkle.Witness) {
+	t.Helper()
+	secret, ed, pq, err := merkle.GenerateKeypair(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := merkle.ParseCosigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := merkle.NewWitness(ed, pq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, w
+}
+
+// R-DISC-1, R-DISC-2: whoever writes an answer is held to what a reader refuses.
+func TestEncodeRefuses(t *testing.T) {
+	relay := packet(t, evidence.RelayAcceptance)
+	bare := relay
+	bare.Proof = nil
+	all := []statement.Packet{}
+	for range protocol.MaxDisclosed + 1 {
+		all = append(all, relay)
+	}
+	other := protocol.Sum([]byte("another"))
+	for name, c := range map[string]struct {
+		query   disclosure.Query
+		packets []statement.Packet
+		code    protocol.Code
+	}{
+		"no question":     {disclosure.Query{}, nil, protocol.Malformed},
+		"without a proof": {asked(t), []statement.Packet{bare}, protocol.Malformed},
+		"twice":           {asked(t), []statement.Packet{relay, relay}, protocol.Malformed},
+		"too many":        {asked(t), all, protocol.TooLarge},
+		"another sealed":  {disclosure.Query{Sealed: &other}, []statement.Packet{relay}, protocol.WrongParcel},
+	} {
+		if _, err := disclosure.Encode(c.query, c.packets); protocol.CodeOf(err) != c.code {
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		}
+	}
+	// R-DISC-4: nothing but the question.
+	file, err := disclosure.Encode(asked(t), nil)
+	if err != nil || !strings.HasSuffix(string(file), "\"packets\": []\n}\n") {
+		t.Errorf("no answer: %q, %v", file, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	files, err := filepath.Glob("../vectors/disclosure/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no examples", err)
+	}
+	for _, name := range files {
+		f.Add(read(f, name))
+	}
+	held := records(f, "xa", "xb")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := disclosure.Decode(data)
+		if err != nil {
+			if protocol.CodeOf(err) == "" {
+				t.Fatalf("refused without a code: %v", err)
+			}
+			return
+		}
+		if _, err := disclosure.Encode(d.Query, d.Packets); err != nil {
+			t.Fatalf("write again what was read: %v", err)
+		}
+		_, _ = d.Verify(held, nil, now)
+	})
+}
