@@ -16,7 +16,8 @@ func (p *program) logCheck() *cobra.Command {
 		Long: `Without FOLDER or FILE: computes every leaf, hash and checkpoint of the node's own log
 again from the documents that are stored, checks the signatures of the checkpoints,
 and that each evidence issued here has its leaf. Evidence of others that was taken in
-has a leaf here as well.
+has a leaf here as well. It says that the log is whole; that the documents in it are
+genuine, "comity log audit" verifies too.
 
 With FOLDER, which "comity parcel export" wrote: checks the sealed bytes, every
 signature, every digest, and the proof that each evidence stands in the log of its

@@ -18,8 +18,12 @@ import (
 	"comity/protocol"
 )
 
-// longWork is how many bytes are worth a progress bar.
-const longWork = 8 << 20
+const (
+	// longWork is how many bytes are worth a progress bar.
+	longWork = 8 << 20
+	// manyRows is how many rows of a store are.
+	manyRows = 1000
+)
 
 // isTerminal reports whether a stream is a terminal, where a person is.
 func isTerminal(stream any) bool {
@@ -133,15 +137,20 @@ const patience = 400 * time.Millisecond
 
 func (p *program) bars() *bars { return &bars{w: p.stderr, on: isTerminal(p.stderr) && !p.json} }
 
-func (b *bars) show(stage string, done, total int64) {
-	if !b.on || total < longWork {
+func (b *bars) show(stage string, done, total int64) { b.progress(stage, done, total, longWork, true) }
+
+// rows is show for work that is counted in rows of a store.
+func (b *bars) rows(stage string, done, total int64) { b.progress(stage, done, total, manyRows, false) }
+
+func (b *bars) progress(stage string, done, total, long int64, bytes bool) {
+	if !b.on || total < long {
 		return
 	}
 	if stage != b.stage {
 		b.end()
 		b.stage, b.since = stage, time.Now()
 		b.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(stage), progressbar.OptionShowBytes(true),
+			progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(stage), progressbar.OptionShowBytes(bytes),
 			progressbar.OptionSetWidth(30), progressbar.OptionSetRenderBlankState(false), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	}
 	if time.Since(b.since) < patience {

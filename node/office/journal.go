@@ -105,3 +105,9 @@ func (o *Office) JournalOf(ctx context.Context, p store.Period, after int64, lim
 func (o *Office) ContestedOf(ctx context.Context, p store.Period, limit int) ([]store.Contested, bool, error) {
 	return o.store.ContestedOf(ctx, p, limit)
 }
+
+// Audit verifies everything that the office's store holds, with the records that
+// its node has adopted.
+func (o *Office) Audit(ctx context.Context, records []store.Record, options store.AuditOptions) (*store.AuditReport, error) {
+	return o.store.Audit(ctx, records, options)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+)
+
+func (p *program) logAudit() *cobra.Command {
+	var bodies bool
+	c := &cobra.Command{
+		Use: "audit", Args: words(0, 0),
+		Short: "Verify everything that the node and its offices hold once more",
+		Long: `Verifies all that the node's stores hold, as an auditor would who trusts none of
+them: the whole log as "comity log check" does, and beyond it every signature.
+"log check" says that the log is whole and has the documents; "log audit" says that
+the documents are genuine too:
+
+  each record, and that it follows the one before or was confirmed by a person
+  each envelope and withdrawal, by the record of its sender
+  each evidence, own and foreign: signature, role, that it is about its envelope,
+    and the proof of its leaf in the log of its issuer
+  the newest checkpoint of each peer's log that was seen
+  in each office the chain of the journal, every manifest, approval and list of
+    files, and the copies of evidence
+  and each column of the databases that says what a document says
+
+Sealed bodies in rows are hashed again; with --bodies, those in files too, which
+reads all of them. What no document says, such as when a row was written, or how
+often a delivery was tried, nobody can verify. It needs no key, changes nothing,
+runs beside "comity serve" or without it, and lists every finding with its place;
+then it leaves with 3.`,
+		Example: "  comity log audit\n  comity log audit --bodies --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			bar := p.bars()
+			return p.look(c.Context(), func(node *control.Client) error {
+				a, err := node.Audit(c.Context(), bodies, func(e control.AuditProgress) error {
+					bar.rows("auditing "+e.Store, e.Done, e.Total)
+					return nil
+				})
+				bar.end()
+				if err != nil {
+					return err
+				}
+				return p.audited(a)
+			})
+		},
+	}
+	c.Flags().BoolVar(&bodies, "bodies", false, "read the large sealed bodies too")
+	return c
+}
+
+// audited tells what was gone through, or what is wrong.
+func (p *program) audited(a *control.Audit) error {
+	if p.json {
+		if err := p.object(a); err != nil {
+			return err
+		}
+	}
+	if len(a.Findings) > 0 {
+		return p.findings(a)
+	}
+	if p.json {
+		return nil
+	}
+	read := "; those in files by their size, --bodies reads them"
+	if a.BodiesRead {
+		read = ", each of them read"
+	}
+	p.say("Everything that the node holds is in order. The log %s and what stands in it:", a.Origin)
+	p.say("  %-6d leaves and %d checkpoints, each computed again", a.Leaves, a.Checkpoints)
+	p.say("  %-6d records, each following from the one before or confirmed by a person", a.Records)
+	p.say("  %-6d envelopes and %d withdrawals, signed by whom they name", a.Transmissions, a.Withdrawals)
+	p.say("  %-6d pieces of evidence, copies of offices included: signature, role and subject", a.Evidence)
+	p.say("  %-6d proofs of others' evidence, under the logs of their issuers", a.Proofs)
+	p.say("  %-6d newest checkpoints of other logs", a.PeerLogs)
+	p.say("  %-6d sealed bodies%s", a.Bodies, read)
+	for _, o := range a.Offices {
+		p.say("Office of %s:", o.Authority)
+		p.say("  %-6d entries of the journal, each following from the one before", o.Journal)
+		p.say("  %-6d messages, with manifest, approvals and files", o.Messages)
+	}
+	return nil
+}
+
+// findings lists what is wrong. The error leaves with 3.
+func (p *program) findings(a *control.Audit) error {
+	if !p.json {
+		for _, f := range a.Findings {
+			p.say("%s: %s: %s", f.Store, safe(f.Place), safe(f.What))
+		}
+	}
+	more := ""
+	if a.GaveUp {
+		more = " at least"
+	}
+	return &control.Error{
+		Code:    control.Integrity,
+		Message: "what is stored is not as it was signed: " + count(len(a.Findings), "finding") + more,
+		Hint:    "stop the node and keep the directory as it is; a copy from before its last signature must not be served",
+	}
+}

@@ -1,0 +1,107 @@
+package control
+
+import (
+	"context"
+
+	"comity/protocol"
+	"comity/store"
+)
+
+// Audit says what an audit of a node went through and what it found wrong.
+type Audit struct {
+	Origin      string `json:"log"`
+	Leaves      int64  `json:"leaves"`
+	Checkpoints int64  `json:"checkpoints"`
+	Records     int64  `json:"records"`
+	// Transmissions are envelopes, sent and received; Evidence is that of the node
+	// and of others, office copies included, Proofs those of others' logs.
+	Transmissions int64 `json:"transmissions"`
+	Evidence      int64 `json:"evidence"`
+	Proofs        int64 `json:"proofs"`
+	Withdrawals   int64 `json:"withdrawals"`
+	PeerLogs      int64 `json:"peer_logs"`
+	Bodies        int64 `json:"bodies"`
+	// BodiesRead says that the digests of large bodies were computed again too.
+	BodiesRead bool          `json:"bodies_read"`
+	Offices    []OfficeAudit `json:"offices"`
+	Findings   []Finding     `json:"findings"`
+	// GaveUp says that there are more findings than are listed.
+	GaveUp bool `json:"gave_up"`
+}
+
+// OfficeAudit is what was gone through in one office.
+type OfficeAudit struct {
+	Authority protocol.AuthorityID `json:"authority"`
+	Journal   int64                `json:"journal"` // entries, each following from the one before
+	Messages  int64                `json:"messages"`
+	Evidence  int64                `json:"evidence"`
+}
+
+// Finding is one thing that is wrong: in whose store, where in it, and what.
+type Finding struct {
+	Store string `json:"store"` // gateway, or an authority
+	Place string `json:"place"`
+	What  string `json:"what"`
+}
+
+// AuditProgress says how far an audit is, in rows.
+type AuditProgress struct {
+	Store string `json:"store"`
+	Done  int64  `json:"done"`
+	Total int64  `json:"total"`
+}
+
+// auditRequest chooses what an audit reads.
+type auditRequest struct {
+	Bodies bool `json:"bodies,omitempty"` // large sealed bodies too
+}
+
+// audit verifies the stores of gateway and offices. What is wrong stands in the
+// answer: the caller gets to see all of it.
+func (s *Service) audit(ctx context.Context, in auditRequest, each func(AuditProgress)) (*Audit, error) {
+	g := s.node.Gateway
+	out := &Audit{Origin: g.OwnState().Record().Node.Log.Origin, BodiesRead: in.Bodies, Offices: []OfficeAudit{}, Findings: []Finding{}}
+	options := func(name string) store.AuditOptions {
+		return store.AuditOptions{
+			Own: g.OwnState().Record().State, Checkpoint: g.OwnState().LogVerifier().Checkpoint, Bodies: in.Bodies,
+			Each: func(done, total int64) { each(AuditProgress{name, done, total}) },
+		}
+	}
+	r, err := g.Store.Audit(ctx, options("gateway"))
+	if err != nil {
+		return nil, err
+	}
+	out.Leaves, out.Checkpoints, out.Records, out.Transmissions, out.PeerLogs = r.Log.Leaves, r.Log.Checkpoints, r.Records, r.Transmission, r.Peers
+	out.add("gateway", r)
+	records, err := g.Store.AllRecords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range s.node.Config.Authorities {
+		r, err := s.node.Offices[id].Audit(ctx, records, options(string(id)))
+		if err != nil {
+			return nil, err
+		}
+		out.Offices = append(out.Offices, OfficeAudit{Authority: id, Journal: r.Journal, Messages: r.Messages, Evidence: r.Evidence})
+		out.add(string(id), r)
+	}
+	return out, nil
+}
+
+// add takes in what one store's audit said.
+func (a *Audit) add(name string, r *store.AuditReport) {
+	a.Evidence += r.Evidence
+	a.Proofs += r.Proofs
+	a.Withdrawals += r.Withdrawals
+	a.Bodies += r.Bodies
+	a.GaveUp = a.GaveUp || r.GaveUp
+	for _, f := range r.Findings {
+		a.Findings = append(a.Findings, Finding{name, f.Place, f.What})
+	}
+}
+
+// Audit verifies everything that the node's stores hold. Findings stand in the
+// answer; an error means that the audit did not come to its end.
+func (c *Client) Audit(ctx context.Context, bodies bool, each func(AuditProgress) error) (*Audit, error) {
+	return listen[AuditProgress, *Audit](ctx, c, "/v1/log/audit", auditRequest{bodies}, each)
+}
