@@ -155,6 +155,10 @@ const (
 	// its peers can be asked what it holds of the node's log: long enough for a
 	// network to come up, and no more, because nobody outside may stop a node.
 	CompareWait = 30 * time.Second
+	// MaxLeap is how long after its last signature a node signs again by its own
+	// clock alone, without a peer that says what time it is: a clock that is wrong by
+	// more must not date anything.
+	MaxLeap = 7 * 24 * time.Hour
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
 )

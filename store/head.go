@@ -32,6 +32,9 @@ func (d *database) remember(ctx context.Context) error {
 		d.mu.Lock()
 		d.heads = []head{h}
 		d.mu.Unlock()
+		if d.config.Confirmed != nil {
+			return nil // nobody can have been asked yet: see journal and Commit
+		}
 		return d.checkClock(t.now, h.last)
 	})
 }
@@ -54,6 +57,17 @@ func (d *database) stand(ctx context.Context, t *tx) (err error) {
 	}
 	d.heads = []head{t.head}
 	return nil
+}
+
+// LastSigned returns when the newest checkpoint was signed, as the clock said
+// then; zero while there is none.
+func (g *Gateway) LastSigned(ctx context.Context) (last time.Time, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		h, err := readHead(ctx, t)
+		last = h.last
+		return err
+	})
+	return last, wrap("reading when the log was last signed", err)
 }
 
 // moved notes where the transaction left the head. After a commit of unknown

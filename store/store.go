@@ -33,6 +33,11 @@ type Config struct {
 	Dir string
 	// Now is the wall clock that stamps rows; nil means time.Now.
 	Now func() time.Time
+	// Confirmed reports whether others say that the clock is right now. Then it may
+	// stand before the time last stored: that was stored while it was wrong. nil
+	// means nobody, and is answered at open; else the question is asked whenever
+	// something is signed or journalled.
+	Confirmed func() bool
 	// Postgres keeps the rows in a PostgreSQL server; nil means in a SQLite file
 	// in Dir. The sealed bytes are files in Dir with both.
 	Postgres *Postgres

@@ -101,7 +101,8 @@ func explain(err error) *Error {
 	case errors.Is(err, gateway.ErrOlderCopy):
 		return fail(Integrity, "bring back the newest copy of this directory, if there is one; this one must not be served", "%v", err)
 	case errors.Is(err, store.ErrClock):
-		return fail(Integrity, "set the clock of this machine right; do not restore an older copy", "the clock of this machine is behind what was signed here: %v", err)
+		return fail(Integrity, "set the clock of this machine right; if it is right, and what was signed was dated too late, start the node while a peer can be reached: it goes on when peers confirm the clock. Do not restore an older copy",
+			"the clock of this machine is behind what was signed here: %v", err)
 	case errors.Is(err, seal.ErrNoKey):
 		// Only of a parcel that is stored: one that arrives so is refused with evidence.
 		return fail(Integrity, "a key of the office is missing, or the sealed bytes were altered: keep the directory as it is and see whether all keys are there", "%v", err)

@@ -22,8 +22,9 @@ const (
 // connection looks alive all the while (I9).
 type answer struct {
 	http.ResponseWriter
-	began time.Time // zero: nothing was written
-	late  error     // why the rest is not written any more
+	stamp func(http.Header) // says what time it is here, before the first byte
+	began time.Time         // zero: nothing was written
+	late  error             // why the rest is not written any more
 }
 
 // Unwrap lets http.ResponseController find what is below.
@@ -59,6 +60,7 @@ func (a *answer) allow() {
 	now := time.Now()
 	if a.began.IsZero() {
 		a.began = now
+		a.stamp(a.Header())
 	}
 	end := a.began.Add(longestAnswer)
 	if until := now.Add(callTimeout); until.Before(end) {

@@ -33,7 +33,8 @@ var ErrOlderCopy = errors.New("this is an older copy of the node")
 // what its peers hold of it. Until it is over, commits wait (R-OLD-1).
 type comparison struct {
 	over  chan struct{} // closed when signing may begin
-	ended chan struct{} // closed when the node stops without it
+	ended chan struct{} // closed when the node stops
+	end   func()        // closes ended, once
 
 	mu      sync.Mutex
 	missing map[protocol.NodeID]bool // guarded by mu; peers that have not answered
@@ -44,6 +45,7 @@ type comparison struct {
 // newComparison waits for nobody when there is no network or no peer.
 func newComparison(peers []protocol.NodeID, network bool) *comparison {
 	c := &comparison{over: make(chan struct{}), ended: make(chan struct{}), missing: map[protocol.NodeID]bool{}, changed: newBell()}
+	c.end = sync.OnceFunc(func() { close(c.ended) })
 	if network {
 		for _, p := range peers {
 			c.missing[p] = true
@@ -64,7 +66,12 @@ func (c *comparison) wait(ctx context.Context) error {
 	case <-c.over:
 		return nil
 	case <-c.ended:
-		return errNotCompared
+		select {
+		case <-c.over:
+			return nil
+		default:
+			return errNotCompared
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -97,13 +104,6 @@ func (g *Gateway) awaitPeers(ctx context.Context) {
 		return
 	default:
 	}
-	defer func() {
-		select {
-		case <-c.over:
-		default:
-			close(c.ended)
-		}
-	}()
 	began := time.Now()
 	for {
 		rung := c.changed.wait()

@@ -104,7 +104,11 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		memory:  newBudget(heldAtMost()),
 	}
 	g.clock = newClock(c.Now)
-	g.seq = newSequencer(c.Store, c.Log, c.Now, g.clock.steady, func(ctx context.Context) error { return g.comparison.wait(ctx) })
+	var err error
+	if g.clock.last, err = c.Store.LastSigned(ctx); err != nil {
+		return nil, err
+	}
+	g.seq = newSequencer(c.Store, c.Log, c.Now, g.mayDate, func(ctx context.Context) error { return g.comparison.wait(ctx) })
 	if c.Locked != nil {
 		g.seq.failed = c.Locked
 	} else if err := g.checkKeys(); err != nil {
@@ -203,6 +207,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.Locked != nil {
 		return g.Locked
 	}
+	defer g.comparison.end()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g.seq.onFatal(cancel)

@@ -132,20 +132,14 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 		return protocol.Refuse(protocol.UnknownSender, "the node says that it is %s; its key belongs to %s", h.Node, l.peer)
 	}
 	wall, now := l.g.Now(), time.Now()
-	offset := h.Time.Sub(wall)
 	l.mu.Lock()
-	l.contact, l.heard, l.told, l.offset = wall, now, now, offset
+	l.contact, l.heard = wall, now
 	flush := l.flushed.IsZero() || now.Sub(l.flushed) >= flushEvery
 	if flush {
 		l.flushed = now
 	}
 	l.mu.Unlock()
-	l.noteClock(ctx, offset)
-	if offset.Abs() > protocol.MaxSkew {
-		l.aloud().Warn("our clocks differ", "skew", offset.Round(time.Second))
-	} else {
-		l.g.clock.believe()
-	}
+	l.tell(ctx, h.Time.Time)
 	if err := l.g.offered(ctx, l.peer, h); err != nil {
 		l.aloud().Error("the peer's record was not adopted", "error", err)
 	}

@@ -91,7 +91,7 @@ type link struct {
 	told     time.Time     // guarded by mu; real time when the peer last said what time it is
 	polled   time.Time     // guarded by mu; real time when the peer last asked for its feed
 	asked    int64         // guarded by mu; the cursor with which it did
-	offset   time.Duration // guarded by mu; the peer's clock minus ours
+	theirs   time.Time     // guarded by mu; the peer's clock at told
 	drift    drift         // guarded by mu; what was seen of it since the last note
 }
 
@@ -147,13 +147,6 @@ func died(err error) bool {
 
 // wake says that there may be something to deliver.
 func (l *link) wake() { l.due.ring() }
-
-// skew returns the peer's clock minus ours, as last seen.
-func (l *link) skew() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.offset
-}
 
 // connect returns the live session, or makes one. Of many callers one dials.
 func (l *link) connect(ctx context.Context) (session, error) {
@@ -309,11 +302,18 @@ func (l *link) drop() {
 type linkTransport link
 
 func (t *linkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	s, err := (*link)(t).connect(r.Context())
+	l := (*link)(t)
+	s, err := l.connect(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return s.RoundTrip(r)
+	r = r.Clone(r.Context()) // the caller's stays as it is
+	l.g.stampTime(r.Header)
+	resp, err := s.RoundTrip(r)
+	if err == nil {
+		l.readTime(r.Context(), resp.Header)
+	}
+	return resp, err
 }
 
 // call makes one small call and returns the body of a 2xx answer. Anything else

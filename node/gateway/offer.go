@@ -164,7 +164,7 @@ func (g *Gateway) judge(ctx context.Context, o *offer) error {
 	if _, err := exchange.Offer(known, o.signed.Digest()); err != nil {
 		return err
 	}
-	if err := g.clock.steady(); err != nil {
+	if err := g.mayDate(); err != nil {
 		return protocol.Refuse(protocol.ClockSkew, "%v", err)
 	}
 	if skew := g.link(o.peer).skew(); skew.Abs() > protocol.MaxSkew {

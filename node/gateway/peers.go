@@ -22,7 +22,7 @@ type Peer struct {
 	LastError string
 	Busy      bool          // LastError says that it runs, and asks to come back later
 	Contact   time.Time     // last word from it; zero: none since this node started
-	Skew      time.Duration // its clock minus ours, at the last contact
+	Skew      time.Duration // its clock minus ours, as its clock was last seen
 	Waiting   int64         // parcels queued for it
 	Bytes     int64         // their sealed bytes
 	Oldest    time.Time     // when the oldest was queued; zero: nothing waits
@@ -63,6 +63,7 @@ func (g *Gateway) Peers(ctx context.Context) ([]Peer, error) {
 }
 
 func (l *link) describe(p *Peer) {
+	p.Skew = l.skew()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.Reachable = l.session != nil && l.session.alive(); p.Reachable {
@@ -70,7 +71,7 @@ func (l *link) describe(p *Peer) {
 	}
 	p.LastError = sentence(l.plainly(cmp.Or(l.alarm, l.failure)))
 	_, p.Busy = AsksToWait(l.failure)
-	p.Contact, p.Skew = l.contact, l.offset
+	p.Contact = l.contact
 	p.Rest, p.Why = l.circuit.state()
 	p.Refused, p.Limited = l.refused.Load(), l.limited.Load()
 }

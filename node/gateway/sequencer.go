@@ -22,11 +22,11 @@ const maxUnknown = 3
 // one, so that many parcels share one fsync and one signed checkpoint. It has a
 // goroutine only while there is something to commit.
 type sequencer struct {
-	store  *store.Gateway
-	log    *merkle.Signer
-	now    func() time.Time
-	steady func() error                // refuses to date anything while the clock is in doubt
-	ready  func(context.Context) error // waits until this node may sign
+	store *store.Gateway
+	log   *merkle.Signer
+	now   func() time.Time
+	dated func() error                // refuses to date anything while the clock is in doubt
+	ready func(context.Context) error // waits until this node may sign
 
 	mu     sync.Mutex
 	queue  []*order                // guarded by mu; each order's caller waits, so it is as long as there are callers
@@ -48,8 +48,8 @@ type order struct {
 	done     chan struct{} // closed when outcomes and err are final
 }
 
-func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time, steady func() error, ready func(context.Context) error) *sequencer {
-	return &sequencer{store: s, log: log, now: now, steady: steady, ready: ready}
+func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time, dated func() error, ready func(context.Context) error) *sequencer {
+	return &sequencer{store: s, log: log, now: now, dated: dated, ready: ready}
 }
 
 // stop lets nothing be committed any more: every caller gets err, and Run ends
@@ -220,7 +220,7 @@ func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 }
 
 func (s *sequencer) sign(size int64, root merkle.Hash) ([]byte, error) {
-	if err := s.steady(); err != nil {
+	if err := s.dated(); err != nil {
 		return nil, err
 	}
 	return s.log.Checkpoint(size, root, s.now())

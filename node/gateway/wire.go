@@ -237,8 +237,10 @@ func (g *Gateway) peerOnly(next handler) http.Handler {
 			answerProblem(w, http.StatusForbidden, "", "this key is not in a record pinned here")
 			return
 		}
-		a := &answer{ResponseWriter: w}
-		next(a, r, g.link(peer))
+		l := g.link(peer)
+		l.readTime(r.Context(), r.Header)
+		a := &answer{ResponseWriter: w, stamp: g.stampTime}
+		next(a, r, l)
 		a.allow()
 	})
 }

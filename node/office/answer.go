@@ -43,7 +43,7 @@ func (o *Office) Decline(ctx context.Context, name store.Name, text string) (exc
 }
 
 func (o *Office) answer(ctx context.Context, name store.Name, event evidence.Event, reason *evidence.Reason) (exchange.Attested, error) {
-	if err := o.mayAct(); err != nil {
+	if err := o.mayAct(ctx); err != nil {
 		return exchange.Attested{}, err
 	}
 	// One at a time: two answers at once would sign two documents.

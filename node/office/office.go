@@ -39,6 +39,9 @@ type Gateway interface {
 	OwnState() *record.State
 	// State returns the newest adopted record of a state.
 	State(protocol.StateID) (*record.State, bool)
+	// MayDate waits until the node knows whether its clock can be trusted, and
+	// returns an error while nothing must be signed by it.
+	MayDate(context.Context) error
 	// Find returns an authority with the record that lists it.
 	Find(protocol.AuthorityID) (*record.State, *record.Member, error)
 	// Expect says that a parcel is about to be submitted, so that what is less
@@ -173,12 +176,16 @@ func (o *Office) By(act *pgp.Secret) *Office {
 	return &acting
 }
 
-// mayAct fails when the key with which people act is locked.
-func (o *Office) mayAct() error {
+// mayAct fails when the key with which people act is locked, or nobody knows what
+// time it is: what they sign is dated (R-TIME-1).
+func (o *Office) mayAct(ctx context.Context) error {
 	if o.locked != nil {
 		return o.locked
 	}
-	return o.actLocked
+	if o.actLocked != nil {
+		return o.actLocked
+	}
+	return o.gateway.MayDate(ctx)
 }
 
 // Authority returns whose office this is.

@@ -90,6 +90,9 @@ func (o *Office) content(ctx context.Context, m *store.Message, i int) (*File, e
 // noteOpening writes the journal and, on the first opening of a received
 // message, the evidence, in one transaction.
 func (o *Office) noteOpening(ctx context.Context, m *store.Message, n int) error {
+	if err := o.gateway.MayDate(ctx); err != nil {
+		return err
+	}
 	digest, number := m.Digest(), int64(n)
 	note, err := entry(ActOpen, m.Name, &digest, func(e *Entry) { e.File = &number })
 	if err != nil {

@@ -48,7 +48,7 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 	if err := d.check(o.authority); err != nil {
 		return nil, err
 	}
-	if err := o.mayAct(); err != nil {
+	if err := o.mayAct(ctx); err != nil {
 		return nil, err
 	}
 	to, err := o.addressees(d.To)

@@ -25,6 +25,9 @@ func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress fu
 	if err != nil || decided > 0 {
 		return err
 	}
+	if err := o.gateway.MayDate(ctx); err != nil {
+		return err
+	}
 	sealed, err := o.gateway.Sealed(ctx, c.Parsed.Sealed.Digest)
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ type Withdrawal struct {
 //
 // With ErrNotHanded the list is returned too.
 func (o *Office) Withdraw(ctx context.Context, name store.Name, to ...protocol.AuthorityID) ([]Withdrawal, error) {
-	if err := o.mayAct(); err != nil {
+	if err := o.mayAct(ctx); err != nil {
 		return nil, err
 	}
 	// One at a time: two at once would sign two documents.

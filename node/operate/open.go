@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"comity/crypto/keys"
@@ -58,6 +59,8 @@ type Node struct {
 	// Locked are the holders whose passphrase is missing or wrong, with the keys
 	// that stay closed. With the node's own among them Run returns at once.
 	Locked map[Holder]*LockedError
+
+	confirmed atomic.Pointer[gateway.Gateway] // who knows whether peers confirm the clock; nil: nobody yet
 
 	acting  sync.Mutex // held while an act key is opened
 	lock    *Lock
@@ -134,8 +137,7 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	cfg := o.Store
-	cfg.Now = o.Now
+	cfg := n.database(o)
 	if cfg, err = n.Config.Store.gateway(n.Layout, n.Config.Node, cfg); err != nil {
 		return err
 	}
@@ -146,7 +148,19 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 	n.closers = append(n.closers, db.Close)
 	c.Store = db
 	n.Gateway, err = gateway.New(ctx, c)
+	n.confirmed.Store(n.Gateway)
 	return err
+}
+
+// database is how this node opens its databases.
+func (n *Node) database(o Options) store.Config {
+	cfg := o.Store
+	cfg.Now = o.Now
+	cfg.Confirmed = func() bool {
+		g := n.confirmed.Load()
+		return g != nil && g.ClockConfirmed()
+	}
+	return cfg
 }
 
 // readGatewayKeys reads what the gateway signs and shows itself with.
@@ -208,8 +222,7 @@ func (n *Node) openOffice(ctx context.Context, a protocol.AuthorityID, o Options
 			o.Logger.Warn("a key of the office is not usable", "authority", a, "error", err)
 		}
 	}
-	cfg := o.Store
-	cfg.Now = o.Now
+	cfg := n.database(o)
 	if cfg, err = n.Config.Store.office(n.Layout, n.Config.Node, a, cfg); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"comity/protocol"
 	"comity/protocol/exchange"
 )
 
@@ -86,4 +87,163 @@ func TestAPeerStartedWithItsClockAhead(t *testing.T) {
 		a.Try(Letter{To: []*Host{b}, Size: 1000})
 		w.AwaitHandover(6 * time.Hour)
 	})
+}
+
+const (
+	day  = 24 * time.Hour
+	year = 365 * day
+)
+
+// datedAhead fails the story when any node holds something dated later than now.
+func (w *World) datedAhead() {
+	w.T.Helper()
+	for _, h := range w.Hosts {
+		if h.running == nil {
+			continue
+		}
+		last, err := h.store().LastSigned(w.T.Context())
+		w.must(err, "what %s signed last", h.Node)
+		if last.After(time.Now().Add(protocol.MaxSkew)) {
+			w.T.Errorf("%s signed a checkpoint dated %s, and it is %s", h.Node, last, time.Now())
+		}
+		for _, p := range w.sent {
+			all, err := h.store().Evidence(w.T.Context(), p.Key)
+			w.must(err, "evidence of %s", p.Key)
+			for _, ev := range all {
+				if ev.Time.After(time.Now().Add(protocol.MaxSkew)) {
+					w.T.Errorf("%s holds a %s dated %s, and it is %s", h.Node, ev.Event, ev.Time, time.Now())
+				}
+			}
+		}
+	}
+}
+
+// R-TIME-1, R-TIME-3: a clock is wrong by a year for one minute, while the node runs
+// or from its start on, with all peers there, one, or none. Nothing is signed by it,
+// and when it is right again everything goes on: nothing waits for a year, and the
+// log is the same.
+func TestAClockWrongByAYearForAMinute(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		skew  time.Duration
+		start bool     // it is started so
+		away  []string // peers that are down meanwhile
+	}{
+		{"ahead, while it runs", year, false, nil},
+		{"behind, while it runs", -year, false, nil},
+		{"ahead, from its start on", 360 * day, true, nil}, // the record still holds
+		{"ahead, with one peer", 360 * day, true, []string{"xc"}},
+		{"ahead, with nobody to ask", 360 * day, true, []string{"xa", "xc"}},
+		{"behind, from its start on", -year, true, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			Run(t, 310, three, func(w *World) {
+				a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
+				b.Send(Letter{To: []*Host{a, d}, Size: 300})
+				w.Await(time.Hour, Delivered)
+				for _, id := range c.away {
+					w.Host(protocol.NodeID(id)).Stop()
+				}
+				if c.start {
+					b.Stop()
+				}
+				b.SetClock(c.skew)
+				b.Start()
+				if b.running != nil {
+					b.Try(Letter{To: []*Host{a}, Size: 300})
+				}
+				if a.running != nil {
+					a.Send(Letter{To: []*Host{b}, Size: 300})
+				}
+				w.Pass(time.Minute)
+				w.Check()
+				w.datedAhead()
+				b.Stop()
+				b.SetClock(0)
+				for _, h := range []*Host{a, b, d} {
+					h.Start()
+				}
+				b.Send(Letter{To: []*Host{a, d}, Size: 300})
+				d.Send(Letter{To: []*Host{b}, Size: 300})
+				w.Await(3*time.Hour, Delivered)
+				w.datedAhead()
+			})
+		})
+	}
+}
+
+// R-TIME-3: a node that nobody could warn signed with a clock hours ahead. When
+// the clock is right again its peers confirm it, and it goes on at once, on the
+// same log; what it dated so waits until that hour has come.
+func TestAClockThatWasAheadUnwarned(t *testing.T) {
+	Run(t, 311, three, func(w *World) {
+		a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
+		a.Stop()
+		d.Stop()
+		b.Stop()
+		b.SetClock(5 * time.Hour)
+		b.Start()
+		early := b.Send(Letter{To: []*Host{a}, Size: 300})
+		b.Stop()
+		b.SetClock(0)
+		a.Start()
+		d.Start()
+		b.Start()
+		began := time.Now()
+		b.Send(Letter{To: []*Host{d}, Size: 300})
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		for {
+			w.Pass(time.Minute)
+			w.Check()
+			missing := 0
+			for _, p := range w.sent {
+				if p.Key.Parcel != early && !Delivered(w.Status(p.Key)) {
+					missing++
+				}
+			}
+			if missing == 0 {
+				break
+			}
+			if time.Since(began) > 3*time.Hour {
+				w.T.Fatalf("%d letters wait", missing)
+			}
+		}
+		w.Await(12*time.Hour, Delivered)
+	})
+}
+
+// R-TIME-1: a peer whose clock is wrong stops nobody: the others go on with each
+// other, restarted or not, and with it when its clock is right again.
+func TestAPeerWithAWrongClock(t *testing.T) {
+	for _, skew := range []time.Duration{300 * day, -300 * day, -2 * time.Hour} {
+		t.Run(skew.String(), func(t *testing.T) {
+			Run(t, 312, three, func(w *World) {
+				a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
+				d.Stop()
+				d.SetClock(skew)
+				d.Start()
+				d.Try(Letter{To: []*Host{a}, Size: 300})
+				a.Restart()
+				for range 3 {
+					a.Send(Letter{To: []*Host{b, d}, Size: 300})
+					b.Send(Letter{To: []*Host{a}, Size: 300})
+					w.Pass(10 * time.Minute)
+					w.Check()
+				}
+				for _, p := range w.sent {
+					if s := w.Status(p.Key); p.Key.To != d.Office && p.Key.From != d.Office && !Delivered(s) {
+						w.T.Errorf("%s is %s because of the clock of a third", p.Key, s)
+					}
+				}
+				b.Stop() // the one with the wrong clock is the only one to be heard
+				a.Restart()
+				a.Send(Letter{To: []*Host{b}, Size: 300})
+				b.Start()
+				d.Stop()
+				d.SetClock(0)
+				d.Start()
+				w.AwaitHandover(6 * time.Hour)
+			})
+		})
+	}
 }
