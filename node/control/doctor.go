@@ -221,6 +221,7 @@ func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (noth
 	} else {
 		each(warn("node", `start it with "comity serve"`, "not running: nothing is delivered or received"))
 	}
+	each(s.checkStanding())
 	s.checkPeers(ctx, each)
 	return nothing{}, ctx.Err()
 }
@@ -245,6 +246,27 @@ func (s *Service) checkLogQuickly(ctx context.Context) Check {
 		return warn("log", "run this again when the database can be reached", "not checked")
 	}
 	return bad("log", "stop the node, keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
+}
+
+// checkStanding says whether the node may sign: not by a clock that its peers
+// hold for wrong, nor as an older copy of itself.
+func (s *Service) checkStanding() Check {
+	const name = "signing"
+	now := s.node.Gateway.Standing()
+	switch {
+	case errors.Is(now.Refusal, gateway.ErrClock):
+		return bad(name, "set the clock of this machine, or have the peers set theirs: the list of peers shows by how much they differ", "%v", now.Refusal)
+	case now.Refusal != nil:
+		return bad(name, cmp.Or(explain(now.Refusal).Hint, "see the log of the node"), "%v", now.Refusal)
+	case !s.running:
+		return good(name, "nothing known stands in the way; peers are asked when the node runs")
+	case now.Waits:
+		return warn(name, "wait for "+protocol.CompareWait.String()+" at most", "nothing is signed before a peer has said what it holds of this node's log")
+	case now.Compared == 0:
+		return warn(name, "nothing, unless this directory was restored from a backup: then stop the node until a peer can be reached",
+			"no peer has said yet what it holds of this node's log")
+	}
+	return good(name, "%d peers hold nothing of this node's log that is not here", now.Compared)
 }
 
 // checkDatabase asks for one row.

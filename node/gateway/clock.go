@@ -11,9 +11,9 @@ import (
 	"comity/protocol"
 )
 
-// errClock says that this node does not know what time it is. Nothing that
+// ErrClock says that this node does not know what time it is. Nothing that
 // rests on a time is signed or decided for good; it is tried again.
-var errClock = errors.New("this node's clock cannot be trusted now; set it right, or have the peers set theirs")
+var ErrClock = errors.New("this node's clock cannot be trusted now; set it right, or have the peers set theirs")
 
 // clock notices that the wall clock was set while the process ran: a step makes
 // it run away from the monotonic one. Evidence signed under a wrong date, and
@@ -32,14 +32,14 @@ func newClock(wall func() time.Time) *clock {
 	return &clock{wall: wall, believed: wall(), at: time.Now()}
 }
 
-// steady returns errClock while the wall clock has stepped since it was last
+// steady returns ErrClock while the wall clock has stepped since it was last
 // believed.
 func (c *clock) steady() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	step := c.wall().Sub(c.believed) - time.Since(c.at)
 	if step.Abs() > protocol.MaxSkew {
-		return fmt.Errorf("%w: it jumped by %s", errClock, step.Round(time.Second))
+		return fmt.Errorf("%w: it jumped by %s", ErrClock, step.Round(time.Second))
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (c *clock) isConfirmed() bool {
 // clockFresh is how long a peer's word about the time counts.
 const clockFresh = time.Hour
 
-// certain returns errClock unless the time is known well enough to decide for
+// certain returns ErrClock unless the time is known well enough to decide for
 // good that something came too late: the clock is steady, and of the peers
 // heard lately no more disagree with it than agree. One peer with a wrong clock
 // alone does not stop us.
@@ -69,7 +69,7 @@ func (g *Gateway) certain() error {
 		return err
 	}
 	if agree, disagree := g.votes(); len(disagree) > agree {
-		return fmt.Errorf("%w: %d peers disagree with it and %d agree", errClock, len(disagree), agree)
+		return fmt.Errorf("%w: %d peers disagree with it and %d agree", ErrClock, len(disagree), agree)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (g *Gateway) votes() (agree int, disagree []time.Time) {
 	return agree, disagree
 }
 
-// mayDate returns errClock unless this node may put a date under a signature
+// mayDate returns ErrClock unless this node may put a date under a signature
 // (R-TIME-1). A clock that peers have confirmed since the process began, and that
 // did not step, is right whoever disagrees later. Until then
 //
@@ -111,9 +111,9 @@ func (g *Gateway) mayDate() error {
 	agree, disagree := g.votes()
 	switch {
 	case len(disagree) > agree && (len(disagree) > 1 || last.IsZero() || nearer(disagree[0], g.Now(), last)):
-		return fmt.Errorf("%w: %d peers disagree with it and %d agree", errClock, len(disagree), agree)
+		return fmt.Errorf("%w: %d peers disagree with it and %d agree", ErrClock, len(disagree), agree)
 	case agree == 0 && len(disagree) == 0 && !last.IsZero() && g.Conn != nil && g.Now().Sub(last) > protocol.MaxLeap:
-		return fmt.Errorf("%w: it says %s, this node last signed at %s, and no peer says what time it is", errClock, protocol.At(g.Now()), protocol.At(last))
+		return fmt.Errorf("%w: it says %s, this node last signed at %s, and no peer says what time it is", ErrClock, protocol.At(g.Now()), protocol.At(last))
 	}
 	return nil
 }
@@ -129,6 +129,32 @@ func (g *Gateway) MayDate(ctx context.Context) error {
 		return err
 	}
 	return g.mayDate()
+}
+
+// Standing is whether this node may sign now, for its operator to see.
+type Standing struct {
+	// Refusal is why nothing is signed, until somebody acts or a peer says more; nil:
+	// nothing stands in the way.
+	Refusal error
+	// Compared is how many peers have said what they hold of this node's log since
+	// it started; Waits that it signs nothing before one does, or CompareWait is over.
+	Compared int
+	Waits    bool
+}
+
+// Standing tells whether this node may sign now.
+func (g *Gateway) Standing() Standing {
+	var s Standing
+	_, s.Compared = g.comparison.count()
+	if s.Refusal = g.seq.failure(); s.Refusal == nil {
+		s.Refusal = g.mayDate()
+	}
+	select {
+	case <-g.comparison.over:
+	default:
+		s.Waits = true
+	}
+	return s
 }
 
 // ClockConfirmed reports whether peers agree with this node's clock now, and more
