@@ -237,7 +237,7 @@ func (d *database) close() error {
 	return err
 }
 
-// checkClock refuses a clock that stands before the time last stored, by more
+// checkClock carries out R-TIME-3. It refuses a clock that stands before the time last stored, by more
 // than honest clocks are corrected: what is signed under it would be dated
 // before what it follows.
 func (d *database) checkClock(now, last time.Time) error {
