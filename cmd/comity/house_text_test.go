@@ -44,6 +44,11 @@ func TestHouseRequirements(t *testing.T) {
 			t.Errorf("protocol/SPEC.md speaks of %s, but defines it nowhere in bold", m)
 		}
 	}
+	for _, m := range id.FindAll(houseRead(t, "protocol/THREATS.md"), -1) {
+		if !defined[string(m)] {
+			t.Errorf("protocol/THREATS.md rests on %s, which protocol/SPEC.md does not define", m)
+		}
+	}
 	opened := map[string]int{}
 	for _, m := range regexp.MustCompile(`(?m)^\* \*\*(R-[A-Z]+-[0-9]+)\*\*`).FindAllSubmatch(spec, -1) {
 		if opened[string(m[1])]++; opened[string(m[1])] == 2 {

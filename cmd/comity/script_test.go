@@ -158,15 +158,19 @@ func scriptResize(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // scriptRecipe: "recipe FILE" writes the shell script of SPEC.md, "Checking with
-// stock tools", as it stands there.
+// stock tools", as it stands there; "recipe FILE bundle" the one for bundles.
 func scriptRecipe(ts *testscript.TestScript, neg bool, args []string) {
+	blocks := "recipe"
+	if len(args) == 2 && args[1] == "bundle" {
+		args, blocks = args[:1], "bundle recipe"
+	}
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: recipe FILE")
+		ts.Fatalf("usage: recipe FILE [bundle]")
 	}
 	spec, err := os.ReadFile(scriptSpec)
 	ts.Check(err)
 	var script []byte
-	for _, block := range regexp.MustCompile("(?sm)^```sh (?:both recipes|recipe)\n(.*?)^```$").FindAllSubmatch(spec, -1) {
+	for _, block := range regexp.MustCompile("(?sm)^```sh (?:both recipes|"+blocks+")\n(.*?)^```$").FindAllSubmatch(spec, -1) {
 		script = append(script, block[1]...)
 	}
 	if len(script) == 0 {
@@ -206,7 +210,7 @@ func scriptCondition(name string) (bool, error) {
 		_, err := pgtest.Shared()
 		return err == nil, nil
 	}
-	for _, tool := range []string{"gpgv", "sqv", "jq", "tar", "basenc", "awk"} {
+	for _, tool := range []string{"gpgv", "sqv", "jq", "tar", "basenc", "awk", "openssl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return false, nil
 		}

@@ -68,8 +68,8 @@
     document.body.classList.remove("over");
     if (button.dataset.busy) return;
     const files = [...e.dataTransfer.files];
-    const held = files.filter((f) => f.name.endsWith(".json"));
-    const other = files.filter((f) => !f.name.endsWith(".json"));
+    const anchor = (f) => f.name.endsWith(".json") || f.name === "policy";
+    const held = files.filter(anchor), other = files.filter((f) => !anchor(f));
     // The field would still show the file before it.
     if (other.length > 0) { get("bundle").value = ""; choose(other[0]); }
     if (held.length > 0) { get("anchors").value = ""; hold(held); }
