@@ -161,6 +161,19 @@ const (
 	MaxLeap = 7 * 24 * time.Hour
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
+
+	// MaxSubmission is the largest body of add-checkpoint: a checkpoint and 63 hashes.
+	MaxSubmission = MaxCheckpoint + 4<<10
+	// MaxSightings is how many states of one log wait to be compared; each takes
+	// 3.5 kB. So many wait only where the log's node lets nobody compare them.
+	MaxSightings = 4096
+	// MaxUnwitnessed is how long a checkpoint may lack a witness's cosignature
+	// before the operator hears of it: an alarm, never a stop.
+	MaxUnwitnessed = time.Hour
+	// MaxUncompared is how long a state of a peer's log may wait to be compared
+	// with the others before the operator hears of it: a node that shows its log to
+	// nobody could hide a fork.
+	MaxUncompared = 24 * time.Hour
 )
 
 // Watermarks of a node's disk.

@@ -50,8 +50,9 @@ func (g *Gateway) Shown(ctx context.Context) (all []Shown, err error) {
 
 // SeePeerLog notes a later checkpoint of a peer's log, in the commit that stores
 // the evidence whose proof it came with: a copy of the peer that is older than
-// this evidence is recognised by it. It must be verified. One that is not larger
-// than the stored one, or of another log, changes nothing.
+// this evidence is recognised by it, and so is a log that told others something
+// else (SeeState). It must be verified, and the note have the log's own signatures
+// alone.
 type SeePeerLog struct {
 	Peer       protocol.NodeID
 	Checkpoint merkle.Checkpoint
@@ -62,5 +63,8 @@ func (f SeePeerLog) apply(ctx context.Context, b *batch) (*answer, error) {
 	c := f.Checkpoint
 	_, err := b.exec(ctx, `UPDATE peer SET log_origin = $2, log_size = $3, log_root = $4, checkpoint = $5, seen_us = $6
 WHERE node = $1 AND (log_origin IS NULL OR log_origin = $2 AND log_size < $3)`, f.Peer, c.Origin, c.Size, c.Root[:], string(f.Note), b.now.UnixMicro())
-	return &answer{}, err
+	if err != nil {
+		return nil, err
+	}
+	return SeeState{LogState{Node: f.Peer, Checkpoint: c, Note: f.Note}}.apply(ctx, b)
 }

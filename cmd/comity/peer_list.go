@@ -53,6 +53,11 @@ func (p *program) peers(all []control.Peer) error {
 		} else if !peer.RestUntil.IsZero() {
 			last += fmt.Sprintf(": asks to wait, resting until %s UTC: %s", moment(peer.RestUntil), safe(peer.RestWhy))
 		}
+		if peer.LogFault != "" {
+			last += ": its log has " + safe(peer.LogFault)
+		} else if peer.Unwitnessed > 0 {
+			last += fmt.Sprintf(": has not cosigned our log for %s", (time.Duration(peer.Unwitnessed) * time.Second).Round(time.Minute))
+		}
 		clock := "-"
 		if !peer.Contact.IsZero() {
 			clock = signed(peer.Skew)

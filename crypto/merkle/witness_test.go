@@ -61,6 +61,12 @@ func TestCosignaturesGather(t *testing.T) {
 	if _, err := newVerifier(t, s).Checkpoint(whole); err != nil {
 		t.Errorf("the log's verifier on the whole: %v", err)
 	}
+	if got, bare, err := newVerifier(t, s).Bare(whole); err != nil || got.Size != 7 || !bytes.Equal(bare, signed) {
+		t.Errorf("Bare(%q) = %+v, %q, %v, want the log's own note", whole, got, bare, err)
+	}
+	if _, _, err := newVerifier(t, newLog(t, origin)).Bare(whole); !errors.Is(err, merkle.ErrCheckpoint) {
+		t.Errorf("Bare of another log: %v", err)
+	}
 }
 
 // R-WIT-2: both lines, right, of one time; missing is told apart from wrong.

@@ -294,6 +294,7 @@ func (s *Service) checkPeers(ctx context.Context, each func(Check)) {
 	default:
 		for _, p := range peers.Peers {
 			each(s.checkPeer(p))
+			s.checkWitness(p, each)
 		}
 	}
 }

@@ -139,6 +139,13 @@ type Peer struct {
 	Bytes     int64         `json:"waiting_bytes"`
 	Oldest    protocol.Time `json:"waiting_since,omitzero"`
 	LogSize   int64         `json:"log_size"`
+	// LogFault says what is known against its log, as a sentence; absent: nothing.
+	LogFault string `json:"log_fault,omitempty"`
+	// Witnessed is the size of the newest checkpoint of our log that it cosigned.
+	Witnessed int64 `json:"witnessed_size"`
+	// Unwitnessed is the age, in seconds, of the oldest checkpoint of our log that
+	// it should have cosigned by now and has not; absent while it is not late.
+	Unwitnessed int64 `json:"unwitnessed_s,omitempty"`
 	// RestUntil is when the next parcel is tried, because the node asked to wait
 	// with the sentence in RestWhy (foreign text); absent while it did not.
 	RestUntil protocol.Time `json:"resting_until,omitzero"`
@@ -173,6 +180,7 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 	p := Peer{
 		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned,
 		Skew: k.Skew.Milliseconds(), LastError: k.LastError, Waiting: k.Waiting, Bytes: k.Bytes, LogSize: k.LogSize,
+		LogFault: k.LogFault, Witnessed: k.Witnessed, Unwitnessed: int64(k.Unwitnessed.Seconds()),
 		Refused: k.Refused, Limited: k.Limited, busy: k.Busy,
 	}
 	if s.running {

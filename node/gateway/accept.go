@@ -39,6 +39,7 @@ func (g *Gateway) acceptSpool(ctx context.Context, o *offer, spool *store.Spool)
 	if err != nil {
 		return nil, err
 	}
+	g.link(o.peer).sighted.ring()
 	if outcomes[0].Err == nil && outcomes[0].State == exchange.Relayed {
 		g.in.put(o.env.Key(), newTransmission(o.peer, o.env, o.signed.Ref()))
 		g.arrived.of(o.env.To).ring()

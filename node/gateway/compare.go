@@ -179,7 +179,12 @@ func (l *link) compareOnce(ctx context.Context) error {
 	if held.Checkpoint == nil {
 		return nil
 	}
-	note := []byte(*held.Checkpoint)
+	return l.compareNote(ctx, []byte(*held.Checkpoint))
+}
+
+// compareNote looks whether a checkpoint of this node's log that the peer holds
+// is one of its own past. ErrOlderCopy: it is not, and that is stored.
+func (l *link) compareNote(ctx context.Context, note []byte) error {
 	// Read after the answer has come: what left this node before was committed.
 	lost, err := l.g.lacks(ctx, note)
 	if err == nil && lost != nil {

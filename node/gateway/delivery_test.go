@@ -180,13 +180,14 @@ func TestOffline(t *testing.T) {
 func TestNewRefusesForeignKeys(t *testing.T) {
 	a, b := pair(t)
 	right := gateway.Config{
-		Store: a.db, Own: a.state, NodeKey: a.party.node.Subkeys[0], TLS: must(keys.ParseTLS(a.pem)), Log: a.log,
+		Store: a.db, Own: a.state, NodeKey: a.party.node.Subkeys[0], TLS: must(keys.ParseTLS(a.pem)), Log: a.log, Witness: a.witness,
 		Now: time.Now, Logger: logger(t),
 	}
 	for name, spoil := range map[string]func(*gateway.Config){
-		"log":  func(c *gateway.Config) { c.Log = b.log },
-		"TLS":  func(c *gateway.Config) { c.TLS = must(keys.ParseTLS(b.pem)) },
-		"node": func(c *gateway.Config) { c.NodeKey = b.party.node.Subkeys[0] },
+		"log":     func(c *gateway.Config) { c.Log = b.log },
+		"TLS":     func(c *gateway.Config) { c.TLS = must(keys.ParseTLS(b.pem)) },
+		"witness": func(c *gateway.Config) { c.Witness = b.witness },
+		"node":    func(c *gateway.Config) { c.NodeKey = b.party.node.Subkeys[0] },
 	} {
 		c := right
 		spoil(&c)

@@ -38,7 +38,8 @@ type Config struct {
 	NodeKey *pgp.Secret
 	TLS     tls.Certificate
 	Log     *merkle.Signer
-	// Locked says why the three keys above could not be opened; nil: they are
+	Witness *merkle.Cosigner // with which it cosigns the logs of its peers
+	// Locked says why the four keys above could not be opened; nil: they are
 	// given. A locked gateway shows what is stored and fails with this error where
 	// it would have to sign; Run fails at once.
 	Locked error
@@ -71,6 +72,7 @@ type Gateway struct {
 	clock      *clock
 	memory     *budget
 	comparison *comparison
+	round      *round // what the witnesses are asked to cosign
 
 	wire atomic.Pointer[wire] // nil unless Run runs
 
@@ -104,6 +106,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		memory:  newBudget(heldAtMost()),
 	}
 	g.clock = newClock(c.Now)
+	g.round = newRound()
 	var err error
 	if g.clock.last, err = c.Store.LastSigned(ctx); err != nil {
 		return nil, err
@@ -151,10 +154,14 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 // checkTimes, so that commands can still look at a node whose keys have ended.
 func (g *Gateway) checkKeys() error {
 	node := g.Own.Record().Node
+	ed, pq := g.Witness.VerifierKeys()
+	if node.Witness != (record.Keypair{Ed25519: ed, MLDSA44: pq}) {
+		return errors.New("the witness keys are not those in the record of this node")
+	}
 	if node.Log.Origin != g.Log.Origin() {
 		return fmt.Errorf("the log key is for %q, the record of this node names %q", g.Log.Origin(), node.Log.Origin)
 	}
-	ed, pq := g.Log.VerifierKeys()
+	ed, pq = g.Log.VerifierKeys()
 	if node.Log.Keys != (record.Keypair{Ed25519: ed, MLDSA44: pq}) {
 		return errors.New("the log keys are not those in the record of this node")
 	}
@@ -234,6 +241,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.watchSpace(ctx) })
 	wg.Go(func() { g.tidy(ctx) })
 	wg.Go(func() { g.awaitPeers(ctx) })
+	wg.Go(func() { g.rounds(ctx) })
+	wg.Go(func() { g.watchWitnesses(ctx) })
 	g.mu.Lock()
 	g.wire.Store(wire)
 	g.start = func(l *link) {
@@ -242,6 +251,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { l.push(ctx) })
 		wg.Go(func() { l.recheck(ctx) })
 		wg.Go(func() { l.compare(ctx) })
+		wg.Go(func() { l.askWitness(ctx) })
+		wg.Go(func() { l.monitor(ctx) })
+		wg.Go(func() { l.gossip(ctx) })
 		if g.TCP != nil {
 			wg.Go(func() { l.probe(ctx) })
 		}

@@ -243,20 +243,29 @@ func (l *link) noteCheckpoint(ctx context.Context, text *string) (fault, err err
 	if !ok {
 		return nil, fmt.Errorf("no record of %s", l.peer)
 	}
-	c, fault := state.LogVerifier().Checkpoint([]byte(*text))
+	c, bare, fault := state.LogVerifier().Bare([]byte(*text))
 	if fault != nil {
 		return fault, nil
 	}
 	held, _, err := l.g.Store.PeerCheckpoint(ctx, l.peer)
-	switch {
-	case err != nil:
+	if err != nil || held.Origin == c.Origin && held.Size == c.Size && held.Root == c.Root {
 		return nil, err
+	}
+	if err := l.sight(ctx, c, bare); err != nil {
+		return nil, err
+	}
+	switch {
 	case held.Origin == c.Origin && c.Size < held.Size:
 		return fmt.Errorf("it has %d leaves and had %d: the node runs on an older copy of itself", c.Size, held.Size), nil
 	case held.Origin == c.Origin && c.Size == held.Size && c.Root != held.Root:
 		return fmt.Errorf("it has two roots over %d leaves", c.Size), nil
 	}
 	return nil, l.g.Store.SetPeerCheckpoint(ctx, l.peer, c, []byte(*text))
+}
+
+// alarmOfFork tells the operator that the peer's log told two stories.
+func (l *link) alarmOfFork() {
+	l.raise(errors.New("its log has forked: it signed two states of which neither extends the other, and both are kept here as evidence"))
 }
 
 // raise remembers an alarm about the peer for the operator to see, until this

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"comity/crypto/merkle"
 	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
@@ -68,7 +69,7 @@ func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p stat
 		return nil, none, premature(state, p.Signed, err)
 	}
 	ref := p.Ref()
-	proof, at, err := state.LogVerifier().Proof(p.Proof, ref.Document, ref.Signature)
+	seen, err := proven(state, p.Proof, ref)
 	if err != nil {
 		return nil, none, protocol.Refuse(protocol.BadSignature, "proof of %s: %v", ev.Event, err)
 	}
@@ -84,7 +85,18 @@ func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p stat
 	if err := ev.About(sent.envelope, sent.ref); err != nil {
 		return nil, none, err
 	}
-	return ev, store.SeePeerLog{Peer: sent.peer, Checkpoint: at, Note: proof.Checkpoint}, g.checkTookBack(ctx, ev)
+	return ev, seen, g.checkTookBack(ctx, ev)
+}
+
+// proven verifies a proof against the log of a state's node, and returns the
+// state of the log that it shows.
+func proven(state *record.State, proof []byte, ref statement.Ref) (store.SeePeerLog, error) {
+	p, _, err := state.LogVerifier().Proof(proof, ref.Document, ref.Signature)
+	if err != nil {
+		return store.SeePeerLog{}, err
+	}
+	c, bare, err := state.LogVerifier().Bare(p.Checkpoint)
+	return store.SeePeerLog{Peer: state.Record().Node.ID, Checkpoint: c, Note: bare}, err
 }
 
 // notYet is the refusal of evidence that may verify later: it is dated in the
@@ -129,7 +141,7 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 	var errs []error
 	var facts []store.Fact
 	var fresh []store.TakeEvidence
-	var newest store.SeePeerLog
+	shown := map[merkle.Checkpoint]store.SeePeerLog{} // evidence of one commit shows one state
 	for _, p := range packets {
 		if before, again := known.get(idOf(p)); again { // R-EVID-11
 			states[before.key] = before.state
@@ -151,12 +163,10 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 			Evidence: store.Evidence{Packet: p, Event: ev.Event, Time: ev.Time.Time},
 		}
 		fresh, facts = append(fresh, take), append(facts, take)
-		if seen.Checkpoint.Size > newest.Checkpoint.Size {
-			newest = seen
-		}
+		shown[seen.Checkpoint] = seen
 	}
-	if newest.Note != nil {
-		facts = append(facts, newest)
+	for _, seen := range shown {
+		facts = append(facts, seen)
 	}
 	if facts = append(facts, then...); len(facts) == 0 {
 		return states, errors.Join(errs...)
@@ -175,6 +185,7 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 	}
 	if len(fresh) > 0 {
 		g.changes.ring()
+		g.link(peer).sighted.ring()
 	}
 	return states, errors.Join(errs...)
 }

@@ -57,6 +57,7 @@ type link struct {
 
 	turn       *bell         // rings when QUIC should perhaps be tried again
 	renewed    *bell         // rings when the peer has made a new connection to us
+	sighted    *bell         // rings when a state of the peer's log was seen
 	connecting chan struct{} // holds one entry while an attempt to connect is under way
 	calls      chan struct{} // one entry per small call of the peer
 	polls      chan struct{} // one entry per long poll of the peer
@@ -115,7 +116,7 @@ func idOf(p statement.Packet) packetID { return packetID{p.Ref(), protocol.Sum(p
 
 func newLink(g *Gateway, peer protocol.NodeID) *link {
 	l := &link{
-		g: g, peer: peer, due: newBell(), flying: newFlight(), turn: newBell(), renewed: newBell(), taken: newRecent[packetID, taken](maxTaken),
+		g: g, peer: peer, due: newBell(), flying: newFlight(), turn: newBell(), renewed: newBell(), sighted: newBell(), taken: newRecent[packetID, taken](maxTaken),
 		stood:      newRecent[protocol.Key, int64](maxStood),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
 		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(), withdrawals: newWithdrawals(),
@@ -327,7 +328,10 @@ func (l *link) call(ctx context.Context, method, path string, body []byte, limit
 	if err != nil {
 		return 0, nil, err
 	}
-	if body != nil {
+	switch {
+	case path == submitPath:
+		req.Header.Set("Content-Type", noteType)
+	case body != nil:
 		req.Header.Set("Content-Type", "application/json")
 	}
 	since := l.listen()

@@ -141,12 +141,12 @@ func (g *Gateway) authenticate(peer protocol.NodeID, packets []statement.Packet)
 		return nil, err
 	}
 	ref := packets[1].Ref()
-	proof, at, err := state.LogVerifier().Proof(packets[1].Proof, ref.Document, ref.Signature)
+	seen, err := proven(state, packets[1].Proof, ref)
 	if err != nil {
 		return nil, protocol.Refuse(protocol.BadSignature, "proof of the %s: %v", ev.Event, err)
 	}
 	return &offer{
-		peer: peer, env: env, signed: packets[0].Signed, seen: store.SeePeerLog{Peer: peer, Checkpoint: at, Note: proof.Checkpoint},
+		peer: peer, env: env, signed: packets[0].Signed, seen: seen,
 		submission: store.Evidence{Packet: packets[1], Event: ev.Event, Time: ev.Time.Time},
 	}, nil
 }

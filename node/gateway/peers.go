@@ -27,10 +27,17 @@ type Peer struct {
 	Bytes     int64         // their sealed bytes
 	Oldest    time.Time     // when the oldest was queued; zero: nothing waits
 	LogSize   int64         // of its log, as last seen
-	Rest      time.Duration // it asked to wait, so for this long one parcel at most is tried; 0: all are
-	Why       string        // the sentence with which it did
-	Refused   int64         // requests of it that were refused, since this node started
-	Limited   int64         // requests of it that were asked to come back later, likewise
+	// LogFault says what is wrong with its log, as a sentence; empty: nothing is known to be.
+	LogFault string
+	// Witnessed is the size of the newest checkpoint of our log that it cosigned; 0: none.
+	Witnessed int64
+	// Unwitnessed is the age of the oldest checkpoint that it has not cosigned, once
+	// that is beyond protocol.MaxUnwitnessed; 0: it is not late.
+	Unwitnessed time.Duration
+	Rest        time.Duration // it asked to wait, so for this long one parcel at most is tried; 0: all are
+	Why         string        // the sentence with which it did
+	Refused     int64         // requests of it that were refused, since this node started
+	Limited     int64         // requests of it that were asked to come back later, likewise
 }
 
 // Peers returns all pinned nodes, by name.
@@ -47,6 +54,10 @@ func (g *Gateway) Peers(ctx context.Context) ([]Peer, error) {
 	for _, q := range queues {
 		waiting[q.Peer] = q
 	}
+	witnesses, err := g.Store.WitnessStates(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]Peer, len(known))
 	for i, k := range known {
 		q := waiting[k.Node]
@@ -56,10 +67,34 @@ func (g *Gateway) Peers(ctx context.Context) ([]Peer, error) {
 		}
 		if s, ok := g.book.node(k.Node); ok {
 			all[i].Endpoints = s.Record().Node.Endpoints
+			if all[i].LogFault, err = g.logFault(ctx, s.Record().Node.Log.Origin); err != nil {
+				return nil, err
+			}
+		}
+		for _, w := range witnesses {
+			if w.Node == k.Node {
+				all[i].Witnessed, all[i].Unwitnessed = w.Size, g.late(w)
+			}
 		}
 		g.link(k.Node).describe(&all[i])
 	}
 	return all, nil
+}
+
+// logFault says what is known against a peer's log.
+func (g *Gateway) logFault(ctx context.Context, origin string) (string, error) {
+	f, err := g.Store.Following(ctx, origin, 0)
+	if err != nil {
+		return "", err
+	}
+	if age := g.uncompared(f); f.Fork == nil && age > 0 {
+		return fmt.Sprintf("not been compared with what it showed before, for %s: its node lets nobody, or cannot be reached", age.Round(time.Minute)), nil
+	}
+	if f.Fork == nil {
+		return "", nil
+	}
+	return fmt.Sprintf("forked: it signed %d and %d leaves of which neither extends the other, found at %s; both are kept as evidence",
+		f.Fork.One.Checkpoint.Size, f.Fork.Other.Checkpoint.Size, protocol.At(f.Fork.Found)), nil
 }
 
 func (l *link) describe(p *Peer) {

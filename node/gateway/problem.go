@@ -27,6 +27,7 @@ type problem struct {
 	Detail string        `json:"detail,omitempty"`
 
 	retryAfter time.Duration
+	size       int64 // of the state that a witness cosigned last (R-WIT-4); -1: it did not say
 	offset     int64 // where the peer wants an append to begin (R-WIRE-5); -1: it did not say
 }
 
@@ -121,11 +122,14 @@ func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer proto
 
 // readProblem turns a peer's refusal into an error.
 func readProblem(resp *http.Response) error {
-	p := &problem{Status: resp.StatusCode, offset: -1}
+	p := &problem{Status: resp.StatusCode, offset: -1, size: -1}
 	if at, err := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64); err == nil && at >= 0 {
 		p.offset = at
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
+	if resp.Header.Get("Content-Type") == sizeType {
+		p.size = parseSize(body)
+	}
 	if json.Unmarshal(body, p) != nil || p.Detail == "" {
 		p.Detail = http.StatusText(resp.StatusCode)
 	}

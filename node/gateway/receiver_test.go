@@ -32,6 +32,11 @@ type receiver struct {
 	standing func(http.ResponseWriter) // answers HEAD; nil: nothing is known
 	// withdrawals answers the PUT of a withdrawal.
 	withdrawals func(*envelope.Envelope, statement.Ref, http.ResponseWriter, []statement.Packet)
+	head        atomic.Pointer[string]           // the checkpoint in its hello; nil: none
+	tiles       atomic.Pointer[http.HandlerFunc] // answers who reads its log; nil: 404
+	// cosign answers a checkpoint that it shall cosign, shows what it cosigned; nil: 404.
+	cosign atomic.Pointer[http.HandlerFunc]
+	shows  atomic.Pointer[http.HandlerFunc]
 }
 
 // newReceiver serves state xb on loopback. take answers the PATCH.
@@ -49,7 +54,7 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 			<-req.Context().Done()
 			return
 		}
-		_, _ = w.Write(must(exchange.EncodeHello(&exchange.Hello{Node: r.id, Time: protocol.At(time.Now()), Record: r.state.Signed()})))
+		_, _ = w.Write(must(exchange.EncodeHello(&exchange.Hello{Node: r.id, Time: protocol.At(time.Now()), Record: r.state.Signed(), Checkpoint: r.head.Load()})))
 	})
 	mux.HandleFunc("PUT /v1/parcels/{envelope}", func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
@@ -89,6 +94,18 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 	mux.HandleFunc("GET /v1/evidence", func(w http.ResponseWriter, req *http.Request) {
 		<-req.Context().Done()
 	})
+	for path, answer := range map[string]*atomic.Pointer[http.HandlerFunc]{
+		"POST /v1/witness/add-checkpoint": &r.cosign, "GET /v1/witness/{origin}/checkpoint": &r.shows,
+		"GET /v1/log/tile/{tile...}": &r.tiles,
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, req *http.Request) {
+			if f := answer.Load(); f != nil {
+				(*f)(w, req)
+				return
+			}
+			w.WriteHeader(http.StatusNotFound)
+		})
+	}
 	server := &http3.Server{
 		Handler: mux, QUICConfig: &quic.Config{},
 		TLSConfig: http3.ConfigureTLSConfig(&tls.Config{

@@ -27,6 +27,7 @@ type sequencer struct {
 	now   func() time.Time
 	dated func() error                // refuses to date anything while the clock is in doubt
 	ready func(context.Context) error // waits until this node may sign
+	grown *bell                       // rings when something was committed
 
 	mu     sync.Mutex
 	queue  []*order                // guarded by mu; each order's caller waits, so it is as long as there are callers
@@ -49,7 +50,7 @@ type order struct {
 }
 
 func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time, dated func() error, ready func(context.Context) error) *sequencer {
-	return &sequencer{store: s, log: log, now: now, dated: dated, ready: ready}
+	return &sequencer{store: s, log: log, now: now, dated: dated, ready: ready, grown: newBell()}
 }
 
 // stop lets nothing be committed any more: every caller gets err, and Run ends
@@ -155,6 +156,7 @@ func (s *sequencer) lead(idle chan struct{}) {
 		var outcomes []store.Outcome
 		if err == nil {
 			outcomes, err = s.commitBatch(facts)
+			s.grown.ring()
 		}
 		for _, o := range batch {
 			if err == nil {

@@ -221,6 +221,8 @@ func (g *Gateway) routes(w *wire) http.Handler {
 	mux.Handle("GET /v1/log/tile/{tile...}", g.peerOnly(paced(leisurely(small(g.serveTile)))))
 	mux.Handle("GET /v1/evidence", g.peerOnly(paced(w.serveFeed)))
 	mux.Handle("POST /v1/evidence", g.peerOnly(paced(small(g.servePush))))
+	mux.Handle("POST "+submitPath, g.peerOnly(paced(small(g.serveSubmission))))
+	mux.Handle("GET /v1/witness/{origin}/checkpoint", g.peerOnly(paced(small(g.serveCosigned))))
 	return mux
 }
 

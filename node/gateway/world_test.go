@@ -60,7 +60,7 @@ type party struct {
 	offices  map[protocol.AuthorityID]*office
 	pem      []byte
 	log      *merkle.Signer
-	witness  record.Keypair
+	witness  *merkle.Cosigner
 	document record.Record
 	state    *record.State
 }
@@ -78,8 +78,9 @@ func newParty(id protocol.NodeID, endpoint string, authorities ...protocol.Autho
 	p.top = must(pgp.Generate("State "+string(id), pgp.Ed25519, 0, made, 0))
 	p.node = must(pgp.Generate("Node "+string(id), pgp.Ed25519, 1, made, lifetime))
 	p.log = must(merkle.GenerateLog("comity/log/" + string(id) + "/1"))
-	_, ed, pq, err := merkle.GenerateKeypair("comity/witness/" + string(id))
-	p.witness = must(record.Keypair{Ed25519: ed, MLDSA44: pq}, err)
+	secret, _, _, err := merkle.GenerateKeypair("comity/witness/" + string(id))
+	p.witness = must(merkle.ParseCosigner(must(secret, err)))
+	ed, pq := p.witness.VerifierKeys()
 	p.pem = must(keys.GenerateTLS(string(id), made, made.Add(lifetime)))
 	logEd, logPQ := p.log.VerifierKeys()
 	p.document = record.Record{
@@ -91,7 +92,7 @@ func newParty(id protocol.NodeID, endpoint string, authorities ...protocol.Autho
 			Keys: []record.Key{p.key(evidence.Primary, p.node.Primary), p.key(evidence.Node, p.node.Subkeys[0])},
 			TLS:  []record.Pin{{SPKI: p.spki(), Valid: p.valid()}}, Endpoints: []string{endpoint},
 			Log:     record.Log{Origin: p.log.Origin(), Keys: record.Keypair{Ed25519: logEd, MLDSA44: logPQ}},
-			Witness: p.witness, Limits: record.Limits{Sealed: 8 << 20},
+			Witness: record.Keypair{Ed25519: ed, MLDSA44: pq}, Limits: record.Limits{Sealed: 8 << 20},
 		},
 	}
 	for _, a := range authorities {
@@ -207,7 +208,7 @@ func (n *node) open() {
 		n.t.Fatal(err)
 	}
 	n.Gateway, err = gateway.New(n.t.Context(), gateway.Config{
-		Store: n.db, Own: n.state, NodeKey: n.node.Subkeys[0], TLS: must(keys.ParseTLS(n.pem)), Log: n.log,
+		Store: n.db, Own: n.state, NodeKey: n.node.Subkeys[0], TLS: must(keys.ParseTLS(n.pem)), Log: n.log, Witness: n.witness,
 		Conn: n.conn, TCP: n.tcp, Now: func() time.Time { return n.clock() }, Logger: cmp.Or(n.said, logger(n.t)).With("node", n.id),
 	})
 	if err != nil {

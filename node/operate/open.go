@@ -178,6 +178,13 @@ func (n *Node) readGatewayKeys(c *gateway.Config, k *keyring) (err error) {
 	if c.Log, err = merkle.ParseSigner(logSecret); err != nil {
 		return fmt.Errorf("read %s: %w", n.Layout.NodeFile(logKeyFile), err)
 	}
+	witnessSecret, err := k.read(n.Layout.NodeFile(witnessKeyFile))
+	if err != nil {
+		return err
+	}
+	if c.Witness, err = merkle.ParseCosigner(witnessSecret); err != nil {
+		return fmt.Errorf("read %s: %w", n.Layout.NodeFile(witnessKeyFile), err)
+	}
 	return nil
 }
 
