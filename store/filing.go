@@ -50,10 +50,16 @@ func (b *batch) allEvidence(ctx context.Context, k protocol.Key, events ...evide
 
 const (
 	lastEvidence   = `SELECT coalesce(max(ordinal), 0) FROM evidence`
-	insertEvidence = `INSERT INTO evidence (ordinal, sender, parcel, recipient, event, document, signature, event_us, stored_us, own, leaf, proof, taken_us, feed_peer)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+	insertEvidence = `INSERT INTO evidence (ordinal, sender, parcel, recipient, event, document, signature, event_us, stored_us, own, leaf, proof, taken_us, feed_peer, peer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $15 = 1 THEN coalesce(
+  (SELECT o.peer FROM outbound o WHERE o.sender = $2 AND o.parcel = $3 AND o.recipient = $4),
+  (SELECT i.peer FROM inbound i WHERE i.sender = $2 AND i.parcel = $3 AND i.recipient = $4)) END)
 ON CONFLICT (sender, parcel, recipient, event) DO NOTHING`
 )
+
+// staysHome holds the events of which the other node never hears: it has no leaf
+// of them that it could prove.
+var staysHome = map[evidence.Event]bool{evidence.SubmissionRejection: true, evidence.RelayFailure: true}
 
 // insertEvidence inserts a row with its leaf (I4) and reports whether there was
 // none before.
@@ -66,7 +72,7 @@ func (b *batch) insertEvidence(ctx context.Context, k protocol.Key, e Evidence, 
 		return false, err
 	}
 	n, err := b.exec(ctx, insertEvidence, ordinal, k.From, k.Parcel, k.To, e.Event, string(e.Document), string(e.Signature),
-		e.Time.UnixMicro(), b.now.UnixMicro(), flag(own), b.leaf(), proof, taken, feed)
+		e.Time.UnixMicro(), b.now.UnixMicro(), flag(own), b.leaf(), proof, taken, feed, flag(!staysHome[e.Event]))
 	if err != nil {
 		return false, err
 	}
@@ -255,18 +261,27 @@ func (g *Gateway) prove(ctx context.Context, t *tx, r *evidenceRow) (err error) 
 func (g *Gateway) Evidence(ctx context.Context, k protocol.Key) ([]Evidence, error) {
 	var all []Evidence
 	err := g.v.read(ctx, func(ctx context.Context, t *tx) error {
-		list, err := collect(ctx, t, func(scan func(...any) error) (evidenceRow, error) { return scanEvidence(scan) },
-			`SELECT `+evidenceColumns+` FROM evidence WHERE sender = $1 AND parcel = $2 AND recipient = $3 ORDER BY ordinal`,
-			k.From, k.Parcel, k.To)
-		for i := range list {
-			if err == nil {
-				err = g.prove(ctx, t, &list[i])
-				all = append(all, list[i].Evidence)
-			}
+		all = nil
+		rows, err := g.evidenceRows(ctx, t, k)
+		for _, r := range rows {
+			all = append(all, r.Evidence)
 		}
 		return err
 	})
 	return all, wrap("reading the evidence of "+k.String(), err)
+}
+
+// evidenceRows reads all evidence about a transmission with its proofs.
+func (g *Gateway) evidenceRows(ctx context.Context, t *tx, k protocol.Key) ([]evidenceRow, error) {
+	rows, err := collect(ctx, t, func(scan func(...any) error) (evidenceRow, error) { return scanEvidence(scan) },
+		`SELECT `+evidenceColumns+` FROM evidence WHERE sender = $1 AND parcel = $2 AND recipient = $3 ORDER BY ordinal`,
+		k.From, k.Parcel, k.To)
+	for i := range rows {
+		if err == nil {
+			err = g.prove(ctx, t, &rows[i])
+		}
+	}
+	return rows, err
 }
 
 // EvidenceOf returns the evidence of one event, as Evidence does. ErrNotFound.

@@ -196,14 +196,22 @@ func groups(columns, n int) string {
 // proofOf makes the proof of a committed leaf under the checkpoint of its own
 // commit (R-LOG-3): the same bytes every time.
 func proofOf(ctx context.Context, t *tx, leaf int64) ([]byte, statement.Ref, error) {
-	var salt []byte
+	return proofUnder(ctx, t, leaf, 0, nil)
+}
+
+// proofUnder makes the proof of a committed leaf under the checkpoint note over
+// size leaves; with size 0 under that of its own commit.
+func proofUnder(ctx context.Context, t *tx, leaf, size int64, note []byte) ([]byte, statement.Ref, error) {
+	var salt, first []byte
 	var document, signature digest
-	var size int64
-	var note string
-	found, err := t.find(ctx, []any{&salt, &document, &signature, &size, &note}, `SELECT l.salt, l.document_digest, l.signature_digest, c.size, c.note
+	var of int64
+	found, err := t.find(ctx, []any{&salt, &document, &signature, &of, &first}, `SELECT l.salt, l.document_digest, l.signature_digest, c.size, c.note
 FROM log_leaf l JOIN checkpoint c ON c.size = l.checkpoint_size WHERE l.leaf = $1`, leaf)
 	if err == nil && (!found || len(salt) != merkle.SaltSize) {
 		err = fmt.Errorf("%w: leaf %d is missing", ErrIntegrity, leaf)
+	}
+	if size == 0 {
+		size, note = of, first
 	}
 	var path []merkle.Hash
 	if err == nil {
@@ -213,7 +221,7 @@ FROM log_leaf l JOIN checkpoint c ON c.size = l.checkpoint_size WHERE l.leaf = $
 		return nil, statement.Ref{}, fmt.Errorf("proving leaf %d: %w", leaf, err)
 	}
 	return merkle.Proof{
-		Index: leaf, Hashes: path, Checkpoint: []byte(note),
+		Index: leaf, Hashes: path, Checkpoint: note,
 		Salt: [merkle.SaltSize]byte(salt), Document: document, Signature: signature,
 	}.Marshal(), statement.Ref{Document: protocol.Digest(document), Signature: protocol.Digest(signature)}, nil
 }

@@ -26,6 +26,8 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"upload, next":      advanceUpload,
 		"uploads":           uploadPage,
 		"envelope":          inboundColumns + ` WHERE envelope_digest = $1`,
+		"envelope, sent":    outboundColumns + ` WHERE o.envelope_digest = $1`,
+		"unwitnessed":       openRows,
 		"evidence":          `SELECT ` + evidenceColumns + ` FROM evidence` + byKey + ` AND event = $4`,
 		"feed":              `SELECT ` + evidenceColumns + ` FROM evidence WHERE feed_peer = $1 AND ordinal > $2 ORDER BY ordinal LIMIT $3`,
 		"last evidence":     lastEvidence,

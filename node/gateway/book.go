@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,6 +79,13 @@ func (b *book) peers() []protocol.NodeID {
 		}
 	}
 	return all
+}
+
+// all returns the newest record of each state, our own included.
+func (b *book) all() []*record.State {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Collect(maps.Values(b.states))
 }
 
 // pinned returns the peer that is known by this TLS key now.

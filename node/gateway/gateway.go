@@ -254,6 +254,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { l.askWitness(ctx) })
 		wg.Go(func() { l.monitor(ctx) })
 		wg.Go(func() { l.gossip(ctx) })
+		wg.Go(func() { l.upgrade(ctx) })
 		if g.TCP != nil {
 			wg.Go(func() { l.probe(ctx) })
 		}

@@ -37,6 +37,7 @@ type receiver struct {
 	// cosign answers a checkpoint that it shall cosign, shows what it cosigned; nil: 404.
 	cosign atomic.Pointer[http.HandlerFunc]
 	shows  atomic.Pointer[http.HandlerFunc]
+	proves atomic.Pointer[http.HandlerFunc] // answers where evidence stands in its log; nil: 404
 }
 
 // newReceiver serves state xb on loopback. take answers the PATCH.
@@ -97,6 +98,7 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 	for path, answer := range map[string]*atomic.Pointer[http.HandlerFunc]{
 		"POST /v1/witness/add-checkpoint": &r.cosign, "GET /v1/witness/{origin}/checkpoint": &r.shows,
 		"GET /v1/log/tile/{tile...}": &r.tiles,
+		"GET /v1/parcels/{envelope}/proofs": &r.proves,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, req *http.Request) {
 			if f := answer.Load(); f != nil {

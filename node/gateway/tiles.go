@@ -44,8 +44,15 @@ func (g *Gateway) serveCheckpoint(w http.ResponseWriter, r *http.Request, l *lin
 	}
 }
 
-// published is the checkpoint that this node shows to readers of its log.
-func (g *Gateway) published(ctx context.Context) ([]byte, error) { return g.Store.Checkpoint(ctx) }
+// published is the checkpoint that this node shows to readers of its log: the
+// newest one that was cosigned, with all cosignatures; while none was, the newest.
+func (g *Gateway) published(ctx context.Context) ([]byte, error) {
+	note, _, err := g.Store.CosignedCheckpoint(ctx)
+	if err != nil || note != nil {
+		return note, err
+	}
+	return g.Store.Checkpoint(ctx)
+}
 
 // serveTile shows hashes of the log's tree (R-TILE-2). There is no address for
 // the leaves themselves: how many of what kind there are is nobody's business

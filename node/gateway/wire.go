@@ -217,6 +217,7 @@ func (g *Gateway) routes(w *wire) http.Handler {
 	mux.Handle("HEAD /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveOffset))))
 	mux.Handle("GET /v1/parcels/{envelope}", g.peerOnly(paced(small(g.serveStatus))))
 	mux.Handle("PUT /v1/parcels/{envelope}/withdrawal", g.peerOnly(paced(small(g.serveWithdrawal))))
+	mux.Handle("GET /v1/parcels/{envelope}/proofs", g.peerOnly(paced(leisurely(small(g.serveProofs)))))
 	mux.Handle("GET /v1/log/checkpoint", g.peerOnly(paced(leisurely(small(g.serveCheckpoint)))))
 	mux.Handle("GET /v1/log/tile/{tile...}", g.peerOnly(paced(leisurely(small(g.serveTile)))))
 	mux.Handle("GET /v1/evidence", g.peerOnly(paced(w.serveFeed)))

@@ -63,6 +63,11 @@ var mutants = []mutant{
 		oneLetter,
 	},
 	{
+		"upgrade-to-another-leaf", "R-PRF-2: a better proof is taken although it is of another leaf of the log",
+		[]edit{{"node/gateway/upgrade.go", "first.Salt != proof.Salt) {", "first.Salt != proof.Salt) && false {"}},
+		test{pkg: "./node/gateway", run: "^TestProofsOfAnotherLog$"},
+	},
+	{
 		"trust-a-size", "I9: the size of a body is what the peer says it is",
 		[]edit{{"node/gateway/append.go", "end > o.env.Sealed.Size || p.last && end != o.env.Sealed.Size", "end < 0"}},
 		appends,
