@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"comity/crypto/merkle"
+	"comity/node/control"
 	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
@@ -23,18 +25,22 @@ type examined struct {
 	envelope   *envelope.Envelope
 	events     []evidence.Event // for which there is evidence
 	says       map[evidence.Event]string
-	documents  map[string]string // name of the file: its exact text and signature
+	witnesses  map[evidence.Event][]control.Cosignature // of the log in which it stands
+	documents  map[string]string                        // name of the file: its exact text and signature
 	signatures int
 	proofs     int
 	sealed     int64
 	withdrawn  protocol.Time // as the sender's withdrawal says; zero: there is none
+	records    []*record.State
 }
 
 // examine checks an export of one transmission: the sealed bytes, and every
-// signature, digest and proof, against records that the caller trusts. It knows
-// no key and does not open the parcel.
-func examine(folder string, sender, receiver *record.State, now time.Time) (*examined, error) {
-	x := &examined{documents: map[string]string{}, says: map[evidence.Event]string{}}
+// signature, digest and proof, against records that the caller trusts, and who has
+// cosigned what the proofs lead to: the two sides, or others whose records are
+// given. It knows no key and does not open the parcel.
+func examine(folder string, sender, receiver *record.State, now time.Time, others ...*record.State) (*examined, error) {
+	x := &examined{documents: map[string]string{}, says: map[evidence.Event]string{}, witnesses: map[evidence.Event][]control.Cosignature{}}
+	x.records = append([]*record.State{sender, receiver}, others...)
 	signed, err := x.read(folder, "envelope.json", protocol.MaxEnvelope)
 	if err != nil {
 		return nil, err
@@ -109,12 +115,40 @@ func (x *examined) evidence(folder string, event evidence.Event, state *record.S
 		return err
 	}
 	own := signed.Ref()
-	if _, _, err := state.LogVerifier().Proof(proof, own.Document, own.Signature); err != nil {
+	proven, _, err := state.LogVerifier().Proof(proof, own.Document, own.Signature)
+	if err != nil {
+		return err
+	}
+	if x.witnesses[event], err = x.cosigned(state, proven.Checkpoint); err != nil {
 		return err
 	}
 	x.proofs++
 	x.says[event] = ev.Says()
 	return nil
+}
+
+// cosigned returns who cosigned a checkpoint of a state's log, of the nodes whose
+// records are here. A line of such a node that is wrong is refused.
+func (x *examined) cosigned(log *record.State, note []byte) (all []control.Cosignature, err error) {
+	for _, s := range x.records {
+		node := s.Record().Node
+		if node.ID == log.Record().Node.ID || slices.ContainsFunc(all, func(c control.Cosignature) bool { return c.Witness == node.ID }) {
+			continue
+		}
+		w, err := merkle.NewWitness(node.Witness.Ed25519, node.Witness.MLDSA44)
+		if err != nil {
+			return nil, err
+		}
+		c, err := w.Cosignature(note)
+		switch {
+		case errors.Is(err, merkle.ErrNotCosigned):
+		case err != nil:
+			return nil, fmt.Errorf("cosignature of %s: %w", node.ID, err)
+		default:
+			all = append(all, control.Cosignature{Witness: node.ID, Time: protocol.At(c.Time)})
+		}
+	}
+	return all, nil
 }
 
 // complete refuses an export in which a positive event has no evidence.

@@ -20,8 +20,8 @@ has a leaf here as well. It says that the log is whole; that the documents in it
 genuine, "comity log audit" verifies too.
 
 With FOLDER, which "comity parcel export" wrote: checks the sealed bytes, every
-signature, every digest, and the proof that each evidence stands in the log of its
-issuer, against the records in the folder. The node vouches for those records that
+signature, every digest, the proof that each evidence stands in the log of its
+issuer, and who has cosigned that log and when, against the records in the folder. The node vouches for those records that
 it has adopted; without a node everything may agree and the identities are still
 unchecked, which leaves with 4. No key is needed, and nothing is opened.
 

@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	"comity/node/control"
 	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
@@ -28,12 +30,15 @@ type exportReport struct {
 	Signatures int                  `json:"signatures"`
 	Proofs     int                  `json:"proofs"`
 	Events     []evidence.Event     `json:"events"`
-	says       map[evidence.Event]string
+	// Witnesses are who cosigned a state of the log in which an event stands, as far
+	// as their records are in the folder.
+	Witnesses map[evidence.Event][]control.Cosignature `json:"witnesses"`
+	says      map[evidence.Event]string
 	// Withdrawn is when the sender withdrew it; whether in time, the evidence says.
 	Withdrawn protocol.Time `json:"withdrawn,omitzero"`
 	// Identities says whether a node vouches for both records.
 	Identities bool              `json:"identities_checked"`
-	Records    []*exportedRecord `json:"records"` // of the sender, of the recipient
+	Records    []*exportedRecord `json:"records"` // of the sender, of the recipient, of other witnesses
 }
 
 // checkExport checks what "comity parcel export" wrote, for one recipient or
@@ -127,17 +132,45 @@ func (p *program) checkTransmission(folder string) (*exportReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := examine(folder, sender, receiver, time.Now())
+	others, err := readOthers(folder, sender, receiver)
+	if err != nil {
+		return nil, err
+	}
+	x, err := examine(folder, sender, receiver, time.Now(), others...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, integrity("%s: something is missing: %v", folder, err)
 	} else if err != nil {
 		return nil, integrity("%s: %v", folder, err)
 	}
+	records := []*exportedRecord{exported(sender), exported(receiver)}
+	for _, o := range others {
+		records = append(records, exported(o))
+	}
 	return &exportReport{
 		Folder: folder, Parcel: env.Parcel, From: env.From, To: env.To, Sealed: x.sealed,
-		Signatures: x.signatures + 2, Proofs: x.proofs, Events: x.events, says: x.says, Withdrawn: x.withdrawn,
-		Records: []*exportedRecord{exported(sender), exported(receiver)},
+		Signatures: x.signatures + len(records), Proofs: x.proofs, Events: x.events, says: x.says, Witnesses: x.witnesses, Withdrawn: x.withdrawn,
+		Records: records,
 	}, nil
+}
+
+// readOthers reads the records of further witnesses, which an export may hold.
+func readOthers(folder string, sender, receiver *record.State) (others []*record.State, err error) {
+	paths, err := filepath.Glob(filepath.Join(folder, "trust", "*-record.json"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		state := protocol.StateID(strings.TrimSuffix(filepath.Base(path), "-record.json"))
+		if state == sender.Record().State || state == receiver.Record().State {
+			continue
+		}
+		s, err := readRecord(folder, state)
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, s)
+	}
+	return others, nil
 }
 
 func readRecord(folder string, state protocol.StateID) (*record.State, error) {
@@ -164,6 +197,7 @@ func (p *program) exportChecked(reports []exportReport) {
 		p.say("  %-6s sealed, with the digest that the envelope states", bytes(r.Sealed))
 		for _, e := range r.Events {
 			p.say("  %s: %s", e, r.says[e])
+			p.say("      %s", witnessedBy(r.Witnesses[e]))
 		}
 		if !r.Withdrawn.IsZero() {
 			p.say("  withdrawn by the sending authority on %s UTC", moment(r.Withdrawn))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,10 +66,25 @@ func (p *program) history(t *control.Transmission, several bool) {
 			told = true
 		}
 		p.evidence(e, several)
+		if e.Proof {
+			p.say("      %s", witnessedBy(e.Witnesses))
+		}
 	}
 	if !told {
 		p.withdrawal(t)
 	}
+}
+
+// witnessedBy says who has witnessed an evidence, and when.
+func witnessedBy(all []control.Cosignature) string {
+	if len(all) == 0 {
+		return "not yet witnessed"
+	}
+	said := make([]string, len(all))
+	for i, c := range all {
+		said[i] = fmt.Sprintf("%s at %s UTC", c.Witness, moment(c.Time))
+	}
+	return "witnessed by " + strings.Join(said, ", ")
 }
 
 // withdrawal tells of this authority's withdrawal, if there is one.

@@ -77,10 +77,19 @@ type Evidence struct {
 	Role   evidence.Role        `json:"role"`
 	Log    string               `json:"log"`
 	Proof  bool                 `json:"proof"` // a proof that it stands in that log is here
-	Digest protocol.Digest      `json:"sha256"`
-	Says   string               `json:"says"`
+	// Witnesses are the nodes that cosigned a state of that log in which it stands,
+	// and when, by their clocks; in the view of one parcel. None: not yet witnessed.
+	Witnesses []Cosignature   `json:"witnesses,omitempty"`
+	Digest    protocol.Digest `json:"sha256"`
+	Says      string          `json:"says"`
 	// Reason stands on negative events. Its text is foreign.
 	Reason *Reason `json:"reason"`
+}
+
+// Cosignature is that of a node, as a witness.
+type Cosignature struct {
+	Witness protocol.NodeID `json:"witness"`
+	Time    protocol.Time   `json:"time"`
 }
 
 // Reason says why an event is negative.

@@ -165,11 +165,30 @@ func (s *Service) wholeView(ctx context.Context, m *office.Message) (*Parcel, er
 	p := listView(m)
 	p.Files = filesOf(m.Files)
 	for i, t := range m.To {
+		witnesses, err := s.witnesses(ctx, protocol.Key{From: p.From, Parcel: p.Parcel, To: p.Transmissions[i].To})
+		if err != nil {
+			return nil, err
+		}
 		for _, e := range t.Evidence {
-			p.Transmissions[i].Evidence = append(p.Transmissions[i].Evidence, evidenceView(e))
+			view := evidenceView(e)
+			view.Witnesses = witnesses[e.Digest()]
+			p.Transmissions[i].Evidence = append(p.Transmissions[i].Evidence, view)
 		}
 	}
 	return &p, s.addWaiting(ctx, &p)
+}
+
+// witnesses returns who has witnessed each evidence about a transmission, by its
+// digest.
+func (s *Service) witnesses(ctx context.Context, k protocol.Key) (map[protocol.Digest][]Cosignature, error) {
+	all, err := s.node.Gateway.ProofsOf(ctx, k)
+	by := map[protocol.Digest][]Cosignature{}
+	for _, p := range all {
+		for _, w := range p.Witnesses {
+			by[p.Digest()] = append(by[p.Digest()], Cosignature{w.Node, protocol.At(w.Time)})
+		}
+	}
+	return by, err
 }
 
 // progressOf says whether the evidence of a transmission has reached a status,

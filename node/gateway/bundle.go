@@ -3,8 +3,6 @@ package gateway
 import (
 	"context"
 
-	"comity/protocol"
-	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 )
 
@@ -24,10 +22,4 @@ func (g *Gateway) Histories(ctx context.Context) (all []exchange.History, err er
 		h.Versions = append(h.Versions, exchange.Version{Sequence: r.Sequence, Signed: r.Signed})
 	}
 	return all, nil
-}
-
-// Proofs returns what witnesses have made provable about a transmission so far,
-// by event. Without witnesses nothing is in it.
-func (g *Gateway) Proofs(context.Context, protocol.Key) (map[evidence.Event]exchange.Proven, error) {
-	return map[evidence.Event]exchange.Proven{}, nil
 }

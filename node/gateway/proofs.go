@@ -126,37 +126,33 @@ func (g *Gateway) ProofsOf(ctx context.Context, k protocol.Key) ([]Proven, error
 	return all, nil
 }
 
-// bestWait is how long an export waits for better proofs.
-const bestWait = 5 * time.Second
+// refreshWait is how long whoever wants proofs waits for better ones.
+const refreshWait = 5 * time.Second
 
-// BestEvidence returns what Evidence does, each with the proof that was cosigned
-// where there is one: for whoever is to be convinced. The other node is asked for
-// better ones first; without its answer what is stored is what there is. states are
-// those whose nodes cosigned, by name: their records hold the keys.
-func (g *Gateway) BestEvidence(ctx context.Context, k protocol.Key) (all []exchange.Attested, states []protocol.StateID, err error) {
+// Proofs returns what witnesses have made provable about a transmission so far, by
+// event: for whoever is to be convinced. The other node is asked for better proofs
+// first; without its answer what is stored is what there is.
+func (g *Gateway) Proofs(ctx context.Context, k protocol.Key) (map[evidence.Event]exchange.Proven, error) {
 	if g.wire.Load() != nil {
-		ask, cancel := context.WithTimeout(ctx, bestWait)
+		ask, cancel := context.WithTimeout(ctx, refreshWait)
 		if err := g.RefreshProofs(ask, k); err != nil {
-			g.Logger.Debug("an export goes without newer proofs", "transmission", k, "error", err)
+			g.Logger.Debug("proofs are shown without newer ones of the peer", "transmission", k, "error", err)
 		}
 		cancel()
 	}
-	proven, err := g.ProofsOf(ctx, k)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, p := range proven {
-		a := exchange.Attested{Packet: p.Packet, Parsed: p.Parsed}
-		if p.Witnessed != nil {
-			a.Proof = p.Witnessed
+	all, err := g.ProofsOf(ctx, k)
+	proofs := map[evidence.Event]exchange.Proven{}
+	for _, p := range all {
+		var proven exchange.Proven
+		if len(p.Witnesses) > 0 {
+			proven.Cosigned = p.Witnessed
 		}
-		for _, w := range p.Witnesses {
-			states = append(states, w.Node.State())
+		if len(p.Others) > 0 {
+			proven.Peer = p.Other
 		}
-		all = append(all, a)
+		proofs[p.Event] = proven
 	}
-	slices.Sort(states)
-	return all, slices.Compact(states), nil
+	return proofs, err
 }
 
 // witnessesOf returns who cosigned the checkpoint of a proof; nil proof: nobody.
