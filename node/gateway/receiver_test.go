@@ -97,7 +97,7 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 	})
 	for path, answer := range map[string]*atomic.Pointer[http.HandlerFunc]{
 		"POST /v1/witness/add-checkpoint": &r.cosign, "GET /v1/witness/{origin}/checkpoint": &r.shows,
-		"GET /v1/log/tile/{tile...}": &r.tiles,
+		"GET /v1/log/tile/{tile...}":        &r.tiles,
 		"GET /v1/parcels/{envelope}/proofs": &r.proves,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, req *http.Request) {
