@@ -85,6 +85,10 @@ bench: ## Measure two nodes, alone and in turn with other programs (those come w
 	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
 	go test -count=1 -run '^$$' -bench Verify ./protocol/bundle
 
+.PHONY: conformance
+conformance: ## Hold our witness and our proofs against another implementation of their specifications.
+	go test -count=1 -v ./testnet/conformance
+
 .PHONY: emergency
 emergency: ## Send emergency parcels behind BULK=n of bulk (4GiB, MiB or GiB) and compare with an idle link.
 	BULK=$(BULK) go test -count=1 -timeout 60m -v -run TestEmergencyBeforeBulk ./testnet/local
