@@ -177,11 +177,14 @@ func (p place) under(note []byte) []byte {
 	return proof.Marshal()
 }
 
-// positive are the events of a transmission in which all goes well.
-var positive = []struct {
+// step is an event and when it happens after day.
+type step struct {
 	event evidence.Event
 	after time.Duration
-}{
+}
+
+// positive are the events of a transmission in which all goes well.
+var positive = []step{
 	{evidence.SubmissionAcceptance, 2120 * time.Millisecond},
 	{evidence.RelayAcceptance, 2310 * time.Millisecond},
 	{evidence.ContentConsignment, 31 * time.Second},
@@ -195,6 +198,8 @@ type world struct {
 	xa, xb, xc *country
 	sealed     []byte
 	key        seal.FileKey
+	steps      []step // what happens
+	spoil      bool   // the envelope names another manifest than is inside
 	env        envelope.Envelope
 	envelope   statement.Signed
 	// sign changes an evidence before it is signed and returns the key; nil: as due.
@@ -210,7 +215,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{
 		xa: newCountry("xa", "xa/central-authority"), xb: newCountry("xb", "xb/prosecution-service"), xc: newCountry("xc", "xc/court"),
-		cosigned: time.Minute,
+		cosigned: time.Minute, steps: positive,
 	}
 	w.witnesses = func(log *country) []*country {
 		if log == w.xa {
@@ -272,6 +277,9 @@ func (w *world) send(id protocol.ParcelID) {
 		Manifest: signed.Ref(), Created: protocol.At(created), Expires: protocol.At(created.Add(protocol.DefaultLifetime)),
 		Records: envelope.Records{From: w.xa.state.Ref(), To: w.xb.state.Ref()}, NotBefore: &before,
 	}
+	if w.spoil {
+		w.env.Manifest.Document[0] ^= 1
+	}
 	w.envelope = must(w.env.Sign(w.xa.node.Subkeys[nodeKey], created))
 }
 
@@ -311,7 +319,7 @@ func (w *world) contents() *bundle.Contents {
 	w.send("019cadfd-8900-7e4d-8a55-3d5e0c2f9a01")
 	c := &bundle.Contents{Language: bundle.English, Offset: "+01:00", Envelope: w.envelope}
 	var own, peer []place
-	for _, p := range positive {
+	for _, p := range w.steps {
 		e, secret, log := w.about(p.event, day.Add(p.after))
 		s, err := e.Sign(secret, e.Time.Time)
 		if err != nil { // what Sign refuses, an attacker signs all the same
