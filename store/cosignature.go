@@ -54,6 +54,13 @@ func cosignedCheckpoint(ctx context.Context, t *tx) (note []byte, size int64, er
 	if err != nil || !found {
 		return nil, 0, err
 	}
+	note, err = withLines(ctx, t, size, root, note)
+	return note, size, err
+}
+
+// withLines returns an own checkpoint with the lines of all witnesses that
+// cosigned it.
+func withLines(ctx context.Context, t *tx, size int64, root digest, note []byte) ([]byte, error) {
 	all, err := collect(ctx, t, func(scan func(...any) error) (lines []byte, err error) {
 		err = scan(&lines)
 		return lines, err
@@ -63,7 +70,7 @@ func cosignedCheckpoint(ctx context.Context, t *tx) (note []byte, size int64, er
 			note, err = merkle.WithCosignatures(note, lines)
 		}
 	}
-	return note, size, err
+	return note, err
 }
 
 // WitnessState is how far a witness has followed this node's own log.

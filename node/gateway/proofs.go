@@ -141,6 +141,10 @@ func (g *Gateway) Proofs(ctx context.Context, k protocol.Key) (map[evidence.Even
 		cancel()
 	}
 	all, err := g.ProofsOf(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	first, err := g.firstProofs(ctx, k)
 	proofs := map[evidence.Event]exchange.Proven{}
 	for _, p := range all {
 		var proven exchange.Proven
@@ -150,9 +154,34 @@ func (g *Gateway) Proofs(ctx context.Context, k protocol.Key) (map[evidence.Even
 		if len(p.Others) > 0 {
 			proven.Peer = p.Other
 		}
+		// In the own log the first says the most, however late it is shown: a key
+		// that was stolen since did not sign what was seen before.
+		switch proof, ok := first[p.Event]; {
+		case ok && p.Own:
+			proven.Cosigned = proof
+		case ok:
+			proven.Peer = proof
+		}
 		proofs[p.Event] = proven
 	}
 	return proofs, err
+}
+
+// firstProofs returns, by event, the proofs in this node's own log under the first
+// checkpoint that a third party cosigned; until one has, a party.
+func (g *Gateway) firstProofs(ctx context.Context, k protocol.Key) (map[evidence.Event][]byte, error) {
+	var parties [2]protocol.NodeID
+	for i, id := range []protocol.AuthorityID{k.From, k.To} {
+		if s, ok := g.book.state(id.State()); ok {
+			parties[i] = s.Record().Node.ID
+		}
+	}
+	rows, err := g.Store.FirstProofs(ctx, k, parties)
+	all := make(map[evidence.Event][]byte, len(rows))
+	for _, r := range rows {
+		all[r.Event] = r.Proof
+	}
+	return all, err
 }
 
 // witnessesOf returns who cosigned the checkpoint of a proof; nil proof: nobody.
