@@ -101,12 +101,14 @@ func (r *receiver) checks() map[string]check {
 			_, err := r.xa.VerifyWithdrawal(pair(files), r.now)
 			return err
 		},
-		"bundle":     r.bundle,
-		"container":  r.container,
-		"disclosure": r.disclosure,
-		"sealed":     r.sealed,
-		"checkpoint": r.checkpoint,
-		"proof":      r.proof,
+		"bundle":      r.bundle,
+		"container":   r.container,
+		"disclosure":  r.disclosure,
+		"sealed":      r.sealed,
+		"checkpoint":  r.checkpoint,
+		"proof":       r.proof,
+		"cosignature": cosignature,
+		"submission":  submission,
 	}
 }
 

@@ -166,6 +166,7 @@ func generate(t *testing.T) {
 	w.keys(made)
 	w.bundles()
 	w.disclosures(made.envelope, made.events)
+	w.witnessed(made.xb.checkpoint(day.Add(4*time.Hour)), made.xa.checkpoint(day))
 	// One case a line: a change of one shows as one.
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "{\n  \"now\": %s,\n  \"cases\": [\n", must(json.Marshal(day.Add(4*time.Hour))))
