@@ -35,6 +35,11 @@ type AuditReport struct {
 	Proofs       int64 // of foreign evidence, under its issuer's log
 	Withdrawals  int64
 	Peers        int64 // newest checkpoints of other logs
+	Cosignatures int64 // of the own log by its witnesses, each about a checkpoint that is here
+	Cosigned     int64 // newest states of other logs that this node cosigned
+	Followed     int64 // states of other logs that are followed, or wait to be compared
+	PeerProofs   int64 // of evidence in the other node's log, under cosigned checkpoints
+	Forks        int64 // logs of others of which two contradicting states are kept
 	Bodies       int64 // sealed bodies, digests computed again where read
 	Journal      int64 // entries of an office's journal
 	Messages     int64 // manifests of an office, approvals and files compared
@@ -176,12 +181,13 @@ func (a *audit) finish(err error) (*AuditReport, error) {
 // kept it from ending. Memory is bounded but for the records, which are few.
 func (g *Gateway) Audit(ctx context.Context, o AuditOptions) (*AuditReport, error) {
 	a := &audit{options: o}
-	if err := a.count(ctx, g.v, "log_leaf", "record", "outbound", "inbound", "evidence", "checkpoint", "peer", "upload", "sealed"); err != nil {
+	if err := a.count(ctx, g.v, "log_leaf", "record", "outbound", "inbound", "evidence", "checkpoint", "peer", "upload", "sealed",
+		"cosigned", "cosignature", "followed", "sighting", "fork"); err != nil {
 		return a.finish(err)
 	}
 	for _, part := range []func(context.Context, *vault) error{
 		func(ctx context.Context, _ *vault) error { return a.log(ctx, g) },
-		a.checkpoints, a.records, a.outbound, a.inbound, a.evidence, a.peers, a.uploads, a.sealed,
+		a.checkpoints, a.records, a.outbound, a.inbound, a.evidence, a.peerProofs, a.peers, a.cosignatures, a.cosigned, a.followed, a.forks, a.uploads, a.sealed,
 	} {
 		if err := part(ctx, g.v); err != nil {
 			return a.finish(err)

@@ -20,7 +20,9 @@ the documents are genuine too:
   each envelope and withdrawal, by the record of its sender
   each evidence, own and foreign: signature, role, that it is about its envelope,
     and the proof of its leaf in the log of its issuer
-  the newest checkpoint of each peer's log that was seen
+  each cosignature of the node's own log: that the witness made it, and that what
+    it cosigned is the log that stands here
+  the states of other logs that were seen, followed or cosigned
   in each office the chain of the journal, every manifest, approval and list of
     files, and the copies of evidence
   and each column of the databases that says what a document says
@@ -73,7 +75,11 @@ func (p *program) audited(a *control.Audit) error {
 	p.say("  %-6d envelopes and %d withdrawals, signed by whom they name", a.Transmissions, a.Withdrawals)
 	p.say("  %-6d pieces of evidence, copies of offices included: signature, role and subject", a.Evidence)
 	p.say("  %-6d proofs of others' evidence, under the logs of their issuers", a.Proofs)
-	p.say("  %-6d newest checkpoints of other logs", a.PeerLogs)
+	p.say("  %-6d cosignatures of witnesses, each on a checkpoint that stands here", a.Cosignatures)
+	p.say("  %-6d states of other logs, %d of them cosigned by this node", a.PeerLogs+a.Followed+a.Cosigned, a.Cosigned)
+	if a.Forks > 0 {
+		p.say("  %-6d logs of others that forked: the evidence is kept; call their operators", a.Forks)
+	}
 	p.say("  %-6d sealed bodies%s", a.Bodies, read)
 	for _, o := range a.Offices {
 		p.say("Office of %s:", o.Authority)

@@ -21,7 +21,8 @@ func (p *program) logDisclose() *cobra.Command {
 parties, digests and times. The question is the envelope's digest, the digest of
 the sealed bytes, or parcel id, sender and recipient together; all that is given
 must hold. The file has the question and the evidence that answers it, each with
-the proof of its leaf, and nothing of any other parcel or record.
+the proof of its leaf, under a checkpoint that witnesses cosigned as soon as there is
+one, and nothing of any other parcel or record.
 
 It holds the first evidence that this node issued, unless --event names others or
 --all asks for all that is here. A question that fits several recipients is asked

@@ -19,7 +19,7 @@ func (p *program) reportExceptions() *cobra.Command {
 		Long: `Reports, for a period, the parcels that were delivered and not acknowledged by its
 end, those for which the other node's evidence was late by 1 or 12 hours, refusals
 and failures, deliveries that had to be tried again, days on which a peer's clock
-was wrong, records that were adopted with the keys they changed, administrative
+was wrong, times in which a witness did not cosign the log, logs of others that forked, records that were adopted with the keys they changed, administrative
 acts on this node, and per authority the exports and other acts out of the
 ordinary that its office's journal has.
 
@@ -92,7 +92,7 @@ func (p *program) exceptions(r *control.Exceptions) error {
 	p.say("Exceptions of %s, from %s to %s, made %s; all times UTC", whose,
 		r.From.UTC().Format(time.DateOnly), r.Until.AddDate(0, 0, -1).UTC().Format(time.DateOnly), moment(r.Made))
 	for _, section := range []func(*control.Exceptions) error{
-		p.unacknowledged, p.overdue, p.negative, p.resent, p.clockDrift, p.keyChanges, p.nodeActs, p.officeActs,
+		p.unacknowledged, p.overdue, p.negative, p.resent, p.clockDrift, p.witnessGaps, p.forkedLogs, p.keyChanges, p.nodeActs, p.officeActs,
 	} {
 		if err := section(r); err != nil {
 			return err
@@ -165,6 +165,32 @@ func (p *program) clockDrift(r *control.Exceptions) error {
 	t := p.table("  PEER", "DAY", "LOWEST", "HIGHEST", "LAST", "LAST NOTED")
 	for _, c := range r.Clocks {
 		t.row("  "+string(c.Peer), c.Day, signed(c.Least), signed(c.Most), signed(c.Last), moment(c.Noted))
+	}
+	return t.end()
+}
+
+func (p *program) witnessGaps(r *control.Exceptions) error {
+	if !p.section("Witnesses that did not cosign this node's log for more than 1 hour", len(r.WitnessGaps)) {
+		return nil
+	}
+	t := p.table("  WITNESS", "SINCE", "UNTIL", "LEAVES BEFORE", "LEAVES AFTER")
+	for _, w := range r.WitnessGaps {
+		after := "-"
+		if w.Size > 0 {
+			after = fmt.Sprint(w.Size)
+		}
+		t.row("  "+string(w.Witness), moment(w.Since), moment(w.Until), fmt.Sprint(w.After), after)
+	}
+	return t.end()
+}
+
+func (p *program) forkedLogs(r *control.Exceptions) error {
+	if !p.section("Logs of other nodes that forked", len(r.Forks)) {
+		return nil
+	}
+	t := p.table("  NODE", "FOUND", "LEAVES", "OTHER LEAVES", "LOG")
+	for _, f := range r.Forks {
+		t.row("  "+string(f.Node), moment(f.Found), fmt.Sprint(f.Size), fmt.Sprint(f.OtherSize), safe(f.Origin))
 	}
 	return t.end()
 }

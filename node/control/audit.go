@@ -20,7 +20,14 @@ type Audit struct {
 	Proofs        int64 `json:"proofs"`
 	Withdrawals   int64 `json:"withdrawals"`
 	PeerLogs      int64 `json:"peer_logs"`
-	Bodies        int64 `json:"bodies"`
+	// Cosignatures are those of witnesses on the own log, Cosigned states of other
+	// logs that this node cosigned, Followed those that it follows or has still to
+	// compare, and Forks logs of others that forked: evidence, and no finding.
+	Cosignatures int64 `json:"cosignatures"`
+	Cosigned     int64 `json:"cosigned"`
+	Followed     int64 `json:"followed"`
+	Forks        int64 `json:"forks_of_others"`
+	Bodies       int64 `json:"bodies"`
 	// BodiesRead says that the digests of large bodies were computed again too.
 	BodiesRead bool          `json:"bodies_read"`
 	Offices    []OfficeAudit `json:"offices"`
@@ -72,6 +79,7 @@ func (s *Service) audit(ctx context.Context, in auditRequest, each func(AuditPro
 		return nil, err
 	}
 	out.Leaves, out.Checkpoints, out.Records, out.Transmissions, out.PeerLogs = r.Log.Leaves, r.Log.Checkpoints, r.Records, r.Transmission, r.Peers
+	out.Cosignatures, out.Cosigned, out.Followed, out.Forks = r.Cosignatures, r.Cosigned, r.Followed, r.Forks
 	out.add("gateway", r)
 	records, err := g.Store.AllRecords(ctx)
 	if err != nil {

@@ -112,7 +112,7 @@ func soughtBy(q disclosure.Query) (s store.Sought) {
 // answers chooses the evidence: the first that this node issued, unless events
 // were named.
 func (s *Service) answers(ctx context.Context, k protocol.Key, in discloseRequest) (packets []statement.Packet, events []evidence.Event, err error) {
-	all, err := s.node.Gateway.Store.Evidence(ctx, k)
+	all, err := s.node.Gateway.Store.ProofsOf(ctx, k)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -121,8 +121,12 @@ func (s *Service) answers(ctx context.Context, k protocol.Key, in discloseReques
 		if len(in.Events) == 0 && !in.All {
 			chosen = e.Own && len(packets) == 0
 		}
-		if chosen && e.Proof != nil {
-			packets, events = append(packets, e.Packet), append(events, e.Event)
+		p := e.Packet
+		if e.Witnessed != nil {
+			p.Proof = e.Witnessed // somebody else than the log says when
+		}
+		if chosen && p.Proof != nil {
+			packets, events = append(packets, p), append(events, e.Event)
 		}
 	}
 	for _, e := range in.Events {

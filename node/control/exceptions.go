@@ -39,6 +39,8 @@ type Exceptions struct {
 	Negative       []Refused        `json:"refused_or_failed"`
 	Resent         []Resent         `json:"resent"`
 	Clocks         []ClockDrift     `json:"clock_drift"`
+	WitnessGaps    []WitnessGap     `json:"witness_gaps"`
+	Forks          []ForkedLog      `json:"forked_logs"`
 	Records        []KeyChange      `json:"records_adopted"`
 	Acts           []NodeAct        `json:"administrative_acts"`
 	Offices        []OfficeReport   `json:"offices"`
@@ -111,6 +113,27 @@ type ClockDrift struct {
 	Most  int64           `json:"most_ms"`
 	Last  int64           `json:"last_ms"`
 	Noted protocol.Time   `json:"last_noted"`
+}
+
+// WitnessGap is a time in which a witness was late to cosign this node's log.
+type WitnessGap struct {
+	Witness protocol.NodeID `json:"witness"`
+	After   int64           `json:"after_size"` // what it had cosigned before; 0: nothing
+	Since   protocol.Time   `json:"since"`      // the first checkpoint beyond that was signed
+	// Until is when it cosigned again, and Size which state; absent: not until the
+	// end of the period.
+	Until protocol.Time `json:"until,omitzero"`
+	Size  int64         `json:"size,omitempty"`
+}
+
+// ForkedLog is a log of another node that told two stories; both signed states
+// are kept.
+type ForkedLog struct {
+	Node      protocol.NodeID `json:"node"`
+	Origin    string          `json:"log"`
+	Size      int64           `json:"size"`
+	OtherSize int64           `json:"other_size"`
+	Found     protocol.Time   `json:"found"`
 }
 
 // KeyChange is a record that was adopted in the period, with what it changed.
@@ -193,7 +216,7 @@ func (s *Service) exceptions(ctx context.Context, in exceptionsRequest) (*Except
 		Exceptions: &Exceptions{
 			Node: s.node.Config.Node, From: in.From, Until: in.Until, Made: protocol.At(now),
 			Unacknowledged: []Unacknowledged{}, Overdue: []Overdue{}, Negative: []Refused{}, Resent: []Resent{},
-			Clocks: []ClockDrift{}, Records: []KeyChange{}, Acts: []NodeAct{}, Offices: []OfficeReport{},
+			Clocks: []ClockDrift{}, WitnessGaps: []WitnessGap{}, Forks: []ForkedLog{}, Records: []KeyChange{}, Acts: []NodeAct{}, Offices: []OfficeReport{},
 		},
 		period: store.Period{From: in.From.Time, Until: in.Until.Time},
 	}
@@ -205,7 +228,7 @@ func (s *Service) exceptions(ctx context.Context, in exceptionsRequest) (*Except
 		r.As = r.only
 	}
 	gateway := s.node.Gateway.Store
-	for _, read := range []func(context.Context, *store.Gateway) error{r.unacknowledged, r.overdue, r.negative, r.resent, r.clocks, r.records, r.acts} {
+	for _, read := range []func(context.Context, *store.Gateway) error{r.unacknowledged, r.overdue, r.negative, r.resent, r.clocks, r.gaps, r.forks, r.records, r.acts} {
 		if err := read(ctx, gateway); err != nil {
 			return nil, err
 		}
@@ -305,6 +328,24 @@ func (r *exceptionsRead) clocks(ctx context.Context, g *store.Gateway) error {
 		r.Clocks = append(r.Clocks, ClockDrift{
 			Peer: c.Node, Day: c.Day.Format(time.DateOnly), Least: c.Least.Milliseconds(), Most: c.Most.Milliseconds(), Last: c.Last.Milliseconds(), Noted: stamp(c.Noted),
 		})
+	}
+	return err
+}
+
+func (r *exceptionsRead) gaps(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.Gaps(ctx, r.period, protocol.MaxUnwitnessed, maxExceptions)
+	r.cut("witness_gaps", more)
+	for _, w := range list {
+		r.WitnessGaps = append(r.WitnessGaps, WitnessGap{Witness: w.Witness, After: w.After, Since: stamp(w.Since), Until: stamp(w.Until), Size: w.Size})
+	}
+	return err
+}
+
+func (r *exceptionsRead) forks(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.Forks(ctx, r.period, maxExceptions)
+	r.cut("forked_logs", more)
+	for _, f := range list {
+		r.Forks = append(r.Forks, ForkedLog{Node: f.Node, Origin: f.Origin, Size: f.Size, OtherSize: f.OtherSize, Found: stamp(f.Found)})
 	}
 	return err
 }

@@ -49,6 +49,16 @@ func (h *History) Names(node protocol.NodeID) bool {
 	return slices.ContainsFunc(h.states[node.State()], func(s *State) bool { return s.record.Node.ID == node })
 }
 
+// Logs returns how many logs the node of a state has had: each later era is one
+// more.
+func (h *History) Logs(id protocol.StateID) int {
+	had := map[string]bool{}
+	for _, s := range h.states[id] {
+		had[s.record.Node.Log.Origin] = true
+	}
+	return len(had)
+}
+
 // ErrNoRecord says that no record of the state that answers for a document was
 // ever adopted.
 var ErrNoRecord = errors.New("no record of that state was adopted")
@@ -123,6 +133,48 @@ func (h *History) VerifyAct(id protocol.AuthorityID, sg statement.Signed, at, no
 			return protocol.Refuse(protocol.UnknownSender, "record %d of %s does not list %s", s.record.Sequence, s.record.State, id)
 		}
 		key, err = m.Signer(sg, evidence.Act, at, now)
+		return err
+	})
+}
+
+// VerifyProof checks that a signed document has its leaf in the log of a node.
+func (h *History) VerifyProof(node protocol.NodeID, p statement.Packet) error {
+	return h.judge(envelope.RecordRef{State: node.State()}, func(s *State) error {
+		if s.record.Node.ID != node {
+			return protocol.Refuse(protocol.UnknownSender, "record %d of %s is of node %s", s.record.Sequence, s.record.State, s.record.Node.ID)
+		}
+		ref := p.Ref()
+		_, _, err := s.log.Proof(p.Proof, ref.Document, ref.Signature)
+		return err
+	})
+}
+
+// Cosigners counts the nodes, other than the one whose log it is of, that
+// cosigned a checkpoint.
+func (h *History) Cosigners(of protocol.NodeID, note []byte) int {
+	by := map[protocol.NodeID]bool{}
+	for _, list := range h.states {
+		for _, s := range list {
+			if _, err := h.VerifyCosignature(s.record.Node.ID, note); err == nil && s.record.Node.ID != of {
+				by[s.record.Node.ID] = true
+			}
+		}
+	}
+	return len(by)
+}
+
+// VerifyCosignature checks that a node cosigned a checkpoint, whatever log it is
+// of, with the witness keys of one of its records.
+func (h *History) VerifyCosignature(node protocol.NodeID, note []byte) (c merkle.Cosignature, err error) {
+	return c, h.judge(envelope.RecordRef{State: node.State()}, func(s *State) error {
+		n := &s.record.Node
+		if n.ID != node {
+			return protocol.Refuse(protocol.UnknownSender, "record %d of %s is of node %s", s.record.Sequence, s.record.State, n.ID)
+		}
+		w, err := merkle.NewWitness(n.Witness.Ed25519, n.Witness.MLDSA44)
+		if err == nil {
+			c, err = w.Cosignature(note)
+		}
 		return err
 	})
 }
