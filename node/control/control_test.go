@@ -506,7 +506,7 @@ func TestDoctorOfANodeThatDoesNotRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOpen := map[string]Verdict{"separation": OK, "database": OK, "log": OK, "node": Warn, "peers": Warn, "probe xb": Fail}
+	wantOpen := map[string]Verdict{"separation": OK, "signing": OK, "database": OK, "log": OK, "node": Warn, "peers": Warn, "probe xb": Fail}
 	if diff := cmp.Diff(wantOpen, verdicts(checks)); diff != "" {
 		t.Error(diff)
 	}
