@@ -30,6 +30,10 @@ const (
 	MaxSignature = 2 << 10
 	// MaxCertificate is the largest OpenPGP certificate in a record.
 	MaxCertificate = 16 << 10
+	// MaxEra is the largest statement by which a node begins its next log, and
+	// MaxShown how many checkpoints of the lost one it names.
+	MaxEra   = 2 << 20
+	MaxShown = 16
 	// MaxCheckpoint is the largest checkpoint note: the log's two signatures
 	// and cosignatures of sixteen witnesses of both kinds.
 	MaxCheckpoint = 80 << 10

@@ -17,6 +17,7 @@ type LogReport struct {
 	Foreign       int64  // evidence of others
 	ForeignLeaves int64  // of those, how many have a leaf here too; older ones have none
 	Records       int64  // each with its leaf
+	Eras          int64  // 1 when the log follows a lost one: its first leaf says so
 	Checkpoint    []byte // the newest note; nil when the log is empty
 }
 
@@ -57,6 +58,7 @@ type checkedLeaf struct {
 	salt                []byte
 	document, signature digest
 	evidence, record    statement.Signed
+	era                 statement.Signed
 	own                 bool // the evidence was issued on this side
 }
 
@@ -72,10 +74,11 @@ func (c *logCheck) run(ctx context.Context, t *tx) error {
 		first := c.report.Leaves
 		page, err := collect(ctx, t, func(scan func(...any) error) (l checkedLeaf, err error) {
 			err = scan(&l.index, &l.salt, &l.document, &l.signature, &l.checkpoint,
-				&l.evidence.Document, &l.evidence.Signature, &l.own, &l.record.Document, &l.record.Signature)
+				&l.evidence.Document, &l.evidence.Signature, &l.own, &l.record.Document, &l.record.Signature,
+				&l.era.Document, &l.era.Signature)
 			return l, err
-		}, `SELECT l.leaf, l.salt, l.document_digest, l.signature_digest, l.checkpoint_size, e.document, e.signature, coalesce(e.own, 0), r.document, r.signature
-FROM log_leaf l LEFT JOIN evidence e ON e.leaf = l.leaf LEFT JOIN record r ON r.leaf = l.leaf
+		}, `SELECT l.leaf, l.salt, l.document_digest, l.signature_digest, l.checkpoint_size, e.document, e.signature, coalesce(e.own, 0), r.document, r.signature, a.document, a.signature
+FROM log_leaf l LEFT JOIN evidence e ON e.leaf = l.leaf LEFT JOIN record r ON r.leaf = l.leaf LEFT JOIN era a ON a.leaf = l.leaf
 WHERE l.leaf >= $1 ORDER BY l.leaf LIMIT $2`, first, checkPage)
 		if err != nil {
 			return err
@@ -133,6 +136,9 @@ func (c *logCheck) leaf(ctx context.Context, t *tx, l *checkedLeaf, stored map[i
 	case l.record.Document != nil:
 		subject = l.record
 		c.report.Records++
+	case l.era.Document != nil && n == 0:
+		subject = l.era
+		c.report.Eras++
 	default:
 		return inconsistent("leaf %d stands for no document", n)
 	}

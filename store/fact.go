@@ -133,6 +133,8 @@ func spoolOf(f Fact) *Spool {
 		return f.Spool
 	case *AcceptRelay:
 		return f.Spool
+	case RestoreSealed:
+		return f.Spool
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ type Record struct {
 	Own      bool      // this node's own state
 	Pinned   bool      // a person confirmed it by words
 	Adopted  time.Time // filled when read
+	// NewLog says, when it is adopted, that it names another log than the one before:
+	// the node has lost the old one, and its feed is read again from the beginning.
+	NewLog bool
 }
 
 func (f AdoptRecord) apply(ctx context.Context, b *batch) (*answer, error) {
@@ -43,6 +46,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, f.State, f.Sequence, f.Node, 
 	if !f.Own {
 		if _, err := b.exec(ctx, `INSERT INTO peer (node, feed_cursor) VALUES ($1, 0) ON CONFLICT (node) DO NOTHING`, f.Node); err != nil {
 			return nil, err
+		}
+		if f.NewLog {
+			if _, err := b.exec(ctx, `UPDATE peer SET feed_cursor = 0 WHERE node = $1`, f.Node); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return &answer{packets: []storedPacket{p}}, nil

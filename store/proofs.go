@@ -31,6 +31,13 @@ func (p *proofs) get(leaf int64) (proof []byte, ref statement.Ref, ok bool) {
 	return e.proof, e.ref, e.proof != nil && e.leaf == leaf
 }
 
+// forget drops all: the log is another one.
+func (p *proofs) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ring = [keptProofs]provenLeaf{}
+}
+
 // put keeps proofs of leaves that are committed.
 func (p *proofs) put(made []provenLeaf) {
 	p.mu.Lock()

@@ -55,6 +55,9 @@ Leaves with 3 when anything differs.`,
 				p.say("  %-6d pieces of evidence issued here, each with its leaf", r.Evidence)
 				p.say("  %-6d pieces of evidence of others, %d of them with a leaf here too", r.Foreign, r.ForeignLeaves)
 				p.say("  %-6d records, each with its leaf", r.Records)
+				if r.Eras > 0 {
+					p.say("It follows a log that was lost; its first leaf names that one.")
+				}
 				return nil
 			})
 		},

@@ -357,9 +357,11 @@ type LogReport struct {
 	Foreign     int64  `json:"foreign_evidence"`
 	// ForeignLeaves is how many of those have a leaf here as well; evidence from
 	// before that rule has none.
-	ForeignLeaves int64  `json:"foreign_leaves"`
-	Records       int64  `json:"records"`
-	Checkpoint    string `json:"checkpoint"` // the newest, exact text
+	ForeignLeaves int64 `json:"foreign_leaves"`
+	Records       int64 `json:"records"`
+	// Eras is 1 when the log follows a lost one, which its first leaf names.
+	Eras       int64  `json:"eras"`
+	Checkpoint string `json:"checkpoint"` // the newest, exact text
 }
 
 func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
@@ -372,7 +374,7 @@ func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 	}
 	return &LogReport{
 		Origin: s.node.Gateway.OwnState().Record().Node.Log.Origin, Leaves: r.Leaves, Checkpoints: r.Checkpoints,
-		Evidence: r.Evidence, Foreign: r.Foreign, ForeignLeaves: r.ForeignLeaves, Records: r.Records, Checkpoint: string(r.Checkpoint),
+		Evidence: r.Evidence, Foreign: r.Foreign, ForeignLeaves: r.ForeignLeaves, Records: r.Records, Eras: r.Eras, Checkpoint: string(r.Checkpoint),
 	}, nil
 }
 

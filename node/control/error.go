@@ -99,7 +99,7 @@ func explain(err error) *Error {
 	case errors.Is(err, operate.ErrLocked), errors.Is(err, store.ErrTaken):
 		return fail(Locked, "wait until that process has ended, or end it", "%v", err)
 	case errors.Is(err, gateway.ErrOlderCopy):
-		return fail(Integrity, "bring back the newest copy of this directory, if there is one; this one must not be served", "%v", err)
+		return fail(Integrity, `bring back the newest copy of this directory; if there is none, type "comity log new-era --offline FOLDER"`, "%v", err)
 	case errors.Is(err, store.ErrClock):
 		return fail(Integrity, "set the clock of this machine right; if it is right, and what was signed was dated too late, start the node while a peer can be reached: it goes on when peers confirm the clock. Do not restore an older copy",
 			"the clock of this machine is behind what was signed here: %v", err)

@@ -9,6 +9,7 @@ import (
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
+	"comity/protocol/statement"
 	"comity/store"
 )
 
@@ -18,7 +19,7 @@ import (
 // limit. What held names is passed over without being read: the office has it at
 // work, or tries it again later, and it must not stand in the way of the others.
 func (g *Gateway) Consign(ctx context.Context, to protocol.AuthorityID, consigneeKey protocol.Digest, held func(protocol.Key) bool, limit int) ([]exchange.Consignment, error) {
-	rows, err := g.Store.Waiting(ctx, to, held, limit)
+	rows, err := g.Store.Waiting(ctx, to, func(k protocol.Key) bool { return held != nil && held(k) || g.wanted.has(k) }, limit)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -35,6 +36,9 @@ func (g *Gateway) Consign(ctx context.Context, to protocol.AuthorityID, consigne
 			Events: []evidence.Event{evidence.RelayAcceptance, evidence.ContentConsignment},
 		}
 		if row.State != exchange.Relayed {
+			if waiting[i].Earlier, err = g.earlier(ctx, row.Key); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		ev, err := g.issue(env, row.Envelope.Ref(), evidence.ContentConsignment, func(ev *evidence.Evidence) {
@@ -67,6 +71,18 @@ func (g *Gateway) Consign(ctx context.Context, to protocol.AuthorityID, consigne
 	}
 	g.changes.ring()
 	return slices.DeleteFunc(waiting, func(c exchange.Consignment) bool { return slices.Contains(withheld, c.Key) }), nil
+}
+
+// earlier returns what the office signed about a parcel that it has not taken in:
+// it did, and has lost it with the node (R-OLD-4).
+func (g *Gateway) earlier(ctx context.Context, k protocol.Key) (all []statement.Packet, err error) {
+	rows, err := g.Store.Evidence(ctx, k)
+	for _, r := range rows {
+		if r.Own && r.Event.Rule().Role != evidence.Node {
+			all = append(all, r.Packet)
+		}
+	}
+	return all, err
 }
 
 // Arrivals returns a channel that is closed when something next arrives for

@@ -115,6 +115,11 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 		// Durable before the first byte leaves: a crash in between must not let
 		// the node believe that the envelope was never offered (R-EVID-9).
 		again := row.Offered
+		if !row.Keeps { // fetched back after a restore: the peer has the bytes
+			err = l.askWhatBecame(ctx, row)
+			leave(err)
+			break
+		}
 		if err = l.offeredDurably(ctx, &row); err == nil {
 			if err = l.send(ctx, row, again); errors.Is(err, errStalled) {
 				err = l.send(ctx, row, true) // at once, over TCP
@@ -133,6 +138,16 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errSettled) {
 		l.tryLater(ctx, row, err)
 	}
+}
+
+// askWhatBecame asks the peer about a parcel that it was once offered and whose
+// bytes are not here any more.
+func (l *link) askWhatBecame(ctx context.Context, row store.Outbound) error {
+	_, packets, err := l.callPackets(ctx, http.MethodGet, "/v1/parcels/"+row.Envelope.Digest().String(), nil)
+	if err != nil {
+		return err
+	}
+	return l.learn(ctx, row, packets)
 }
 
 // offeredDurably notes that the envelope leaves now. The store never takes the

@@ -162,6 +162,10 @@ func (l *link) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		rung := l.due.wait()
 		began := time.Now()
+		if l.recovering.Load() { // it may speak of parcels that are not known here again yet
+			pause(ctx, followPause)
+			continue
+		}
 		more, err := l.readPage(ctx)
 		switch {
 		case err == nil && more:

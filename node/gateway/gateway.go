@@ -25,6 +25,7 @@ import (
 	"comity/crypto/pgp"
 	"comity/protocol"
 	"comity/protocol/evidence"
+	"comity/protocol/exchange"
 	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
@@ -52,6 +53,10 @@ type Config struct {
 	TCP net.Listener
 	// Resolve turns an endpoint of a record into an address; nil: the system's resolver.
 	Resolve func(ctx context.Context, endpoint string) (net.Addr, error)
+	// Original returns the sealed bytes of a parcel that an office of this node sent,
+	// when the node itself has released them; store.ErrGone, store.ErrNotFound. nil:
+	// the office runs elsewhere.
+	Original func(ctx context.Context, from protocol.AuthorityID, digest protocol.Digest) (exchange.Sealed, error)
 	// Now is the wall clock for stamps. Timers use package time.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -61,6 +66,7 @@ type Config struct {
 type Gateway struct {
 	Config
 	book    *book
+	older   *recent[protocol.Digest, *record.State] // records from before the newest, by digest
 	seq     *sequencer
 	uploads *uploads
 	offers  *recent[protocol.Key, statement.Packet] // SubmissionAcceptances whose offer is about to leave
@@ -73,6 +79,7 @@ type Gateway struct {
 	memory     *budget
 	comparison *comparison
 	round      *round // what the witnesses are asked to cosign
+	wanted     wanted
 
 	wire atomic.Pointer[wire] // nil unless Run runs
 
@@ -95,6 +102,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{
 		Config:  c,
 		book:    newBook(c.Own),
+		older:   newRecent[protocol.Digest, *record.State](maxOlder),
 		uploads: newUploads(newRoom(c.Store.Space)),
 		offers:  newRecent[protocol.Key, statement.Packet](maxOffers),
 		out:     newRecent[protocol.Key, transmission](maxTransmissions),
@@ -134,8 +142,11 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		}
 		g.book.put(state)
 	}
+	g.wanted.keys = map[protocol.Key]bool{}
 	for _, p := range g.book.peers() {
-		g.link(p)
+		if err := g.link(p).loadLost(ctx); err != nil {
+			return nil, err
+		}
 	}
 	g.comparison = newComparison(g.book.peers(), c.Conn != nil)
 	if c.Locked == nil {
@@ -255,6 +266,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { l.monitor(ctx) })
 		wg.Go(func() { l.gossip(ctx) })
 		wg.Go(func() { l.upgrade(ctx) })
+		wg.Go(func() { l.recover(ctx) })
 		if g.TCP != nil {
 			wg.Go(func() { l.probe(ctx) })
 		}

@@ -202,8 +202,9 @@ func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error
 	if err := errors.Join(s.CheckTimes(g.Now()), g.book.distinct(s)); err != nil {
 		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
 	}
+	newLog := g.hasNewLog(s)
 	outcomes, err := g.seq.commit(ctx, store.AdoptRecord{Record: store.Record{
-		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Pinned: pinned,
+		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Pinned: pinned, NewLog: newLog,
 	}})
 	if err == nil {
 		err = outcomes[0].Err
@@ -212,8 +213,18 @@ func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error
 		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
 	}
 	g.book.put(s)
+	if newLog {
+		g.link(r.Node.ID).settle()
+		g.Logger.Warn("a node has lost its log and begun another one: it was restored from a backup", "peer", r.Node.ID, "log", r.Node.Log.Origin)
+	}
 	g.Logger.Info("adopted a record", "state", r.State, "sequence", r.Sequence, "confirmed", pinned)
 	return nil
+}
+
+// hasNewLog reports whether a record names another log than the one before.
+func (g *Gateway) hasNewLog(s *record.State) bool {
+	held, ok := g.book.state(s.Record().State)
+	return ok && held.Record().Node.Log != s.Record().Node.Log
 }
 
 // Pin trusts a state's record from now on, because a person compared its words
@@ -278,4 +289,11 @@ func (l *link) raise(alarm error) {
 	if first {
 		l.logger().Error("something is wrong with a peer: call its operator", "error", alarm)
 	}
+}
+
+// settle forgets an alarm: what it was about has been answered for.
+func (l *link) settle() {
+	l.mu.Lock()
+	l.alarm = nil
+	l.mu.Unlock()
 }

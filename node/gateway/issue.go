@@ -64,12 +64,11 @@ func because(code protocol.Code, text string) func(*evidence.Evidence) {
 // It returns the checkpoint of the proof, too.
 func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p statement.Packet) (*evidence.Evidence, store.SeePeerLog, error) {
 	none := store.SeePeerLog{}
-	ev, err := state.VerifyEvidence(p.Signed, g.Now())
+	ev, by, err := g.verifyEvidence(ctx, state, p.Signed)
 	if err != nil {
 		return nil, none, premature(state, p.Signed, err)
 	}
-	ref := p.Ref()
-	seen, err := proven(state, p.Proof, ref)
+	seen, err := provenBy(by, state, p)
 	if err != nil {
 		return nil, none, protocol.Refuse(protocol.BadSignature, "proof of %s: %v", ev.Event, err)
 	}
@@ -86,17 +85,6 @@ func (g *Gateway) verifyForeign(ctx context.Context, state *record.State, p stat
 		return nil, none, err
 	}
 	return ev, seen, g.checkTookBack(ctx, ev)
-}
-
-// proven verifies a proof against the log of a state's node, and returns the
-// state of the log that it shows.
-func proven(state *record.State, proof []byte, ref statement.Ref) (store.SeePeerLog, error) {
-	p, _, err := state.LogVerifier().Proof(proof, ref.Document, ref.Signature)
-	if err != nil {
-		return store.SeePeerLog{}, err
-	}
-	c, bare, err := state.LogVerifier().Bare(p.Checkpoint)
-	return store.SeePeerLog{Peer: state.Record().Node.ID, Checkpoint: c, Note: bare}, err
 }
 
 // notYet is the refusal of evidence that may verify later: it is dated in the
@@ -195,7 +183,7 @@ func (g *Gateway) takeForeign(ctx context.Context, peer protocol.NodeID, packets
 // goes to the sender's node. The same document again gets the stored packet.
 // A different one of an event that exists already is refused as equivocation.
 func (g *Gateway) File(ctx context.Context, signed statement.Signed) (statement.Packet, error) {
-	ev, err := g.Own.VerifyEvidence(signed, g.Now())
+	ev, _, err := g.verifyEvidence(ctx, g.Own, signed)
 	if err != nil {
 		return statement.Packet{}, err
 	}

@@ -67,6 +67,8 @@ type link struct {
 
 	withdrawals *bucket // parcels that it may take back before their bytes came
 
+	recovering atomic.Bool // what it holds of this node is still to be fetched: nothing is accepted from it
+
 	refused atomic.Int64 // its requests that were refused, since this node started
 	limited atomic.Int64 // its requests that were asked to come back later
 

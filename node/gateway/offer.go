@@ -55,7 +55,7 @@ func (g *Gateway) openOffer(w http.ResponseWriter, r *http.Request, peer protoco
 	}
 	var o *offer
 	if err == nil {
-		o, err = g.authenticate(peer, packets)
+		o, err = g.authenticate(r.Context(), peer, packets)
 	}
 	if err != nil {
 		g.answerError(w, r, peer, http.StatusForbidden, err)
@@ -120,7 +120,7 @@ func (g *Gateway) decided(ctx context.Context, peer protocol.NodeID, digest prot
 // role, hosting of the sender, and that the sender's SubmissionAcceptance with
 // its proof speaks of it (R-ENV-1, R-ENV-6). What fails here gets no evidence,
 // no leaf, and uses up no id (R-EVID-7).
-func (g *Gateway) authenticate(peer protocol.NodeID, packets []statement.Packet) (*offer, error) {
+func (g *Gateway) authenticate(ctx context.Context, peer protocol.NodeID, packets []statement.Packet) (*offer, error) {
 	state, ok := g.book.node(peer)
 	if !ok {
 		return nil, fmt.Errorf("no record of %s", peer)
@@ -130,7 +130,7 @@ func (g *Gateway) authenticate(peer protocol.NodeID, packets []statement.Packet)
 	if err != nil {
 		return nil, err
 	}
-	ev, err := state.VerifyEvidence(packets[1].Signed, now)
+	ev, by, err := g.verifyEvidence(ctx, state, packets[1].Signed)
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +140,7 @@ func (g *Gateway) authenticate(peer protocol.NodeID, packets []statement.Packet)
 	if err := ev.About(env, packets[0].Ref()); err != nil {
 		return nil, err
 	}
-	ref := packets[1].Ref()
-	seen, err := proven(state, packets[1].Proof, ref)
+	seen, err := provenBy(by, state, packets[1])
 	if err != nil {
 		return nil, protocol.Refuse(protocol.BadSignature, "proof of the %s: %v", ev.Event, err)
 	}
@@ -183,7 +182,7 @@ func (g *Gateway) judge(ctx context.Context, o *offer) error {
 	if limit := g.Own.Record().Node.Limits.Sealed; o.env.Sealed.Size > limit {
 		return protocol.Refuse(protocol.TooLarge, "%d sealed bytes; this node takes %d", o.env.Sealed.Size, limit)
 	}
-	return g.checkNotBefore(o.env)
+	return g.checkNotBefore(ctx, o.env)
 }
 
 func (g *Gateway) known(ctx context.Context, k protocol.Key) (*exchange.Known, error) {
@@ -206,11 +205,20 @@ func checkRecipientKey(member *record.Member, env *envelope.Envelope) error {
 
 // checkNotBefore verifies the checkpoint by which the sender bounds the
 // envelope's age from below (R-ENV-9).
-func (g *Gateway) checkNotBefore(env *envelope.Envelope) error {
+func (g *Gateway) checkNotBefore(ctx context.Context, env *envelope.Envelope) error {
 	if env.NotBefore == nil {
 		return nil
 	}
 	c, err := g.Own.LogVerifier().Checkpoint([]byte(*env.NotBefore))
+	if err != nil { // perhaps of a log that this node has lost since
+		older, failed := g.olderRecord(ctx, g.Own, env.Records.To)
+		if failed != nil {
+			return failed
+		}
+		if older != nil {
+			c, err = older.LogVerifier().Checkpoint([]byte(*env.NotBefore))
+		}
+	}
 	if err != nil {
 		return protocol.Refuse(protocol.Malformed, "not_before is not a checkpoint of this node's log")
 	}

@@ -81,7 +81,7 @@ func (g *Gateway) restore(ctx context.Context, at address) (*offer, error) {
 	}
 	var o *offer
 	if err == nil {
-		o, err = g.authenticate(at.peer, packets)
+		o, err = g.authenticate(ctx, at.peer, packets)
 	}
 	if err == nil {
 		err = g.judge(ctx, o)

@@ -188,6 +188,12 @@ func (o *Office) mayAct(ctx context.Context) error {
 	return o.gateway.MayDate(ctx)
 }
 
+// Original returns the sealed bytes of a message of this office; store.ErrNotFound,
+// store.ErrGone.
+func (o *Office) Original(ctx context.Context, digest protocol.Digest) (exchange.Sealed, error) {
+	return o.store.Sealed(ctx, digest)
+}
+
 // Authority returns whose office this is.
 func (o *Office) Authority() protocol.AuthorityID { return o.authority }
 

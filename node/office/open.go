@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"comity/crypto/seal"
+	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/parcel"
@@ -104,7 +106,7 @@ func (o *Office) noteOpening(ctx context.Context, m *store.Message, n int) error
 	}
 	t := &m.Transmissions[0]
 	var ev *store.Evidence
-	if t.Opened.IsZero() {
+	if t.Opened.IsZero() && !o.signed(ctx, keyTo(m.Name, o.authority), evidence.ContentAccessTracking) {
 		signed, err := o.signAbout(evidence.ContentAccessTracking, t, nil)
 		if err != nil {
 			return err
@@ -119,6 +121,13 @@ func (o *Office) noteOpening(ctx context.Context, m *store.Message, n int) error
 		o.fileLater(ctx, keyTo(m.Name, o.authority))
 	}
 	return nil
+}
+
+// signed reports whether evidence of an event stands here: signed before this
+// office was restored from a backup, and fetched back.
+func (o *Office) signed(ctx context.Context, k protocol.Key, event evidence.Event) bool {
+	all, err := o.store.Evidence(ctx, k)
+	return err == nil && slices.ContainsFunc(all, func(e store.Evidence) bool { return e.Event == event })
 }
 
 // signAbout signs evidence about a transmission whose envelope is stored.

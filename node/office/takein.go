@@ -2,6 +2,7 @@ package office
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"comity/protocol"
@@ -55,7 +56,7 @@ func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress fu
 	case err != nil:
 		return err
 	case fresh != nil:
-		return o.fileOne(ctx, c.Key, *fresh)
+		return errors.Join(o.fileOne(ctx, c.Key, *fresh), o.fileEarlier(ctx, c))
 	}
 	_, err = o.file(ctx, c.Key, false)
 	return err
@@ -67,9 +68,12 @@ func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress fu
 // same identity, the reason is returned and people can see both. A refusal from
 // this side's own keys or disk stays an error: it is not told abroad.
 func (o *Office) accept(ctx context.Context, c exchange.Consignment, v *verified, sealed exchange.Sealed) (*store.Evidence, *evidence.Reason, error) {
-	ev, err := o.sign(evidence.ContentHandover, v.envelope, c.Envelope.Ref(), nil)
-	if err != nil {
-		return nil, nil, err
+	ev, before := earlier(c, evidence.ContentHandover)
+	if !before {
+		var err error
+		if ev, err = o.sign(evidence.ContentHandover, v.envelope, c.Envelope.Ref(), nil); err != nil {
+			return nil, nil, err
+		}
 	}
 	slip, err := o.slip(*v.key)
 	if err != nil {
@@ -96,6 +100,30 @@ func (o *Office) accept(ctx context.Context, c exchange.Consignment, v *verified
 		return nil, nil, err
 	}
 	return &ev, nil, nil
+}
+
+// earlier returns what this office signed about a parcel before it was restored
+// from a backup.
+func earlier(c exchange.Consignment, event evidence.Event) (store.Evidence, bool) {
+	for _, p := range c.Earlier {
+		if ev, err := evidence.Parse(p.Document); err == nil && ev.Event == event {
+			return store.Evidence{Packet: statement.Packet{Signed: p.Signed}, Event: event, Time: ev.Time.Time}, true
+		}
+	}
+	return store.Evidence{}, false
+}
+
+// fileEarlier takes back all else that this office had signed: who opened it and
+// how it was answered stands.
+func (o *Office) fileEarlier(ctx context.Context, c exchange.Consignment) error {
+	for _, event := range []evidence.Event{evidence.ContentAccessTracking, evidence.ConsignmentAcceptance, evidence.ConsignmentRejection} {
+		if ev, before := earlier(c, event); before {
+			if err := o.fileOne(ctx, c.Key, ev); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // asReceived is the message of a verified parcel as the store takes it.

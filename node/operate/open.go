@@ -23,6 +23,7 @@ import (
 	"comity/node/office"
 	"comity/protocol"
 	"comity/protocol/evidence"
+	"comity/protocol/exchange"
 	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
@@ -127,18 +128,8 @@ func ReadRecord(l Layout) (*record.State, error) {
 }
 
 func (n *Node) openGateway(ctx context.Context, o Options) error {
-	own, err := ReadRecord(n.Layout)
+	cfg, err := n.Config.Store.gateway(n.Layout, n.Config.Node, n.database(o))
 	if err != nil {
-		return err
-	}
-	c := gateway.Config{Own: own, Conn: o.Conn, TCP: o.TCP, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger}
-	if err := n.readGatewayKeys(&c, n.keyring(NodeHolder, o)); err != nil {
-		if c.Locked = n.lockedBy(err); c.Locked == nil {
-			return err
-		}
-	}
-	cfg := n.database(o)
-	if cfg, err = n.Config.Store.gateway(n.Layout, n.Config.Node, cfg); err != nil {
 		return err
 	}
 	db, err := store.OpenGateway(ctx, cfg)
@@ -146,6 +137,19 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 		return err
 	}
 	n.closers = append(n.closers, db.Close)
+	if err := settleEra(ctx, n.Layout, db, n.Config.Node.State()); err != nil {
+		return err
+	}
+	own, err := ReadRecord(n.Layout)
+	if err != nil {
+		return err
+	}
+	c := gateway.Config{Own: own, Conn: o.Conn, TCP: o.TCP, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger, Original: n.original}
+	if err := n.readGatewayKeys(&c, n.keyring(NodeHolder, o)); err != nil {
+		if c.Locked = n.lockedBy(err); c.Locked == nil {
+			return err
+		}
+	}
 	c.Store = db
 	n.Gateway, err = gateway.New(ctx, c)
 	n.confirmed.Store(n.Gateway)
@@ -186,6 +190,15 @@ func (n *Node) readGatewayKeys(c *gateway.Config, k *keyring) (err error) {
 		return fmt.Errorf("read %s: %w", n.Layout.NodeFile(witnessKeyFile), err)
 	}
 	return nil
+}
+
+// original asks the office that sent a parcel for its sealed bytes.
+func (n *Node) original(ctx context.Context, from protocol.AuthorityID, digest protocol.Digest) (exchange.Sealed, error) {
+	o, ok := n.Offices[from]
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	return o.Original(ctx, digest)
 }
 
 func (n *Node) keyring(h Holder, o Options) *keyring {

@@ -54,6 +54,9 @@ type Consignment struct {
 	// Events are those already signed for it on this side, so that an office
 	// that was interrupted knows where it stopped.
 	Events []evidence.Event
+	// Earlier is what the office has signed about it before, and lost: it stands,
+	// and nothing is signed in its place.
+	Earlier []statement.Packet
 }
 
 // Has reports whether ev was already signed for the parcel.

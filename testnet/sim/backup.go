@@ -4,6 +4,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"comity/node/operate"
 )
 
 // Backup stops the node, copies its data directory, as its operator does every
@@ -27,6 +30,43 @@ func (h *Host) Restore(backup string) {
 	h.life++
 	h.copyTo(h.dir, backup)
 	h.restored = true
+	h.world.ledger.lose(h.Node)
+}
+
+// NewEra is what the operator of an older copy types when there is no newer one.
+func (h *Host) NewEra() {
+	h.world.T.Helper()
+	_, err := operate.NewEra(h.world.T.Context(), operate.EraPlan{Dir: h.dir, Offline: filepath.Join(h.dir, "offline"), Now: time.Now})
+	h.world.must(err, "begin a new era at %s", h.Node)
+}
+
+// AwaitRecovery lets time go by until a restored node has fetched from all its
+// peers what they hold of it. The oracle is not asked meanwhile: it would miss what
+// is still on its way.
+func (h *Host) AwaitRecovery(within time.Duration) {
+	h.world.T.Helper()
+	ctx := h.world.T.Context()
+	for deadline := time.Now().Add(within); ; h.world.Pass(10 * time.Second) {
+		missing := 0
+		for _, other := range h.world.Hosts {
+			if other == h {
+				continue
+			}
+			still, _, _, err := h.store().Recovering(ctx, other.Node)
+			h.world.must(err, "what %s has to fetch", h.Node)
+			lost, err := h.store().Lost(ctx, other.Node)
+			h.world.must(err, "what %s has lost", h.Node)
+			if missing += len(lost); still {
+				missing++
+			}
+		}
+		if missing == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.world.T.Fatalf("after %s, %s has not fetched %d things", within, h.Node, missing)
+		}
+	}
 }
 
 // copyTo copies a data directory with its private modes.

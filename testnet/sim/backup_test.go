@@ -8,6 +8,9 @@ import (
 	"comity/node/gateway"
 	"comity/node/operate"
 	"comity/protocol"
+	"comity/protocol/era"
+	"comity/protocol/exchange"
+	"comity/store"
 )
 
 var three = []protocol.NodeID{"xa", "xb", "xc"}
@@ -91,6 +94,79 @@ func TestAPeerThatIsAwayKeepsNobodyWaiting(t *testing.T) {
 		}
 		b.Start()
 		c.Start()
+		w.Await(3*time.Hour, Delivered)
+	})
+}
+
+// R-OLD-3 to R-OLD-6 (R-OLD-3, R-OLD-4, R-OLD-5, R-OLD-6), I1, I2: a node is restored from an old backup, and
+// there is no newer copy. It begins a new era of its log, fetches what its peers
+// hold of it, and goes on: no accepted parcel is lost, none is taken twice, and
+// what it signed and lost stands.
+func TestRestoreOfAnOldBackup(t *testing.T) {
+	play(t, operate.Database{}, 320, three, func(w *World) {
+		a, b, c := w.Host("xa"), w.Host("xb"), w.Host("xc")
+		ctx := w.T.Context()
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		b.Send(Letter{To: []*Host{a, c}, Size: 300})
+		w.AwaitHandover(time.Hour)
+		backup := b.Backup()
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		c.Send(Letter{To: []*Host{b}, Size: 3 << 20})
+		b.Send(Letter{To: []*Host{a, c}, Size: 70_000})
+		w.AwaitHandover(time.Hour)
+		letter := w.sent[3].Key // the first after the backup
+		_, _, err := b.office().OpenFile(ctx, store.Name{From: letter.From, Parcel: letter.Parcel}, 1)
+		w.must(err, "open a letter")
+		_, err = b.office().Acknowledge(ctx, store.Name{From: letter.From, Parcel: letter.Parcel})
+		w.must(err, "acknowledge a letter")
+		w.Pass(time.Minute)
+		if s := w.Status(letter); s != exchange.StatusAcknowledged {
+			w.T.Fatalf("%s is %s", letter, s)
+		}
+		held, err := a.store().Evidence(ctx, letter)
+		w.must(err, "what the sender holds")
+
+		b.Restore(backup)
+		a.Send(Letter{To: []*Host{b}, Size: 300}) // while it is away
+		b.Start()
+		w.Pass(time.Minute)
+		if b.old == nil {
+			w.T.Fatal("the older copy runs")
+		}
+		b.NewEra()
+		c.Stop() // of its peers one is away at first: nothing is accepted from that one
+		b.Start()
+		w.Pass(time.Minute)
+		c.Start()
+		b.AwaitRecovery(3 * time.Hour)
+		w.Await(6*time.Hour, Delivered)
+
+		row, err := b.store().Inbound(ctx, letter)
+		w.must(err, "the id of a parcel that was accepted and lost")
+		if row.State != exchange.Acknowledged {
+			w.T.Errorf("it is %s", row.State)
+		}
+		for _, ev := range held {
+			now, err := b.store().EvidenceOf(ctx, letter, ev.Event)
+			w.must(err, "%s, which %s signed and lost", ev.Event, b.Node)
+			if now.Digest() != ev.Digest() {
+				w.T.Errorf("another %s stands now", ev.Event)
+			}
+		}
+		if _, _, err = b.office().OpenFile(ctx, store.Name{From: letter.From, Parcel: letter.Parcel}, 1); err != nil {
+			w.T.Errorf("open it again: %v", err)
+		}
+		eras, err := b.store().Eras(ctx)
+		w.must(err, "eras")
+		begun, err := era.Parse(eras[0].Document)
+		w.must(err, "how the log begins")
+		if len(eras) != 1 || len(begun.Shown) == 0 || begun.Previous != "comity/log/xb/1" || begun.Log != "comity/log/xb/2" {
+			w.T.Errorf("the new log begins with %+v", begun)
+		}
+		// Both directions go on, and the other nodes read the new log.
+		b.Send(Letter{To: []*Host{a, c}, Size: 300})
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		b.Restart()
 		w.Await(3*time.Hour, Delivered)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"comity/crypto/merkle"
 	"comity/protocol"
@@ -18,25 +19,34 @@ type ledger struct {
 	// held is the evidence that a node was seen to hold, by transmission and
 	// digest of the document.
 	held map[protocol.NodeID]map[protocol.Key]map[protocol.Digest]store.Evidence
-	// notes are the checkpoints of a node's log that others saw, by size.
-	notes map[protocol.NodeID]map[int64][]byte
+	// notes are the checkpoints of a log that others saw, by its origin and size.
+	notes map[string]map[int64][]byte
 }
 
 func newLedger() ledger {
-	return ledger{map[protocol.NodeID]map[protocol.Key]map[protocol.Digest]store.Evidence{}, map[protocol.NodeID]map[int64][]byte{}}
+	return ledger{map[protocol.NodeID]map[protocol.Key]map[protocol.Digest]store.Evidence{}, map[string]map[int64][]byte{}}
 }
 
 // addNote remembers a checkpoint; two of one size would be a fork.
-func (l *ledger) addNote(issuer protocol.NodeID, size int64, note []byte) error {
-	if l.notes[issuer] == nil {
-		l.notes[issuer] = map[int64][]byte{}
+func (l *ledger) addNote(note []byte) error {
+	origin, _, _ := strings.Cut(string(note), "\n")
+	size, err := noteSize(note)
+	if err != nil {
+		return err
 	}
-	if known, ok := l.notes[issuer][size]; ok && !bytes.Equal(known, note) {
-		return fmt.Errorf("I4: %s released two checkpoints of size %d", issuer, size)
+	if l.notes[origin] == nil {
+		l.notes[origin] = map[int64][]byte{}
 	}
-	l.notes[issuer][size] = note
+	if known, ok := l.notes[origin][size]; ok && !bytes.Equal(known, note) {
+		return fmt.Errorf("I4: %s has two checkpoints of size %d", origin, size)
+	}
+	l.notes[origin][size] = note
 	return nil
 }
+
+// lose forgets what a node held that was restored from a backup. What others hold
+// of it stays, and the node must hold that again when it has recovered.
+func (l *ledger) lose(n protocol.NodeID) { delete(l.held, n) }
 
 // addHeld remembers what a node holds now and makes sure that nothing it held
 // before is gone.
@@ -87,11 +97,7 @@ func (l *ledger) checkIssued(holder, issuer *Host, k protocol.Key) error {
 		if err != nil {
 			return fmt.Errorf("I4: %s at %s: %w", ev.Event, holder.Node, err)
 		}
-		size, err := noteSize(proof.Checkpoint)
-		if err != nil {
-			return err
-		}
-		if err := l.addNote(issuer.Node, size, proof.Checkpoint); err != nil {
+		if err := l.addNote(proof.Checkpoint); err != nil {
 			return err
 		}
 		if issuer.running == nil {
@@ -112,7 +118,7 @@ func (w *World) checkNotes(ctx context.Context) error {
 		if h.running == nil {
 			continue
 		}
-		for size, note := range w.ledger.notes[h.Node] {
+		for size, note := range w.ledger.notes[h.running.Gateway.Log.Origin()] {
 			held, err := h.store().CheckpointAt(ctx, size)
 			if err != nil {
 				return fmt.Errorf("I4: a checkpoint of %s of size %d was seen: %w", h.Node, size, err)

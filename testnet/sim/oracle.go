@@ -73,7 +73,7 @@ func (h *Host) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("I4: log check: %w", err)
 	}
-	if report.Leaves != report.Evidence+report.Foreign+report.Records || report.ForeignLeaves != report.Foreign {
+	if report.Leaves != report.Evidence+report.Foreign+report.Records+report.Eras || report.ForeignLeaves != report.Foreign {
 		return fmt.Errorf("I4: %d leaves for %d own evidences, %d of %d of others, and %d records",
 			report.Leaves, report.Evidence, report.ForeignLeaves, report.Foreign, report.Records)
 	}
@@ -89,11 +89,11 @@ func (h *Host) check(ctx context.Context) error {
 
 // noteSeenBy remembers the checkpoint of h that another node saw last.
 func (h *Host) noteSeenBy(ctx context.Context, other *Host) error {
-	seen, note, err := other.store().PeerCheckpoint(ctx, h.Node)
+	_, note, err := other.store().PeerCheckpoint(ctx, h.Node)
 	if err != nil || note == nil {
 		return err
 	}
-	return h.world.ledger.addNote(h.Node, seen.Size, note)
+	return h.world.ledger.addNote(note)
 }
 
 // checkBounds makes sure that what a node holds is bounded by what was sent

@@ -1,0 +1,218 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"comity/crypto/keys"
+	"comity/crypto/merkle"
+	"comity/crypto/seal"
+	"comity/node/gateway"
+	"comity/protocol"
+	"comity/protocol/era"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// ErrNotOlder says that no peer has shown that a node is an older copy of itself.
+var ErrNotOlder = errors.New("no peer has shown that this is an older copy of the node")
+
+// EraPlan says what NewEra needs.
+type EraPlan struct {
+	Dir     string
+	Offline string // the folder with the state's offline key
+	Now     func() time.Time
+	// Passphrases open the node's keys, the new log key is protected with, and the
+	// offline key.
+	Passphrases *Passphrases
+}
+
+// NewEra gives a node that was restored from an old backup its next log: with new
+// keys, a new record that the state's offline key signs, and a first leaf that
+// names the log before as this copy has it and as peers have shown it. Afterwards
+// the node fetches from each peer what it has lost, before it accepts anything from
+// it (R-OLD-4). The node must not run.
+//
+// If the power goes: before the commit nothing has changed; after it the files are
+// put in their places when the node is opened next.
+func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
+	n, err := Open(ctx, p.Dir, Options{Passphrases: p.Passphrases, Now: p.Now})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	if locked := n.Locked[NodeHolder]; locked != nil {
+		return nil, locked
+	}
+	g := n.Gateway
+	shown, err := g.Store.Shown(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(shown) == 0 {
+		return nil, ErrNotOlder
+	}
+	now := time.Now
+	if p.Now != nil {
+		now = p.Now
+	}
+	at := now().Truncate(time.Second) // OpenPGP has whole seconds
+	node, number, err := protocol.ParseLogOrigin(g.Log.Origin())
+	if err != nil {
+		return nil, err
+	}
+	log, err := merkle.GenerateLog(protocol.LogOrigin(node, number+1))
+	if err != nil {
+		return nil, err
+	}
+	signed, state, err := nextRecord(p, n, log, at)
+	if err != nil {
+		return nil, fmt.Errorf("sign the next record: %w", err)
+	}
+	says, err := beginning(ctx, g, log, state, shown, at)
+	if err != nil {
+		return nil, fmt.Errorf("sign how the log begins: %w", err)
+	}
+	if err := n.prepareEra(p, log, signed); err != nil {
+		return nil, err
+	}
+	err = g.Store.NewEra(ctx, store.Era{Number: number + 1, Statement: says, Record: store.Record{
+		State: state.Record().State, Node: node, Sequence: state.Record().Sequence, Signed: signed, Own: true, Pinned: true,
+	}}, func(size int64, root merkle.Hash) ([]byte, error) { return log.Checkpoint(size, root, at) })
+	if err != nil {
+		return nil, err
+	}
+	return state, settleEra(ctx, n.Layout, g.Store, node.State())
+}
+
+// nextRecord is the node's own record with another log, signed by the state.
+func nextRecord(p EraPlan, n *Node, log *merkle.Signer, at time.Time) (statement.Signed, *record.State, error) {
+	none := statement.Signed{}
+	k := &keyring{holder: OfflineHolder, from: p.Passphrases, config: n.Config}
+	primary, err := readSecret(k, filepath.Join(p.Offline, "state.key"), filepath.Join(p.Offline, "state.gpg"))
+	if err != nil {
+		return none, nil, err
+	}
+	own := n.Gateway.Own
+	r := *own.Record()
+	previous := own.Ref().Digest
+	ed, pq := log.VerifierKeys()
+	r.Sequence, r.Previous, r.Created = r.Sequence+1, &previous, protocol.At(at)
+	r.Node.Log = record.Log{Origin: log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}
+	signed, err := record.SignRecord(&r, primary, at)
+	if err != nil {
+		return none, nil, err
+	}
+	state, err := record.Verify(signed, own)
+	return signed, state, err
+}
+
+// beginning is the statement that becomes the first leaf.
+func beginning(ctx context.Context, g *gateway.Gateway, log *merkle.Signer, state *record.State, shown []store.Shown, at time.Time) (statement.Signed, error) {
+	note, err := g.Store.Checkpoint(ctx)
+	if err != nil {
+		return statement.Signed{}, err
+	}
+	s := &era.Statement{
+		Type: era.Type, Node: state.Record().Node.ID, Log: log.Origin(), Previous: g.Log.Origin(), Shown: []era.Shown{},
+		Record: state.Ref().Digest, Created: protocol.At(at),
+	}
+	if note != nil {
+		text := string(note)
+		s.Restored = &text
+	}
+	for _, one := range shown[:min(len(shown), protocol.MaxShown)] {
+		s.Shown = append(s.Shown, era.Shown{Node: one.Peer, Checkpoint: string(one.Note)})
+	}
+	if err := s.Validate(); err != nil {
+		return statement.Signed{}, err
+	}
+	return statement.Sign(s, protocol.MaxEra, g.NodeKey, at)
+}
+
+// next marks files that take their place when the database has begun the era.
+const next = ".next"
+
+func eraFiles(l Layout) []string {
+	return []string{l.Record() + ".asc", l.Record(), l.NodeFile(logKeyFile)}
+}
+
+// prepareEra writes the files beside those that they will replace. A protected
+// node's new log key is protected as well.
+func (n *Node) prepareEra(p EraPlan, log *merkle.Signer, signed statement.Signed) error {
+	secret, err := log.Marshal()
+	if err != nil {
+		return err
+	}
+	path := n.Layout.NodeFile(logKeyFile)
+	old, err := keys.Read(path, seal.MaxProtected)
+	if err != nil {
+		return err
+	}
+	if seal.Protected(old) {
+		pass, _, err := p.Passphrases.Find(NodeHolder, n.Config)
+		if err == nil {
+			secret, err = protect(pass, secret)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for path, content := range map[string][]byte{path: secret, n.Layout.Record(): signed.Document, n.Layout.Record() + ".asc": signed.Signature} {
+		if err := os.Remove(path + next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := keys.WriteNew(path+next, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleEra gives the files of a new era their places when the database has begun
+// it, and removes them when it has not.
+func settleEra(ctx context.Context, l Layout, db *store.Gateway, state protocol.StateID) error {
+	waiting := false
+	for _, path := range eraFiles(l) {
+		_, err := os.Lstat(path + next)
+		waiting = waiting || err == nil
+	}
+	if !waiting {
+		return nil
+	}
+	records, err := db.Records(ctx)
+	if err != nil {
+		return err
+	}
+	document, err := os.ReadFile(l.Record() + next)
+	if errors.Is(err, fs.ErrNotExist) {
+		document, err = os.ReadFile(l.Record()) // it has its place already
+	}
+	if err != nil {
+		return err
+	}
+	begun := false
+	for _, r := range records {
+		begun = begun || r.State == state && r.Signed.Digest() == protocol.Sum(document)
+	}
+	for _, path := range eraFiles(l) {
+		if begun {
+			err = os.Rename(path+next, path)
+		} else {
+			err = os.Remove(path + next)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := keys.SyncDir(filepath.Dir(path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
