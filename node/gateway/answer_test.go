@@ -43,7 +43,7 @@ func answered(t *testing.T, size int, read func(io.Reader)) (after time.Duration
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			defer close(done)
 			began := time.Now()
-			_, err = (&answer{ResponseWriter: w}).Write(make([]byte, size))
+			_, err = (&answer{ResponseWriter: w, stamp: func(http.Header) {}}).Write(make([]byte, size))
 			after = time.Since(began)
 		}),
 	}

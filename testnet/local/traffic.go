@@ -176,8 +176,9 @@ func (n *Node) CheckLog() *control.LogReport {
 	if err != nil {
 		n.fatalf("log check at %s: %v", n.ID, err)
 	}
-	if report.Leaves != report.Evidence+report.Records {
-		n.tb.Errorf("log of %s: %d leaves for %d evidences and %d records", n.ID, report.Leaves, report.Evidence, report.Records)
+	if report.ForeignLeaves != report.Foreign || report.Leaves != report.Evidence+report.Foreign+report.Records {
+		n.tb.Errorf("log of %s: %d leaves for %d evidences, %d evidences of others (%d with a leaf) and %d records",
+			n.ID, report.Leaves, report.Evidence, report.Foreign, report.ForeignLeaves, report.Records)
 	}
 	return report
 }
