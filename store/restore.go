@@ -143,10 +143,15 @@ type Copy struct {
 
 // Copies returns what this node holds of a peer: about parcels that the peer
 // received from here, or sent here, after a position, in order, at most limit.
+// Received are those about which the peer, or an office there, has signed
+// something: of what was never offered, or was withdrawn in time, it learns nothing
+// (R-WDR-3).
 func (g *Gateway) Copies(ctx context.Context, peer protocol.NodeID, received bool, after int64, limit int) (all []Copy, err error) {
-	table := "inbound"
+	table, signed := "inbound", ""
 	if received {
 		table = "outbound"
+		signed = ` AND EXISTS (SELECT 1 FROM evidence e
+WHERE e.sender = outbound.sender AND e.parcel = outbound.parcel AND e.recipient = outbound.recipient AND e.own = 0)`
 	}
 	type row struct {
 		Copy
@@ -158,7 +163,7 @@ func (g *Gateway) Copies(ctx context.Context, peer protocol.NodeID, received boo
 			err = scan(&r.Ordinal, &r.key.From, &r.key.Parcel, &r.key.To, &r.Envelope.Document, &r.Envelope.Signature)
 			return r, err
 		}, `SELECT ordinal, sender, parcel, recipient, envelope, envelope_signature FROM `+table+`
-WHERE peer = $1 AND ordinal > $2 ORDER BY ordinal LIMIT $3`, peer, after, limit)
+WHERE peer = $1 AND ordinal > $2`+signed+` ORDER BY ordinal LIMIT $3`, peer, after, limit)
 		return err
 	})
 	for _, r := range rows {

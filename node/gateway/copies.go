@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"comity/protocol"
@@ -93,7 +95,11 @@ func (g *Gateway) serveSealed(w http.ResponseWriter, r *http.Request, l *link) {
 		return
 	}
 	row, err := g.Store.Outbound(r.Context(), k)
-	if errors.Is(err, store.ErrNotFound) || err == nil && row.Peer != l.peer {
+	accepted := false
+	if err == nil {
+		accepted, err = g.accepted(r.Context(), k)
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && (row.Peer != l.peer || !accepted) {
 		answerProblem(w, http.StatusNotFound, "", "no such parcel was sent to you")
 		return
 	}
@@ -130,4 +136,12 @@ func (g *Gateway) serveSealed(w http.ResponseWriter, r *http.Request, l *link) {
 	if _, err := w.Write(piece); err != nil {
 		l.aloud().Info("sealed bytes did not reach the peer", "error", err)
 	}
+}
+
+// accepted reports whether the recipient's node has signed that it has the bytes of
+// a parcel. Before that they are its business only by PUT and PATCH: what is queued
+// can still be withdrawn (R-WDR-3, R-WDR-4).
+func (g *Gateway) accepted(ctx context.Context, k protocol.Key) (bool, error) {
+	all, err := g.Store.Evidence(ctx, k)
+	return slices.ContainsFunc(all, func(e store.Evidence) bool { return e.Event == evidence.RelayAcceptance }), err
 }

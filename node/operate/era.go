@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"comity/crypto/keys"
@@ -139,8 +140,13 @@ func beginning(ctx context.Context, g *gateway.Gateway, log *merkle.Signer, stat
 // next marks files that take their place when the database has begun the era.
 const next = ".next"
 
+// eraFiles are the files of an era, the record last. It is the first to be written
+// and the last to get its place or to be removed, so whenever one of them waits,
+// the record waits too, and with it the answer to whether the database has begun
+// the era. Without it nothing may take a place: a log key that replaced the true
+// one would end the node.
 func eraFiles(l Layout) []string {
-	return []string{l.Record() + ".asc", l.Record(), l.NodeFile(logKeyFile)}
+	return []string{l.NodeFile(logKeyFile), l.Record() + ".asc", l.Record()}
 }
 
 // prepareEra writes the files beside those that they will replace. A protected
@@ -164,11 +170,12 @@ func (n *Node) prepareEra(p EraPlan, log *merkle.Signer, signed statement.Signed
 			return err
 		}
 	}
-	for path, content := range map[string][]byte{path: secret, n.Layout.Record(): signed.Document, n.Layout.Record() + ".asc": signed.Signature} {
-		if err := os.Remove(path + next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := keys.WriteNew(path+next, content); err != nil {
+	if err := dropEra(n.Layout); err != nil {
+		return err
+	}
+	content := map[string][]byte{path: secret, n.Layout.Record() + ".asc": signed.Signature, n.Layout.Record(): signed.Document}
+	for _, path := range slices.Backward(eraFiles(n.Layout)) {
+		if err := keys.WriteNew(path+next, content[path]); err != nil {
 			return err
 		}
 	}
@@ -178,22 +185,13 @@ func (n *Node) prepareEra(p EraPlan, log *merkle.Signer, signed statement.Signed
 // settleEra gives the files of a new era their places when the database has begun
 // it, and removes them when it has not.
 func settleEra(ctx context.Context, l Layout, db *store.Gateway, state protocol.StateID) error {
-	waiting := false
-	for _, path := range eraFiles(l) {
-		_, err := os.Lstat(path + next)
-		waiting = waiting || err == nil
-	}
-	if !waiting {
-		return nil
-	}
-	records, err := db.Records(ctx)
-	if err != nil {
-		return err
-	}
 	document, err := os.ReadFile(l.Record() + next)
 	if errors.Is(err, fs.ErrNotExist) {
-		document, err = os.ReadFile(l.Record()) // it has its place already
+		return dropEra(l) // nothing waits
+	} else if err != nil {
+		return err
 	}
+	records, err := db.Records(ctx)
 	if err != nil {
 		return err
 	}
@@ -201,16 +199,31 @@ func settleEra(ctx context.Context, l Layout, db *store.Gateway, state protocol.
 	for _, r := range records {
 		begun = begun || r.State == state && r.Signed.Digest() == protocol.Sum(document)
 	}
+	if !begun {
+		return dropEra(l)
+	}
 	for _, path := range eraFiles(l) {
-		if begun {
-			err = os.Rename(path+next, path)
-		} else {
-			err = os.Remove(path + next)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(path+next, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if err := keys.SyncDir(filepath.Dir(path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropEra removes the files of an era that was not begun.
+func dropEra(l Layout) error {
+	for _, path := range eraFiles(l) {
+		err := os.Remove(path + next)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = keys.SyncDir(filepath.Dir(path))
+		}
+		if err != nil {
 			return err
 		}
 	}
