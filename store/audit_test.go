@@ -277,8 +277,9 @@ var unattested = map[string]string{
 	"outbound.last_error": "what went wrong", "outbound.last_error_us": "when", "outbound.attempts": "how often it was tried",
 	"outbound.breaks": "how often it was tried", "outbound.keeps": "released on purpose when it is settled", "inbound.keeps": "likewise",
 	"outbound.ordinal": "the order of lists", "inbound.ordinal": "likewise", "evidence.ordinal": "the order of lists and feeds",
-	"contested.ordinal": "the order of lists",
-	"peer.feed_cursor":  "how far this node has read", "message.priority": "the officer's wish, which the envelope has", "message.slip": "the office's own file key, sealed",
+	"contested.ordinal":    "the order of lists",
+	"peer.received_cursor": "how far this node has read", "peer.sent_cursor": "likewise", "peer.recovering": "whether it reads",
+	"peer.feed_cursor": "how far this node has read", "message.priority": "the officer's wish, which the envelope has", "message.slip": "the office's own file key, sealed",
 
 	"peer_clock.node": "a note", "peer_clock.day": "a note", "peer_clock.least_us": "a note", "peer_clock.most_us": "a note", "peer_clock.last_us": "a note",
 	"peer_clock.noted_us": "a note", "act.ordinal": "a note", "act.at_us": "a note", "act.kind": "a note", "act.subject": "a note", "act.detail": "a note",
@@ -288,6 +289,7 @@ var unattested = map[string]string{
 var valueless = map[string]string{
 	"sealed.released_us": "the bodies are kept", "message.expires_us": "of sent messages", "peer.shown": "a finding by itself", "peer.shown_us": "likewise",
 	"outbound.next_us": "nothing is left to send",
+	"era.number":       "of nodes that lost a log", "era.document": "likewise", "era.signature": "likewise", "era.leaf": "likewise", "era.begun_us": "likewise",
 }
 
 // Of every column of every table one bit is flipped: an audit names the table, or

@@ -93,12 +93,13 @@ func (p *program) checkDisclosure(ctx context.Context, path, trust string) error
 
 // unvouched says that the file cannot be judged here.
 func unvouched(from string, err error) error {
-	if from == "" {
-		from = "nobody here"
+	whose := "nobody here"
+	if from != "" {
+		whose = "nothing that " + from + " holds"
 	}
 	return &control.Error{
 		Code:    control.Unchecked,
-		Message: fmt.Sprintf("the file is well-formed, but %s vouches for its issuer, so no signature was checked: %v", from, err),
+		Message: fmt.Sprintf("the file is well-formed, but %s vouches for its issuer, so no signature was checked: %v", whose, err),
 		Hint:    "name a folder with the introduction of that state, as STATE.json, with --trust, or a node that has pinned it with --dir",
 	}
 }

@@ -266,7 +266,7 @@ func (s *Service) checkStanding() Check {
 		return warn(name, "nothing, unless this directory was restored from a backup: then stop the node until a peer can be reached",
 			"no peer has said yet what it holds of this node's log")
 	}
-	return good(name, "%d peers hold nothing of this node's log that is not here", now.Compared)
+	return good(name, "no peer of %d that were asked holds anything of this node's log that is not here", now.Compared)
 }
 
 // checkDatabase asks for one row.

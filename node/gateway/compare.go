@@ -38,13 +38,13 @@ type comparison struct {
 
 	mu      sync.Mutex
 	missing map[protocol.NodeID]bool // guarded by mu; peers that have not answered
-	heard   int                      // guarded by mu; peers that have
+	heard   map[protocol.NodeID]bool // guarded by mu; peers that have, those pinned since the start too
 	changed *bell
 }
 
 // newComparison waits for nobody when there is no network or no peer.
 func newComparison(peers []protocol.NodeID, network bool) *comparison {
-	c := &comparison{over: make(chan struct{}), ended: make(chan struct{}), missing: map[protocol.NodeID]bool{}, changed: newBell()}
+	c := &comparison{over: make(chan struct{}), ended: make(chan struct{}), missing: map[protocol.NodeID]bool{}, heard: map[protocol.NodeID]bool{}, changed: newBell()}
 	c.end = sync.OnceFunc(func() { close(c.ended) })
 	if network {
 		for _, p := range peers {
@@ -80,10 +80,8 @@ func (c *comparison) wait(ctx context.Context) error {
 // answered notes that a peer holds nothing that this node does not.
 func (c *comparison) answered(peer protocol.NodeID) {
 	c.mu.Lock()
-	if c.missing[peer] {
-		delete(c.missing, peer)
-		c.heard++
-	}
+	delete(c.missing, peer)
+	c.heard[peer] = true
 	c.mu.Unlock()
 	c.changed.ring()
 }
@@ -91,7 +89,7 @@ func (c *comparison) answered(peer protocol.NodeID) {
 func (c *comparison) count() (missing, heard int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.missing), c.heard
+	return len(c.missing), len(c.heard)
 }
 
 // awaitPeers lets signing begin when all peers have answered; when one has, and
