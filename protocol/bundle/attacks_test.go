@@ -89,6 +89,26 @@ func TestAttacks(t *testing.T) {
 		c.Evidence[5].Proof = at.under(w.xb.note(day.Add(4 * time.Hour)))
 		wrong(t, c, protocol.Equivocation, "evidence-ConsignmentAcceptance.tlog-proof")
 	})
+	t.Run("put a leaf into another log than the evidence names", func(t *testing.T) {
+		// Whoever has a key of node xb and none of its log finds a log that takes it.
+		for _, of := range []func(*world) *country{func(w *world) *country { return w.xa }, func(w *world) *country { return w.xc }} {
+			w := newWorld()
+			c := w.contents()
+			e := &c.Evidence[1]
+			other := of(w)
+			e.Proof, e.Cosigned, e.Peer = other.take(e.Signed).under(other.note(day.Add(4*time.Hour))), nil, nil
+			wrong(t, c, protocol.Malformed, "evidence-RelayAcceptance.tlog-proof")
+		}
+	})
+	t.Run("put a leaf into a log that was given up", func(t *testing.T) {
+		w := newWorld()
+		old := *w.xb
+		w.xb.newEra(2, day.Add(-time.Hour))
+		c := w.contents()
+		e := &c.Evidence[1]
+		e.Proof, e.Cosigned = old.take(e.Signed).under(old.note(day.Add(4*time.Hour))), nil
+		wrong(t, c, protocol.Malformed, "evidence-RelayAcceptance.tlog-proof")
+	})
 	t.Run("fork a log towards two peers", func(t *testing.T) {
 		w := newWorld()
 		w.witnesses = func(*country) []*country { return []*country{w.xc} }

@@ -181,7 +181,7 @@ func (x *examined) readEvidence(i int) error {
 		return fault(base+".json", err)
 	}
 	if f.own, err = x.sighting(base+ownProof, e.Proof, f.ref); err == nil {
-		err = f.timely()
+		err = cmp.Or(f.placed(), f.timely())
 	}
 	if err != nil {
 		return fault(base+ownProof, err)
@@ -269,6 +269,24 @@ func (x *examined) cosignatures(note []byte) (seen []cosignature, err error) {
 		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(string(a.Node), string(b.Node)))
 	})
 	return seen, nil
+}
+
+// placed asks that the leaf stands in the log that the evidence names, or in one
+// of a later era of the same node (R-OLD-5): whoever has found a node's key and
+// not its log's cannot choose a log that takes what it signs.
+func (f *fact) placed() error {
+	node, era, err := protocol.ParseLogOrigin(f.Log)
+	if err != nil {
+		return err
+	}
+	in, inEra, err := protocol.ParseLogOrigin(f.own.Origin)
+	if err != nil {
+		return err
+	}
+	if in != node || inEra < era {
+		return protocol.Refuse(protocol.Malformed, "it is of the log %s, and the evidence names %s", f.own.Origin, f.Log)
+	}
+	return nil
 }
 
 // timely compares the evidence's own time with the checkpoint of its commit.

@@ -136,8 +136,13 @@ func TestRecipeAndAnchors(t *testing.T) {
 func TestRecipeOfAnAlteredBundle(t *testing.T) {
 	stockTools(t)
 	w := newWorld()
+	lost := *w.xb // a log that gave way to another before it all began
+	w.xb.newEra(2, day.Add(-time.Hour))
+	w.xb.take(w.xa.state.Signed())
+	w.xb.take(w.xb.state.Signed())
 	c := w.contents()
 	c.Evidence = c.Evidence[:2]
+	inLost := lost.take(c.Evidence[1].Signed).under(lost.note(day.Add(4 * time.Hour)))
 	file := written(t, c)
 	const relay = "evidence-RelayAcceptance"
 	// fitted is the bundle with one member changed and the list made to fit.
@@ -201,7 +206,8 @@ func TestRecipeOfAnAlteredBundle(t *testing.T) {
 		{"the path", "does not lead to the root", fitted(relay+".cosigned.tlog-proof", at("\nindex ", 12))},
 		{"the salt", "does not lead to the root", fitted(relay+".tlog-proof", at("\nextra ", 12))},
 		{"the index", "", fitted(relay+".tlog-proof", func(b []byte) []byte { return regexp.MustCompile("index [0-9]+").ReplaceAll(b, []byte("index 0")) })},
-		{"the log's signature", "signature of comity/log/xb/1 does not hold", fitted(relay+".tlog-proof", at("— comity/log/xb/1 ", 44))},
+		{"the log's signature", "signature of comity/log/xb/2 does not hold", fitted(relay+".tlog-proof", at("— comity/log/xb/2 ", 44))},
+		{"a log that was given up", "is of the log comity/log/xb/1, and the evidence names comity/log/xb/2", fitted(relay+".tlog-proof", func([]byte) []byte { return inLost })},
 		{"the witness's signature", "signature of comity/witness/xc does not hold", fitted(relay+".cosigned.tlog-proof", at("— comity/witness/xc ", 60))},
 		{"half a cosignature", "a cosignature of xc is there in part", fitted(relay+".peer.tlog-proof", func(b []byte) []byte { return withoutLine(b, "comity/witness/xc", 1) })},
 		{"a fork", "a log has two histories", fitted(relay+".cosigned.tlog-proof", func(b []byte) []byte {

@@ -138,6 +138,16 @@ func (c *country) next(at time.Time, change func(*record.Record, *record.Authori
 	c.publish(at)
 }
 
+// newEra gives the log up for an empty one of a later era, and publishes that.
+func (c *country) newEra(era int64, at time.Time) {
+	c.log = must(merkle.GenerateLog(protocol.LogOrigin(c.draft.Node.ID, era)))
+	c.leaves, c.size = nil, 0
+	ed, pq := c.log.VerifierKeys()
+	c.next(at, func(r *record.Record, _ *record.Authority) {
+		r.Node.Log = record.Log{Origin: c.log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}
+	})
+}
+
 // anchor is the introduction that an auditor holds.
 func (c *country) anchor() []byte { return must(record.EncodeIntroduction(c.records[0])) }
 

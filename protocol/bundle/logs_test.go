@@ -1,0 +1,24 @@
+package bundle_test
+
+import (
+	"testing"
+	"time"
+)
+
+// R-BND-4, R-OLD-5: after its log was lost, a node puts its old evidence into the
+// log of the new era, and an auditor finds it there.
+func TestEvidenceStandsInTheLogOfALaterEra(t *testing.T) {
+	w := newWorld()
+	c := w.contents()
+	w.xb.newEra(2, day.Add(5*time.Hour))
+	e := &c.Evidence[1]
+	e.Proof, e.Cosigned, e.Peer = w.xb.take(e.Signed).under(w.xb.note(day.Add(6*time.Hour))), nil, nil
+	c.Records = append(append(append(c.Records[:0:0], w.xa.records...), w.xb.records...), w.xc.records...)
+	r, err := verify(written(t, c), trust(t, w.xa, w.xb, w.xc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Evidence[1].Logs[0].Origin; got != "comity/log/xb/2" {
+		t.Errorf("its leaf is in %s", got)
+	}
+}
