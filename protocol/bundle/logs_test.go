@@ -22,3 +22,17 @@ func TestEvidenceStandsInTheLogOfALaterEra(t *testing.T) {
 		t.Errorf("its leaf is in %s", got)
 	}
 }
+
+// R-TIME-3, R-BND-6: a node whose clock was set back signs a larger state of its
+// log with an earlier date. That is no rollback.
+func TestALogWhoseClockWasSetBackIsNoFault(t *testing.T) {
+	w := newWorld()
+	c := w.contents()
+	last := &c.Evidence[5]
+	w.xb.take(w.envelope)                    // something of another transmission
+	at := day.Add(3*time.Hour - time.Second) // a second before the checkpoint of its commit
+	last.Cosigned = statementProof(t, w.xb, last.Cosigned, w.xb.note(at, w.xa, w.xc))
+	if r, err := verify(written(t, c), trust(t, w.xa, w.xb, w.xc)); err != nil || r.ExitCode() != 0 {
+		t.Errorf("got %v, %+v", err, r)
+	}
+}
