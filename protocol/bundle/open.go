@@ -27,6 +27,8 @@ type Opened struct {
 	// Broken says what is wrong inside a parcel of which the recipient's office
 	// signed that something is; the members above are empty then.
 	Broken string `json:"broken,omitempty"`
+
+	approvals []parcel.SignedApproval
 }
 
 // open verifies the inside of a parcel that is in the bundle with its file key:
@@ -106,5 +108,8 @@ func (x *examined) inside(c *parcel.Contents) (*Opened, error) {
 	if err := c.VerifyAll(context.Background(), nil); err != nil {
 		return nil, err
 	}
-	return &Opened{Message: c.Signed.Digest(), Case: m.Case, Kind: m.Kind, Created: m.Created, Signer: signer, Approvals: len(c.Approvals), Files: m.Files}, nil
+	return &Opened{
+		Message: c.Signed.Digest(), Case: m.Case, Kind: m.Kind, Created: m.Created, Signer: signer,
+		Approvals: len(c.Approvals), Files: m.Files, approvals: c.Approvals,
+	}, nil
 }

@@ -132,9 +132,7 @@ func Verify(r io.ReaderAt, size int64, trust *Trust, o Options) (*Report, error)
 	report := x.report(trust, joined)
 	report.Opened = opened
 	if opened != nil && opened.Broken == "" {
-		mark := joined[x.env.From.State()].compromised(opened.Signer)
-		v, _ := judge(mark, opened.Created.Time, x.earliest(trust), x.first(trust))
-		report.worsen(v)
+		report.worsen(x.inner(opened, trust, joined[x.env.From.State()]))
 	}
 	report.Members = len(a.Members) + 1
 	report.NotProven = x.notProven(report)
@@ -213,6 +211,20 @@ func (x *examined) report(t *Trust, joined histories) *Report {
 		r.worsen(v)
 	}
 	return r
+}
+
+// inner is the worst verdict on the persons who signed in the parcel: the one of
+// the manifest, and each who approved it. Whoever saw the first evidence saw the
+// digest of the bytes that their signatures are in.
+func (x *examined) inner(o *Opened, t *Trust, sender history) Verdict {
+	worst, _ := judge(sender.compromised(o.Signer), o.Created.Time, x.earliest(t), x.first(t))
+	for _, a := range o.approvals {
+		v, _ := judge(sender.compromised(a.Approval.Key), a.Approval.Created.Time, x.earliest(t), x.first(t))
+		if v.worse(worst) {
+			worst = v
+		}
+	}
+	return worst
 }
 
 // judged is one evidence with its verdict.

@@ -185,6 +185,27 @@ func TestDisclosedParcel(t *testing.T) {
 	refused(t, "other sealed bytes", bundle.Write(new(bytes.Buffer), c), protocol.DigestMismatch, "parcel.age")
 }
 
+// R-BND-8: a second person's approval counts as little as the key it is signed
+// with, even when the manifest's own key is good.
+func TestApprovalByACompromisedKey(t *testing.T) {
+	for verdict, announced := range map[bundle.Verdict]time.Time{
+		bundle.Invalid:   day.Add(-time.Minute), // before the approval
+		bundle.Contested: day.Add(8 * time.Hour),
+	} {
+		w := newWorld()
+		c := w.contents()
+		c.Parcel, c.FileKey = bytes.NewReader(w.sealed), &w.key
+		w.xa.next(day.Add(9*time.Hour), func(_ *record.Record, a *record.Authority) {
+			a.Keys[3].Compromised = &record.Compromised{Since: protocol.At(day.Add(-time.Hour)), Announced: protocol.At(announced)}
+		})
+		c.Records = append(append(append(c.Records[:0:0], w.xa.records...), w.xb.records...), w.xc.records...)
+		r, err := verify(written(t, c), trust(t, w.xa, w.xb, w.xc))
+		if err != nil || r.Verdict != verdict {
+			t.Errorf("announced %s: %v, %+v; want %s", announced, err, r, verdict)
+		}
+	}
+}
+
 // Every language has every sentence, and its sheet is checked like any other.
 func TestCoverInEveryLanguage(t *testing.T) {
 	w := newWorld()
