@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,27 @@ import (
 // R-BND-6, R-BND-8).
 func TestAttacks(t *testing.T) {
 	anchors := func(w *world) *bundle.Trust { return trust(t, w.xa, w.xb, w.xc) }
+	// without is a bundle that counts no cosignature of xc on the RelayAcceptance's
+	// own log, says so, and is judged without it.
+	without := func(t *testing.T, w *world, c *bundle.Contents) {
+		t.Helper()
+		const member = "evidence-RelayAcceptance.cosigned.tlog-proof"
+		r, err := verify(written(t, c), anchors(w))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, seen := range r.Evidence[1].Logs[1].Cosignatures {
+			if seen.Node == "xc" {
+				t.Errorf("it counts: %+v", seen)
+			}
+		}
+		if !slices.ContainsFunc(r.NotProven, func(s string) bool { return strings.Contains(s, "xc") && strings.Contains(s, member) }) {
+			t.Errorf("nothing is said of it: %q", r.NotProven)
+		}
+		c.Evidence[1].Peer = nil // nothing else of xc is there
+		_, err = verify(written(t, c), anchors(w), bundle.Options{RequirePQ: true})
+		refused(t, "with a third party's cosignature required", err, protocol.BadSignature, member)
+	}
 	// wrong is a bundle that Write itself refuses; so would Verify, which does the same.
 	wrong := func(t *testing.T, c *bundle.Contents, code protocol.Code, member string) {
 		t.Helper()
@@ -44,7 +66,7 @@ func TestAttacks(t *testing.T) {
 			w := newWorld()
 			c := w.contents()
 			c.Evidence[1].Cosigned = withoutLine(c.Evidence[1].Cosigned, "comity/witness/xc", kind)
-			wrong(t, c, protocol.BadSignature, "evidence-RelayAcceptance.cosigned.tlog-proof")
+			without(t, w, c)
 		}
 	})
 	t.Run("drop a whole cosignature", func(t *testing.T) {
@@ -74,7 +96,25 @@ func TestAttacks(t *testing.T) {
 		at := bytes.Index(c.Evidence[1].Cosigned, []byte("— comity/witness/xc")) + 60
 		c.Evidence[1].Cosigned = bytes.Clone(c.Evidence[1].Cosigned)
 		c.Evidence[1].Cosigned[at] ^= 1
-		wrong(t, c, protocol.BadSignature, "evidence-RelayAcceptance.cosigned.tlog-proof")
+		without(t, w, c)
+	})
+	t.Run("make one's own evidence unfit for a bundle", func(t *testing.T) {
+		w := newWorld()
+		c := w.contents()
+		// Nodes take a checkpoint with lines that they do not know (R-LOG-2), so a peer
+		// may add one in another's name to that of its commit.
+		for line := range bytes.Lines(c.Evidence[1].Cosigned) {
+			if bytes.HasPrefix(line, []byte("— comity/witness/xc ")) {
+				c.Evidence[1].Proof = append(bytes.Clone(c.Evidence[1].Proof), line...)
+			}
+		}
+		r, err := verify(written(t, c), anchors(w))
+		if err != nil || r.ExitCode() != 0 || r.Evidence[1].Latest == nil {
+			t.Errorf("got %v, %+v", err, r)
+		}
+		if !strings.Contains(r.Text(), "evidence-RelayAcceptance.tlog-proof") {
+			t.Errorf("nothing is said of it:\n%s", r.Text())
+		}
 	})
 	t.Run("roll back a log", func(t *testing.T) {
 		w := newWorld()

@@ -57,6 +57,7 @@ type sighting struct {
 	index  int64                          // -1: only the checkpoint
 	known  map[merkle.Subtree]merkle.Hash // what the proof shows of the log
 	seen   []cosignature                  // by time
+	broken []protocol.NodeID              // witnesses with a line here that does not hold
 }
 
 // cosignature is one by a witness whose record is in the bundle.
@@ -143,12 +144,8 @@ func (x *examined) bound() error {
 		if c.Time.After(x.env.Created.Add(protocol.MaxSkew)) {
 			return protocol.Refuse(protocol.Malformed, "its not_before is dated %s, after the envelope", protocol.At(c.Time))
 		}
-		seen, err := x.cosignatures(note)
-		if err != nil {
-			return err
-		}
-		x.notBefore = &sighting{Checkpoint: c, member: envelopeName, node: s.Record().Node.ID, index: -1, seen: seen}
-		return nil
+		x.notBefore = &sighting{Checkpoint: c, member: envelopeName, node: s.Record().Node.ID, index: -1}
+		return x.cosignatures(x.notBefore, note)
 	}
 	return protocol.Refuse(protocol.Malformed, "its not_before is no checkpoint of a log of %s", x.env.To.State())
 }
@@ -231,44 +228,46 @@ func (x *examined) sighting(member string, proof []byte, ref statement.Ref) (*si
 		return nil, err
 	}
 	s := &sighting{Checkpoint: c, member: member, node: node, index: p.Index, known: p.Known(c.Size)}
-	s.seen, err = x.cosignatures(p.Checkpoint)
-	return s, err
+	return s, x.cosignatures(s, p.Checkpoint)
 }
 
 func badProof(err error) error {
 	return fmt.Errorf("%w: %w", protocol.Refuse(protocol.BadSignature, "the proof does not hold"), err)
 }
 
-// cosignatures verifies those on a note by the witnesses whose records are at
-// hand. Lines of others are passed over: nobody here knows their keys. One that
-// is wrong, or of which only half is there, is refused: nobody adds such a line
-// by accident.
-func (x *examined) cosignatures(note []byte) (seen []cosignature, err error) {
+// cosignatures verifies those on the note of a sighting by the witnesses whose
+// records are at hand. Lines of others are passed over: nobody here knows their
+// keys. One that is wrong, or of which only half is there, counts for nothing and
+// is told: no node refuses a checkpoint for it (R-LOG-2), so a log that adds one
+// would otherwise keep its evidence out of every bundle.
+func (x *examined) cosignatures(s *sighting, note []byte) error {
 	for state, h := range x.histories {
 		witnesses, err := h.witnesses()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		missing := ""
+		node := h[len(h)-1].Record().Node.ID
+		wrong, part, holds := false, false, false
 		for _, w := range witnesses {
 			c, err := w.Cosignature(note)
 			switch {
 			case err == nil:
-				seen, missing = append(seen, cosignature{State: state, Node: h[len(h)-1].Record().Node.ID, Time: c.Time, keys: w.keys}), ""
+				s.seen, holds = append(s.seen, cosignature{State: state, Node: node, Time: c.Time, keys: w.keys}), true
 			case !errors.Is(err, merkle.ErrNotCosigned):
-				return nil, fmt.Errorf("%w: %w", protocol.Refuse(protocol.BadSignature, "a cosignature of %s does not hold", w.Name()), err)
+				wrong = true
 			case bytes.Contains(note, []byte("\n— "+w.Name()+" ")):
-				missing = w.Name()
+				part = true // or the line is by another pair of the witness's keys
 			}
 		}
-		if missing != "" {
-			return nil, protocol.Refuse(protocol.BadSignature, "a cosignature of %s is there in part only, or by a key that no record here lists", missing)
+		if wrong || part && !holds {
+			s.broken = append(s.broken, node)
 		}
 	}
-	slices.SortFunc(seen, func(a, b cosignature) int {
+	slices.Sort(s.broken)
+	slices.SortFunc(s.seen, func(a, b cosignature) int {
 		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(string(a.Node), string(b.Node)))
 	})
-	return seen, nil
+	return nil
 }
 
 // placed asks that the leaf stands in the log that the evidence names, or in one
@@ -340,13 +339,7 @@ func (x *examined) readWithdrawal() error {
 // history. Two roots of one size or two hashes of one complete subtree are a fork
 // or a rollback (R-BND-6). Times are no order of checkpoints (R-TIME-3).
 func (x *examined) oneHistory() error {
-	var all []*sighting
-	if x.notBefore != nil {
-		all = append(all, x.notBefore)
-	}
-	for _, f := range x.facts {
-		all = append(all, f.sightings()...)
-	}
+	all := x.sightings()
 	for i, s := range all {
 		for _, other := range all[:i] {
 			if s.Origin != other.Origin {
@@ -358,6 +351,17 @@ func (x *examined) oneHistory() error {
 		}
 	}
 	return nil
+}
+
+// sightings are all of the bundle.
+func (x *examined) sightings() (all []*sighting) {
+	if x.notBefore != nil {
+		all = append(all, x.notBefore)
+	}
+	for _, f := range x.facts {
+		all = append(all, f.sightings()...)
+	}
+	return all
 }
 
 // agrees compares two sightings of one log.

@@ -208,8 +208,6 @@ func TestRecipeOfAnAlteredBundle(t *testing.T) {
 		{"the index", "", fitted(relay+".tlog-proof", func(b []byte) []byte { return regexp.MustCompile("index [0-9]+").ReplaceAll(b, []byte("index 0")) })},
 		{"the log's signature", "signature of comity/log/xb/2 does not hold", fitted(relay+".tlog-proof", at("— comity/log/xb/2 ", 44))},
 		{"a log that was given up", "is of the log comity/log/xb/1, and the evidence names comity/log/xb/2", fitted(relay+".tlog-proof", func([]byte) []byte { return inLost })},
-		{"the witness's signature", "signature of comity/witness/xc does not hold", fitted(relay+".cosigned.tlog-proof", at("— comity/witness/xc ", 60))},
-		{"half a cosignature", "a cosignature of xc is there in part", fitted(relay+".peer.tlog-proof", func(b []byte) []byte { return withoutLine(b, "comity/witness/xc", 1) })},
 		{"a fork", "a log has two histories", fitted(relay+".cosigned.tlog-proof", func(b []byte) []byte {
 			return statementProof(t, &forked, b, forked.note(day.Add(3*time.Hour+time.Minute), w.xa, w.xc))
 		})},
@@ -219,6 +217,40 @@ func TestRecipeOfAnAlteredBundle(t *testing.T) {
 			t.Parallel()
 			if said, err := follow(t, test.file, w.xa, w.xb, w.xc); err == nil || !strings.Contains(said, test.want) || !strings.Contains(said, "WRONG: ") || strings.Contains(said, "everything") {
 				t.Errorf("%v, want %q; it said\n%s", err, test.want, said)
+			}
+		})
+	}
+}
+
+// R-BND-8: a cosignature of which a line is wrong, or is not there, counts for nothing, and the person is told.
+func TestRecipeAndCosignaturesThatDoNotHold(t *testing.T) {
+	stockTools(t)
+	for name, change := range map[string]func([]byte) []byte{
+		"wrong": func(b []byte) []byte {
+			b = bytes.Clone(b)
+			i := bytes.Index(b, []byte("— comity/witness/xc ")) + 60
+			if b[i]++; b[i] > 'z' || b[i] == ':' || b[i] == '[' || b[i] == ',' {
+				b[i] = 'a'
+			}
+			return b
+		},
+		"first half":  func(b []byte) []byte { return withoutLine(b, "comity/witness/xc", 0) },
+		"second half": func(b []byte) []byte { return withoutLine(b, "comity/witness/xc", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			c := w.contents()
+			c.Evidence = c.Evidence[:1]
+			c.Evidence[0].Cosigned, c.Evidence[0].Peer = change(c.Evidence[0].Cosigned), nil
+			said, err := follow(t, written(t, c), w.xa, w.xb, w.xc)
+			for _, want := range []string{
+				"evidence-SubmissionAcceptance.cosigned.tlog-proof: a cosignature of xc does not hold, and counts for nothing\n",
+				"SubmissionAcceptance by xa, not yet witnessed by a third party\n", "everything else agrees\n",
+			} {
+				if err != nil || !strings.Contains(said, want) {
+					t.Errorf("%v, want %q; it said\n%s", err, want, said)
+				}
 			}
 		})
 	}

@@ -32,6 +32,7 @@ func (x *examined) notProven(r *Report) (all []string) {
 	if alone > 0 {
 		all = append(all, fmt.Sprintf("When %d of %d pieces of evidence were made: no third party has seen them, so their times are the parties' own word.", alone, len(r.Evidence)))
 	}
+	all = append(all, x.broken()...)
 	all = append(all, "Exact times: each is the word of whoever signed it; a witness shows only that something existed by its time.")
 	if r.Opened == nil {
 		all = append(all, "What the parcel holds: it was not opened.")
@@ -39,6 +40,16 @@ func (x *examined) notProven(r *Report) (all []string) {
 		all = append(all, "That what the parcel holds is true: only that it was sent so.")
 	}
 	return append(all, "Anything about what anyone did with it. Comity is not a qualified trust service.")
+}
+
+// broken tells of cosignatures that somebody put there and that do not hold.
+func (x *examined) broken() (all []string) {
+	for _, s := range x.sightings() {
+		for _, node := range s.broken {
+			all = append(all, fmt.Sprintf("That the witness of %s cosigned the checkpoint in %s: a line in its name there is wrong or without its other half, and counts for nothing.", node, s.member))
+		}
+	}
+	return all
 }
 
 // Text tells people what was checked, by whom it was signed, when at the
