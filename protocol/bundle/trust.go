@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -70,7 +71,8 @@ func (t *Trust) holds(s protocol.StateID) bool { return t != nil && t.anchors[s]
 // is records that do not lead to the anchors, is refused (R-BND-5).
 func (t *Trust) join(all histories) (histories, error) {
 	joined := histories{}
-	for state, h := range all {
+	for _, state := range slices.Sorted(maps.Keys(all)) { // in order, so that one bundle has one fault
+		h := all[state]
 		joined[state] = h
 		if !t.holds(state) {
 			continue
