@@ -49,7 +49,7 @@ type wire struct {
 	reception *reception
 	gate      *gate // nil: no TCP
 	server2   *http.Server
-	running   sync.RWMutex  // held for reading by each handler that runs, for writing when none may any more
+	running   *running      // the handlers at work
 	stopping  chan struct{} // closed when long polls must end
 }
 
@@ -74,7 +74,7 @@ func (g *Gateway) listen() (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{g: g, knocks: newKnocks(), stopping: make(chan struct{})}
+	w := &wire{g: g, knocks: newKnocks(), running: newRunning(), stopping: make(chan struct{})}
 	w.transport = &quic.Transport{
 		Conn: Offload(g.Conn), StatelessResetKey: reset, VerifySourceAddress: w.knocks.doubt, ConnContext: w.knocks.admit,
 	}
@@ -102,11 +102,11 @@ func (g *Gateway) listen() (*wire, error) {
 // counted lets stopServing wait for the handlers.
 func (w *wire) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if !w.running.TryRLock() {
+		if !w.running.enter() {
 			answerProblem(rw, http.StatusServiceUnavailable, "", "this node stops, come back later")
 			return
 		}
-		defer w.running.RUnlock()
+		defer w.running.leave()
 		next.ServeHTTP(rw, r)
 	})
 }
@@ -159,11 +159,7 @@ func (w *wire) stopServing() {
 	if w.gate != nil {
 		wg.Go(func() { _ = w.server2.Shutdown(ctx) })
 	}
-	none := make(chan struct{})
-	go func() {
-		w.running.Lock() // for good
-		close(none)
-	}()
+	none := w.running.end()
 	select {
 	case <-none:
 	case <-ctx.Done():
