@@ -49,7 +49,8 @@ func (b *bucket) give() {
 	b.have = min(b.have+1, b.most)
 }
 
-// wait returns how long until there is one again; 0 when there is.
+// wait returns how long until there is one again; 0 only when there is. It is
+// rounded up: who waits in a loop for a pause of nothing would never wait.
 func (b *bucket) wait() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,7 +58,7 @@ func (b *bucket) wait() time.Duration {
 	if b.have >= 1 {
 		return 0
 	}
-	return time.Duration((1 - b.have) / b.perSecond * float64(time.Second))
+	return time.Duration((1-b.have)/b.perSecond*float64(time.Second)) + time.Microsecond
 }
 
 // fill adds what has come since the last look. Called with mu held.
