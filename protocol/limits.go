@@ -163,6 +163,9 @@ const (
 	// clock alone, without a peer that says what time it is: a clock that is wrong by
 	// more must not date anything.
 	MaxLeap = 7 * 24 * time.Hour
+	// MaxDissent is how long a single peer whose clock disagrees keeps a node that
+	// has just started from signing, within MaxLeap of its last signature (R-TIME-1).
+	MaxDissent = 10 * time.Minute
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
 

@@ -19,8 +19,9 @@ var ErrClock = errors.New("this node's clock cannot be trusted now; set it right
 // it run away from the monotonic one. Evidence signed under a wrong date, and
 // refusals that rest on one, could never be taken back.
 type clock struct {
-	wall func() time.Time
-	last time.Time // when this node last signed before the process began; zero: never
+	wall  func() time.Time
+	last  time.Time // when this node last signed before the process began; zero: never
+	began time.Time // carries the monotonic reading
 
 	mu        sync.Mutex
 	believed  time.Time // guarded by mu; wall time at the moment below
@@ -29,7 +30,7 @@ type clock struct {
 }
 
 func newClock(wall func() time.Time) *clock {
-	return &clock{wall: wall, believed: wall(), at: time.Now()}
+	return &clock{wall: wall, believed: wall(), at: time.Now(), began: time.Now()}
 }
 
 // steady returns ErrClock while the wall clock has stepped since it was last
@@ -98,21 +99,26 @@ func (g *Gateway) votes() (agree int, disagree []time.Time) {
 //
 //   - more peers that disagree than agree stop it. A single one, which may itself be
 //     wrong, does only when its clock stands nearer to the time at which this node
-//     last signed: a clock that is wrong by months seldom does;
+//     last signed: a clock that is wrong by months seldom does. Within MaxLeap of
+//     that time it only delays, for MaxDissent: otherwise a lone peer whose clock is
+//     behind could stop a node that was down for longer than that;
 //   - where no peer says anything, the node must have signed within MaxLeap.
 //
-// So a date that is far off is signed by nobody's word alone, and a peer with a
-// wrong clock stops nobody whose own is right.
+// So a date that is far off is signed by nobody's word alone, and of a node that
+// was down for more than MaxLeap a lone peer can say that its clock is wrong.
 func (g *Gateway) mayDate() error {
 	if err := g.clock.steady(); err != nil || g.clock.isConfirmed() {
 		return err
 	}
 	last := g.clock.last
+	leap := g.Now().Sub(last) > protocol.MaxLeap
 	agree, disagree := g.votes()
 	switch {
+	case len(disagree) == 1 && agree == 0 && !leap && time.Since(g.clock.began) > protocol.MaxDissent:
+		return nil
 	case len(disagree) > agree && (len(disagree) > 1 || last.IsZero() || nearer(disagree[0], g.Now(), last)):
 		return fmt.Errorf("%w: %d peers disagree with it and %d agree", ErrClock, len(disagree), agree)
-	case agree == 0 && len(disagree) == 0 && !last.IsZero() && g.Conn != nil && g.Now().Sub(last) > protocol.MaxLeap:
+	case agree == 0 && len(disagree) == 0 && !last.IsZero() && g.Conn != nil && leap:
 		return fmt.Errorf("%w: it says %s, this node last signed at %s, and no peer says what time it is", ErrClock, protocol.At(g.Now()), protocol.At(last))
 	}
 	return nil

@@ -247,3 +247,30 @@ func TestAPeerWithAWrongClock(t *testing.T) {
 		})
 	}
 }
+
+// R-TIME-1: the only peer that is heard has a clock that is behind, and so nearer to
+// this node's last signature than its own, which was down meanwhile. That delays
+// signing by minutes; it does not stop it.
+func TestALonePeerWhoseClockIsBehindOnlyDelays(t *testing.T) {
+	Run(t, 313, three, func(w *World) {
+		a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		w.Await(time.Hour, Delivered)
+		a.Stop()
+		b.Stop()
+		d.Stop()
+		d.SetClock(-2 * time.Hour)
+		w.Pass(8 * time.Hour)
+		d.Start()
+		a.Start()
+		w.Pass(2 * time.Minute)
+		if a.running.Gateway.Standing().Refusal == nil {
+			w.T.Error("xa signs at once although the only peer that it hears disagrees with its clock")
+		}
+		w.Pass(protocol.MaxDissent)
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		w.Check()
+		b.Start()
+		w.AwaitHandover(6 * time.Hour)
+	})
+}
