@@ -170,3 +170,35 @@ func TestRestoreOfAnOldBackup(t *testing.T) {
 		w.Await(3*time.Hour, Delivered)
 	})
 }
+
+// A node that is restored under a clock that is an hour behind, so that what it
+// signed and lost is in its future, loses no accepted parcel over it.
+func TestRestoreUnderAClockThatIsBehind(t *testing.T) {
+	play(t, operate.Database{}, 321, three, func(w *World) {
+		a, b, c := w.Host("xa"), w.Host("xb"), w.Host("xc")
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		w.AwaitHandover(time.Hour)
+		backup := b.Backup()
+		w.Pass(3 * time.Hour)
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		w.AwaitHandover(time.Hour)
+		b.Restore(backup)
+		b.Start()
+		w.Pass(time.Minute)
+		b.SetClock(-time.Hour)
+		b.NewEra()
+		c.Stop()
+		b.Start()
+		w.Pass(20 * time.Minute)
+		b.Stop()
+		b.SetClock(0)
+		c.Start()
+		b.Start()
+		b.AwaitRecovery(3 * time.Hour)
+		letter := w.sent[1].Key
+		if _, err := b.store().Inbound(w.T.Context(), letter); err != nil {
+			w.T.Errorf("a parcel that was accepted and lost: %v", err)
+		}
+		w.Await(6*time.Hour, Delivered)
+	})
+}
