@@ -178,14 +178,14 @@ func (x *examined) readEvidence(i int) error {
 		return fault(base+".json", err)
 	}
 	if f.own, err = x.sighting(base+ownProof, e.Proof, f.ref); err == nil {
-		err = cmp.Or(f.placed(), f.timely())
+		err = cmp.Or(f.placed(f.own), f.timely())
 	}
 	if err != nil {
 		return fault(base+ownProof, err)
 	}
 	if e.Cosigned != nil {
-		if f.cosigned, err = x.sighting(base+cosignedProof, e.Cosigned, f.ref); err == nil && f.cosigned.Origin != f.own.Origin {
-			err = protocol.Refuse(protocol.Malformed, "it is of the log %s, not of %s", f.cosigned.Origin, f.own.Origin)
+		if f.cosigned, err = x.sighting(base+cosignedProof, e.Cosigned, f.ref); err == nil {
+			err = f.placed(f.cosigned)
 		}
 		if err != nil {
 			return fault(base+cosignedProof, err)
@@ -273,17 +273,17 @@ func (x *examined) cosignatures(s *sighting, note []byte) error {
 // placed asks that the leaf stands in the log that the evidence names, or in one
 // of a later era of the same node (R-OLD-5): whoever has found a node's key and
 // not its log's cannot choose a log that takes what it signs.
-func (f *fact) placed() error {
+func (f *fact) placed(s *sighting) error {
 	node, era, err := protocol.ParseLogOrigin(f.Log)
 	if err != nil {
 		return err
 	}
-	in, inEra, err := protocol.ParseLogOrigin(f.own.Origin)
+	in, inEra, err := protocol.ParseLogOrigin(s.Origin)
 	if err != nil {
 		return err
 	}
 	if in != node || inEra < era {
-		return protocol.Refuse(protocol.Malformed, "it is of the log %s, and the evidence names %s", f.own.Origin, f.Log)
+		return protocol.Refuse(protocol.Malformed, "it is of the log %s, and the evidence names %s", s.Origin, f.Log)
 	}
 	return nil
 }

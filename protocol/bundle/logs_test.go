@@ -23,6 +23,24 @@ func TestEvidenceStandsInTheLogOfALaterEra(t *testing.T) {
 	}
 }
 
+// R-OLD-5: who held the proof of the commit before the log was lost holds the
+// cosigned one of the log that followed.
+func TestACosignedProofFromTheLogOfALaterEra(t *testing.T) {
+	w := newWorld()
+	c := w.contents()
+	w.xb.newEra(2, day.Add(5*time.Hour))
+	e := &c.Evidence[1]
+	e.Cosigned, e.Peer = w.xb.take(e.Signed).under(w.xb.note(day.Add(6*time.Hour), w.xa, w.xc)), nil
+	c.Records = append(append(append(c.Records[:0:0], w.xa.records...), w.xb.records...), w.xc.records...)
+	r, err := verify(written(t, c), trust(t, w.xa, w.xb, w.xc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Evidence[1].Logs; len(got) != 2 || got[0].Origin != "comity/log/xb/1" || got[1].Origin != "comity/log/xb/2" {
+		t.Errorf("its leaves are in %+v", got)
+	}
+}
+
 // R-TIME-3, R-BND-6: a node whose clock was set back signs a larger state of its
 // log with an earlier date. That is no rollback.
 func TestALogWhoseClockWasSetBackIsNoFault(t *testing.T) {
