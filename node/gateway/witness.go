@@ -62,8 +62,8 @@ func (g *Gateway) serveSubmission(w http.ResponseWriter, r *http.Request, l *lin
 	l.refuseSubmission(w, r, err)
 }
 
-// cosign signs nothing while this node may not sign at all: a copy from a backup
-// has forgotten what it cosigned.
+// cosign signs nothing while this node may not sign at all. A copy from a backup
+// that lacks nothing but cosignatures is not noticed by that (THREATS.md).
 func (g *Gateway) cosign(r *http.Request, s store.Submission) ([]byte, error) {
 	if err := g.MayDate(r.Context()); err != nil {
 		return nil, err
