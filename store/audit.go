@@ -166,6 +166,14 @@ func pages[T any](ctx context.Context, a *audit, v *vault, read func(ctx context
 	}
 }
 
+// past is the position after which a page begins.
+func past[T any](last *T, position func(*T) int64) int64 {
+	if last == nil {
+		return beginning
+	}
+	return position(last)
+}
+
 // finish turns what ended the parts of an audit into its result.
 func (a *audit) finish(err error) (*AuditReport, error) {
 	if errors.Is(err, errGaveUp) {
@@ -217,10 +225,7 @@ type auditedCheckpoint struct {
 // the clock is held against.
 func (a *audit) checkpoints(ctx context.Context, v *vault) error {
 	return pages(ctx, a, v, func(ctx context.Context, t *tx, after *auditedCheckpoint) ([]auditedCheckpoint, error) {
-		from := beginning
-		if after != nil {
-			from = after.size
-		}
+		from := past(after, func(last *auditedCheckpoint) int64 { return last.size })
 		return collect(ctx, t, func(scan func(...any) error) (c auditedCheckpoint, err error) {
 			return c, scan(&c.size, &c.note, &c.signed)
 		}, `SELECT size, note, signed_us FROM checkpoint WHERE size > $1 ORDER BY size LIMIT $2`, from, checkPage)

@@ -32,10 +32,7 @@ WHERE e.ordinal > $1 ORDER BY e.ordinal LIMIT $2`
 // that witnesses cosigned.
 func (a *audit) peerProofs(ctx context.Context, v *vault) error {
 	return pages(ctx, a, v, func(ctx context.Context, t *tx, after *auditedProof) ([]auditedProof, error) {
-		from := beginning
-		if after != nil {
-			from = after.ordinal
-		}
+		from := past(after, func(last *auditedProof) int64 { return last.ordinal })
 		return collect(ctx, t, func(scan func(...any) error) (p auditedProof, err error) {
 			return p, scan(&p.ordinal, &p.signed.Document, &p.signed.Signature, &p.peer, &p.witnesses, &p.leaf, &p.salt, &p.path, &p.node, &p.digest, &p.note, &p.way)
 		}, auditProofs, from, checkPage)

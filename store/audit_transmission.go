@@ -67,10 +67,7 @@ func (w *auditedWay) sent() []any {
 // ways reads a page of outbound or inbound with the events of each row.
 func ways(query string, columns func(*auditedWay) []any) func(context.Context, *tx, *auditedWay) ([]auditedWay, error) {
 	return func(ctx context.Context, t *tx, after *auditedWay) ([]auditedWay, error) {
-		from := beginning
-		if after != nil {
-			from = after.ordinal
-		}
+		from := past(after, func(last *auditedWay) int64 { return last.ordinal })
 		list, err := collect(ctx, t, func(scan func(...any) error) (w auditedWay, err error) { return w, scan(columns(&w)...) }, query, from, checkPage)
 		for i := range list {
 			if err != nil {
@@ -228,10 +225,7 @@ WHERE e.ordinal > $1 ORDER BY e.ordinal LIMIT $2`
 // others, the proof under their log.
 func (a *audit) evidence(ctx context.Context, v *vault) error {
 	return pages(ctx, a, v, func(ctx context.Context, t *tx, after *auditedEvidence) ([]auditedEvidence, error) {
-		from := beginning
-		if after != nil {
-			from = after.ordinal
-		}
+		from := past(after, func(last *auditedEvidence) int64 { return last.ordinal })
 		return collect(ctx, t, func(scan func(...any) error) (e auditedEvidence, err error) {
 			return e, scan(&e.ordinal, &e.key.From, &e.key.Parcel, &e.key.To, &e.event, &e.packet.Document, &e.packet.Signature, &e.packet.Proof, &e.time, &e.leaf, &e.taken, &e.feed,
 				&e.about.Document, &e.about.Signature, &e.peer)
