@@ -107,6 +107,37 @@ const (
 	MaxEndpoints = 8
 	// MaxVersions is how many protocol versions a record may list.
 	MaxVersions = 8
+	// MaxTerm is the longest word of a list that may grow, such as the name of a
+	// function or a channel, in bytes.
+	MaxTerm = 48
+	// MaxLine is the longest line of a postal address, telephone number or mailbox,
+	// in bytes, and MaxLines how many of each an authority lists.
+	MaxLine  = 256
+	MaxLines = 8
+	// MaxNote is the longest note of an authority in one language, in bytes: half a
+	// page.
+	MaxNote = 2 << 10
+	// MaxCompetences is how many instruments an authority lists, MaxArticles how many
+	// articles of each, and MaxFunctions how many functions under each.
+	MaxCompetences = 64
+	MaxArticles    = 64
+	MaxFunctions   = 32
+	// MaxKinds is how many kinds of messages an authority lists: there are fewer.
+	MaxKinds = 128
+	// MaxLanguages is how many languages an authority takes.
+	MaxLanguages = 16
+	// MaxWaivers is how many arrangements an authority lists by which originals on
+	// paper are not needed: one for each other state.
+	MaxWaivers = 256
+	// MaxChannels is how many ways to reach it an authority lists.
+	MaxChannels = 16
+	// MaxOpenings is how many spans of a week an authority is open: four a day.
+	MaxOpenings = 28
+	// MaxHolidays is how many days on which it is closed an authority lists: some years.
+	MaxHolidays = 128
+	// MaxUnconfirmed is how long what an authority says of itself is shown as it is;
+	// then every reader is told that it is old: twelve months.
+	MaxUnconfirmed = 366 * 24 * time.Hour
 	// MaxReasonText is the longest text beside a reason code, in bytes.
 	MaxReasonText = 1 << 10
 

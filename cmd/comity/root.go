@@ -125,7 +125,7 @@ func (p *program) root() *cobra.Command {
 	logs := group("log", "Check the node's log", "checks", p.logCheck(), p.logNewEra(), p.logAudit(), p.logDisclose())
 	report := group("report", "Report exceptions of a period", "checks", p.reportExceptions())
 	for _, c := range []*cobra.Command{
-		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
+		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.directoryGroup(), p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
 		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), p.bundle(), p.verify(), parcel, logs, report, key, version,
 	} {
 		root.AddCommand(c)

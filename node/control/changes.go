@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"comity/protocol"
@@ -107,6 +108,10 @@ func (c *changes) authorities(before, now []record.Entry) error {
 		}
 		c.keys(string(id), was.Keys, is.Keys)
 		c.recipients(id, was.Recipients, is.Recipients)
+		c.when(!slices.Equal(was.Name, is.Name), "%s has other names", id)
+		c.when(is.Particulars != nil && !reflect.DeepEqual(was.Particulars, is.Particulars), "%s says other things of itself", id)
+		c.when(is.Particulars == nil && was.Particulars != nil, "%s says nothing more of itself", id)
+		c.when(!is.Confirmed.Equal(was.Confirmed.Time) && !is.Confirmed.IsZero(), "%s confirmed what it says of itself on %s", id, is.Confirmed)
 	}
 	for _, id := range slices.Sorted(maps.Keys(had)) {
 		c.when(has[id] == nil, "authority %s is gone", id)

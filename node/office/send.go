@@ -174,6 +174,9 @@ func (o *Office) checkSize(size int64, to []addressee) error {
 		if node := a.state.Record().Node; size > node.Limits.Sealed {
 			return fmt.Errorf("the parcel has %d bytes, and node %s, which serves %s, takes %d: send it in several messages", size, node.ID, a.member.ID(), node.Limits.Sealed)
 		}
+		if said := a.member.Document().Particulars; said != nil && said.SealedBytes != nil && size > *said.SealedBytes {
+			return fmt.Errorf("the parcel has %d bytes, and %s wants at most %d: send it in several messages", size, a.member.ID(), *said.SealedBytes)
+		}
 	}
 	return nil
 }

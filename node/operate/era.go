@@ -72,7 +72,11 @@ func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, state, err := nextRecord(p, n, log, at)
+	k := &keyring{holder: OfflineHolder, from: p.Passphrases, config: n.Config}
+	ed, pq := log.VerifierKeys()
+	signed, state, err := nextRecord(k, p.Offline, g.Own, at, func(r *record.Record) {
+		r.Node.Log = record.Log{Origin: log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sign the next record: %w", err)
 	}
@@ -90,28 +94,6 @@ func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
 		return nil, err
 	}
 	return state, settleEra(ctx, n.Layout, g.Store, node.State())
-}
-
-// nextRecord is the node's own record with another log, signed by the state.
-func nextRecord(p EraPlan, n *Node, log *merkle.Signer, at time.Time) (statement.Signed, *record.State, error) {
-	none := statement.Signed{}
-	k := &keyring{holder: OfflineHolder, from: p.Passphrases, config: n.Config}
-	primary, err := readSecret(k, filepath.Join(p.Offline, "state.key"), filepath.Join(p.Offline, "state.gpg"))
-	if err != nil {
-		return none, nil, err
-	}
-	own := n.Gateway.Own
-	r := *own.Record()
-	previous := own.Ref().Digest
-	ed, pq := log.VerifierKeys()
-	r.Sequence, r.Previous, r.Created = r.Sequence+1, &previous, protocol.At(at)
-	r.Node.Log = record.Log{Origin: log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}
-	signed, err := record.SignRecord(&r, primary, at)
-	if err != nil {
-		return none, nil, err
-	}
-	state, err := record.Verify(signed, own)
-	return signed, state, err
 }
 
 // beginning is the statement that becomes the first leaf.
@@ -170,13 +152,27 @@ func (n *Node) prepareEra(p EraPlan, log *merkle.Signer, signed statement.Signed
 			return err
 		}
 	}
-	if err := dropEra(n.Layout); err != nil {
+	content := recordFiles(n.Layout, signed)
+	content[path] = secret
+	return writeNext(n.Layout, content)
+}
+
+// recordFiles are the files of a record.
+func recordFiles(l Layout, signed statement.Signed) map[string][]byte {
+	return map[string][]byte{l.Record() + ".asc": signed.Signature, l.Record(): signed.Document}
+}
+
+// writeNext writes those files of an era that there are beside the ones that they
+// will replace. A record that is published alone waits likewise.
+func writeNext(l Layout, content map[string][]byte) error {
+	if err := dropEra(l); err != nil {
 		return err
 	}
-	content := map[string][]byte{path: secret, n.Layout.Record() + ".asc": signed.Signature, n.Layout.Record(): signed.Document}
-	for _, path := range slices.Backward(eraFiles(n.Layout)) {
-		if err := keys.WriteNew(path+next, content[path]); err != nil {
-			return err
+	for _, path := range slices.Backward(eraFiles(l)) {
+		if file, there := content[path]; there {
+			if err := keys.WriteNew(path+next, file); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -20,10 +20,11 @@ func Parse(doc []byte) (*Record, error) {
 	return r, nil
 }
 
-// ParseAuthority reads one authority's entry as Parse reads a record.
+// ParseAuthority reads one authority's entry, of either type, as Parse reads a
+// record.
 func ParseAuthority(doc []byte) (*Authority, error) {
-	a := new(Authority)
-	if err := statement.Decode(doc, AuthorityType, protocol.MaxAuthorityEntry, a); err != nil {
+	a, err := decodeAuthority(doc)
+	if err != nil {
 		return nil, err
 	}
 	if err := a.validate(); err != nil {
@@ -82,6 +83,11 @@ func (a *Authority) validate() error {
 	for i, r := range a.Recipients {
 		c.require(len(r.Recipient) <= protocol.MaxString, "recipient key %d is too long", i+1)
 		c.window("recipient key", r.Valid)
+	}
+	if a.Particulars != nil {
+		// R-DIR-1: nobody can have confirmed later than they signed.
+		c.require(!a.Confirmed.After(a.Created.Add(protocol.MaxSkew)), "confirmed on %s, after the entry was made on %s", a.Confirmed, a.Created)
+		c.particulars(a.Particulars)
 	}
 	return c.err
 }

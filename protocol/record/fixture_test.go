@@ -130,7 +130,11 @@ func logOf(s *merkle.Signer) Log {
 func (d *draft) sign() (statement.Signed, error) {
 	r := d.record
 	add := func(a Authority, key *pgp.Secret) error {
-		s, err := statement.Sign(&a, protocol.MaxAuthorityEntry, key, d.entryAt)
+		document := any(&a)
+		if a.Particulars != nil {
+			document = a.document()
+		}
+		s, err := statement.Sign(document, protocol.MaxAuthorityEntry, key, d.entryAt)
 		if err != nil {
 			return err
 		}

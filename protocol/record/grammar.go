@@ -78,8 +78,11 @@ func (c *checks) names(names []Name) {
 // the text around it: such a name could pass for another one on a page. The
 // characters are listed here rather than taken from a Unicode table, so that
 // two programs of different age agree.
-func isName(s string) bool {
-	if s == "" || len(s) > protocol.MaxName || !utf8.ValidString(s) || strings.TrimSpace(s) != s {
+func isName(s string) bool { return isLine(s, protocol.MaxName) }
+
+// isLine is isName for texts with another limit.
+func isLine(s string, limit int) bool {
+	if s == "" || len(s) > limit || !utf8.ValidString(s) || strings.TrimSpace(s) != s {
 		return false
 	}
 	for _, r := range s {
@@ -100,7 +103,48 @@ func isName(s string) bool {
 			return false
 		}
 	}
-	return true
+	return !mixed(s)
+}
+
+// mixed reports whether a word takes letters of two of the scripts that have
+// letters of one shape: such a word was made to pass for another one. Different
+// scripts in different words are ordinary ("УНП ООН / UNODC").
+func mixed(s string) bool {
+	last := foreign
+	for _, r := range s {
+		script := scriptOf(r)
+		if script != foreign && last != foreign && script != last {
+			return true
+		}
+		if r >= 0x300 && r <= 0x36F || r == 0x200C || r == 0x200D {
+			continue // an accent belongs to the letter before it, and what joins letters ends no word
+		}
+		last = script
+	}
+	return false
+}
+
+// script is one of those whose letters look alike. What is not a letter of them
+// ends a word; a Han or Arabic letter does, too, since nothing looks like it.
+type script uint8
+
+const (
+	foreign script = iota
+	latin
+	greek
+	cyrillic
+)
+
+func scriptOf(r rune) script {
+	switch {
+	case r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', r >= 0xC0 && r <= 0x24F && r != 0xD7 && r != 0xF7, r >= 0x1E00 && r <= 0x1EFF:
+		return latin
+	case r >= 0x370 && r <= 0x3FF && r != 0x37E && r != 0x387, r >= 0x1F00 && r <= 0x1FFF:
+		return greek
+	case r >= 0x400 && r <= 0x481, r >= 0x48A && r <= 0x52F:
+		return cyrillic
+	}
+	return foreign
 }
 
 func (c *checks) endpoints(endpoints []string) {

@@ -33,6 +33,7 @@ func TestEndpoint(t *testing.T) {
 func TestName(t *testing.T) {
 	for _, ok := range []string{
 		"Central Authority", "السلطة المركزية للتعاون القضائي", "中央司法机关", "Генеральная прокуратура", "دفتر می‌خواهم", "संयुक्‍त", "Ministère de l’Intérieur", "한국 법무부", "ស្ថាប័ន",
+		"УНП ООН / UNODC", "УНП-UNODC", "法務省 MOJ", "Ministerio de Justicia (Perú)", "Música", "Υπουργείο Δικαιοσύνης", "α-Court", "Ђ 2×4",
 	} {
 		if !isName(ok) {
 			t.Errorf("isName(%q) = false, want true", ok)
@@ -41,6 +42,7 @@ func TestName(t *testing.T) {
 	for _, bad := range []string{
 		"", " ", " Court", "Court ", "Court\u00a0", "Co\turt", "Co\nurt", "Co\x00urt", "Co\x7furt", "Co\u0085urt", "Co\u00adurt", "Co\u200burt", "\u200fCourt", "Co\u202eurt", "Co\u2066urt",
 		"Co\u2028urt", "\ufeffCourt", "Co\ufe0furt", "Co\ue000urt", "Co\ufffdurt", "Co\U000e0041urt", "Co\U000fffffurt", "Co\xffurt", "\u3164", strings.Repeat("界", 171),
+		"Cоurt", "Сourt", "Minοr", "Суd", "Cóуrt", "C‍оurt", "Κentral", "АΒГ", // Cyrillic and Greek letters among Latin ones
 	} {
 		if isName(bad) {
 			t.Errorf("isName(%q) = true, want false", bad)

@@ -120,6 +120,11 @@ type Authority struct {
 	Certificate []byte               `json:"certificate" long:"16384"`
 	Keys        []Key                `json:"keys" max:"64"` // one primary, and act and attest keys
 	Recipients  []Recipient          `json:"recipients" max:"64"`
+
+	// Confirmed is when the authority last looked its particulars through; both stand
+	// only in an entry of AuthorityType2, and are zero and nil in one of AuthorityType.
+	Confirmed   protocol.Time `json:"-"`
+	Particulars *Particulars  `json:"-"`
 }
 
 // Recipient is one age recipient of an authority, hybrid post-quantum only.

@@ -11,11 +11,10 @@ import (
 
 // SignAuthority writes and signs an authority's entry, and verifies what it
 // made as a receiver would. primary must be the primary key of the certificate
-// in a. The type is filled in; a is not changed.
+// in a. The type is filled in, AuthorityType2 when there are particulars; a is
+// not changed.
 func SignAuthority(a *Authority, primary *pgp.Secret, at time.Time) (Entry, error) {
-	document := *a
-	document.Type = AuthorityType
-	s, err := sign(&document, document.validate, protocol.MaxAuthorityEntry, primary, at)
+	s, err := sign(a.document(), a.validate, protocol.MaxAuthorityEntry, primary, at)
 	if err != nil {
 		return Entry{}, fmt.Errorf("signing the entry of %s: %w", a.ID, err)
 	}

@@ -77,7 +77,8 @@ func TestVerifyRefuses(t *testing.T) {
 		{"entry listed twice", func(d *draft) { d.twice = true }, protocol.Malformed},
 		{"one name, two authorities", func(d *draft) { d.withSecond = true; d.second.ID = d.authority.ID }, protocol.Malformed},
 		{"entry of another state", func(d *draft) { d.authority.ID, d.authority.Host = "xb/central-authority", "xb" }, protocol.Malformed},
-		{"entry of an unknown version", func(d *draft) { d.authority.Type = "comity/authority/v2" }, protocol.UnsupportedVersion},
+		{"entry of an unknown version", func(d *draft) { d.authority.Type = "comity/authority/v3" }, protocol.UnsupportedVersion},
+		{"entry without what its version has", func(d *draft) { d.authority.Type = AuthorityType2 }, protocol.Malformed},
 		{"entry without number", func(d *draft) { d.authority.Sequence = 0 }, protocol.Malformed},
 		{"entry primary compromised", func(d *draft) { d.authority.Keys[0].Compromised = compromised }, protocol.KeyCompromised},
 		// R-REC-5

@@ -154,7 +154,7 @@ func (s shapes) addMembers(to *shape, t reflect.Type, index []int) error {
 				return err
 			}
 			continue
-		case !field.IsExported():
+		case !field.IsExported(), name == "-": // not of the document
 			continue
 		case name == "" || strings.Contains(name, ","):
 			return fmt.Errorf("field %s.%s has no plain json name", t, field.Name)

@@ -114,8 +114,8 @@ func TestIndexIsWhole(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if size > 2_500_000 {
-		t.Errorf("the examples take %d bytes; keep them below 2.5 MB", size)
+	if size > 3_000_000 {
+		t.Errorf("the examples take %d bytes; keep them below 3 MB", size)
 	}
 }
 

@@ -81,6 +81,7 @@ func (w *writer) plainRecords(o *world) {
 		{"language-capital", protocol.Malformed, "R-REC-10", "a language has one spelling", `"language": "ar"`, `"language": "AR"`},
 		{"name-turned-round", protocol.Malformed, "R-REC-10", "a name with a mark that turns the direction of reading", "State of Xa", "State of \u202EaX"},
 		{"name-with-invisible", protocol.Malformed, "R-REC-10", "a name with a character that nobody sees", "State of Xa", "State of\u200B Xa"},
+		{"name-of-two-scripts", protocol.Malformed, "R-REC-10", "a name whose last letter is a Cyrillic one that looks like Latin", "State of Xa", "State of X\u0430"},
 		{"endpoint-with-scheme", protocol.Malformed, "R-REC-10", "an endpoint is host:port", `"gateway.xa.example:8443"`, `"https://gateway.xa.example:8443"`},
 		{"endpoint-old-address", protocol.Malformed, "R-REC-10", "127.1 is an address in an old spelling that looks like a name", `"gateway.xa.example:8443"`, `"127.1:8443"`},
 		{"endpoint-port-zero", protocol.Malformed, "R-REC-10", "there is no port 0", `"gateway.xa.example:8443"`, `"gateway.xa.example:0"`},
@@ -118,6 +119,7 @@ func (w *writer) entries(o *world) {
 		}
 		w.add("authority", "authority/"+c.name, c.code, c.rule, c.why, doc(b))
 	}
+	w.particulars(g)
 }
 
 func (w *writer) firstRecords(o *world) {
@@ -167,6 +169,7 @@ func (w *writer) firstRecords(o *world) {
 		c.change(d)
 		w.add("record-first", "record-first/"+c.name, c.code, c.rule, c.why, doc(d.introduction()))
 	}
+	w.grownRecord()
 	first := read(w.t, "exchange/introduction-xa.json")
 	w.add("record-first", "record-first/altered", protocol.BadSignature, "R-REC-1", "one word was changed after signing", doc(edit(w, first, "State of Xa", "State of Xo")))
 }
