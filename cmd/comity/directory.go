@@ -12,7 +12,7 @@ import (
 )
 
 func (p *program) directoryGroup() *cobra.Command {
-	return group("directory", "Who is competent for what, and how to reach them", "peers", p.directoryShow(), p.directoryEntry(), p.directoryPublish())
+	return group("directory", "Who is competent for what, and how to reach them", "peers", p.directoryFind(), p.directoryShow(), p.directoryEntry(), p.directoryPublish())
 }
 
 func (p *program) directoryShow() *cobra.Command {

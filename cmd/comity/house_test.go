@@ -40,6 +40,7 @@ var houseResidents = []struct {
 	{"filippo.io/mldsa", []string{"crypto/merkle"}, false, "only crypto/merkle makes the log's second signature"},
 	{"github.com/go-json-experiment/json", []string{"protocol/statement"}, false, "only protocol/statement reads and writes signed documents, so that there is one strictness"},
 	{"github.com/tyler-smith/go-bip39", []string{"protocol/record"}, false, "the words that people compare are derived in one place"},
+	{"golang.org/x/text", []string{"protocol/directory"}, false, "names are compared without their accents in one place"},
 	{"github.com/google/uuid", []string{"protocol", "node/office"}, false, "ids are made by the office and checked by protocol"},
 	{"database/sql", []string{"store", "testnet/sim"}, false, "SQL lives in store; testnet/sim wraps the driver to make it fail"},
 	{"modernc.org/sqlite", []string{"store", "testnet/sim"}, false, "SQL drivers live in store; testnet/sim wraps the driver to make it fail"},

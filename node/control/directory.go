@@ -50,6 +50,61 @@ func (s *Service) listingView(l directory.Listing) *Listing {
 	return v
 }
 
+// maxHits is how many authorities one answer names.
+const maxHits = 200
+
+// FindRequest is a question to the directory, and how many hits are wanted.
+type FindRequest struct {
+	directory.Question
+	Limit int `json:"limit"`
+}
+
+// Found is the answer.
+type Found struct {
+	Hits []Hit `json:"hits"`
+	More int   `json:"more"` // hits that were left off
+	// Untold counts the authorities that fit but for what they have not told.
+	Untold int `json:"untold"`
+}
+
+// Hit is one authority of the answer.
+type Hit struct {
+	Listing
+	Errors     int  `json:"typing_errors"`
+	UrgentOnly bool `json:"urgent_only"` // it takes the language that was asked for only when it is urgent
+	Told       bool `json:"told"`        // it has told all that was asked for
+}
+
+// findAuthorities searches the own record and all adopted ones.
+func (s *Service) findAuthorities(_ context.Context, in FindRequest) (*Found, error) {
+	limit := maxHits
+	if in.Limit > 0 {
+		limit = min(in.Limit, maxHits)
+	}
+	hits, more, untold := directory.Find(s.listings, in.Question, s.now(), limit)
+	out := &Found{Hits: []Hit{}, More: more, Untold: untold}
+	for _, h := range hits {
+		out.Hits = append(out.Hits, Hit{Listing: *s.listingView(h.Listing), Errors: h.Errors, UrgentOnly: h.UrgentOnly, Told: h.Told})
+	}
+	return out, nil
+}
+
+// listings yields every authority that this node knows.
+func (s *Service) listings(yield func(directory.Listing) bool) {
+	for _, state := range s.node.Gateway.States() {
+		for _, l := range directory.OfRecord(state) {
+			if !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// Find searches the directory.
+func (c *Client) Find(ctx context.Context, q FindRequest) (*Found, error) {
+	return call[*Found](ctx, c, "/v1/directory/find", q)
+}
+
 // Listing returns one authority of the directory. NotFound.
 func (c *Client) Listing(ctx context.Context, a protocol.AuthorityID) (*Listing, error) {
 	return call[*Listing](ctx, c, "/v1/directory/show", listingRequest{a})

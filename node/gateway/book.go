@@ -103,6 +103,10 @@ func (b *book) pinned(spki protocol.Digest, at time.Time) (protocol.NodeID, bool
 // State returns the newest adopted record of a state, our own included.
 func (g *Gateway) State(id protocol.StateID) (*record.State, bool) { return g.book.state(id) }
 
+// States returns the newest adopted record of each state, our own included, in
+// no order.
+func (g *Gateway) States() []*record.State { return g.book.all() }
+
 // OwnState returns the record of this node's state.
 func (g *Gateway) OwnState() *record.State { return g.Own }
 
