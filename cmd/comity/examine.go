@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -31,16 +32,24 @@ type examined struct {
 	proofs     int
 	sealed     int64
 	withdrawn  protocol.Time // as the sender's withdrawal says; zero: there is none
-	records    []*record.State
+	history    record.History
+	pairs      []record.Witness
 }
 
 // examine checks an export of one transmission: the sealed bytes, and every
 // signature, digest and proof, against records that the caller trusts, and who has
-// cosigned what the proofs lead to: the two sides, or others whose records are
-// given. It knows no key and does not open the parcel.
+// cosigned what the proofs lead to. Others are earlier records of the two sides, of
+// logs that were lost since, and those of further witnesses. It knows no key and
+// does not open the parcel.
 func examine(folder string, sender, receiver *record.State, now time.Time, others ...*record.State) (*examined, error) {
 	x := &examined{documents: map[string]string{}, says: map[evidence.Event]string{}, witnesses: map[evidence.Event][]control.Cosignature{}}
-	x.records = append([]*record.State{sender, receiver}, others...)
+	for _, s := range append([]*record.State{sender, receiver}, others...) {
+		x.history.Add(s)
+	}
+	var err error
+	if x.pairs, err = x.history.Witnesses(); err != nil {
+		return nil, err
+	}
 	signed, err := x.read(folder, "envelope.json", protocol.MaxEnvelope)
 	if err != nil {
 		return nil, err
@@ -52,11 +61,7 @@ func examine(folder string, sender, receiver *record.State, now time.Time, other
 		return nil, err
 	}
 	for _, event := range evidence.Events() {
-		state := receiver
-		if event.Rule().Sender {
-			state = sender
-		}
-		switch err := x.evidence(folder, event, state, signed.Ref(), now); {
+		switch err := x.evidence(folder, event, signed.Ref(), now); {
 		case errors.Is(err, errNoEvidence):
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", event, err)
@@ -91,7 +96,7 @@ func (x *examined) withdrawal(folder string, sender *record.State, ref statement
 // errNoEvidence says that an export holds no evidence of an event.
 var errNoEvidence = errors.New("there is no evidence of it")
 
-func (x *examined) evidence(folder string, event evidence.Event, state *record.State, ref statement.Ref, now time.Time) error {
+func (x *examined) evidence(folder string, event evidence.Event, ref statement.Ref, now time.Time) error {
 	base := "evidence-" + string(event)
 	if _, err := os.Lstat(filepath.Join(folder, base+".json")); errors.Is(err, fs.ErrNotExist) {
 		return errNoEvidence
@@ -100,26 +105,25 @@ func (x *examined) evidence(folder string, event evidence.Event, state *record.S
 	if err != nil {
 		return err
 	}
-	ev, err := state.VerifyEvidence(signed, now)
+	proof, err := readAll(filepath.Join(folder, base+".tlog-proof"), protocol.MaxProof)
+	if err != nil {
+		return err
+	}
+	ev, _, err := x.history.VerifyEvidence(statement.Packet{Signed: signed, Proof: proof}, now)
 	if err != nil {
 		return err
 	}
 	if ev.Event != event {
 		return fmt.Errorf("the file holds %s", ev.Event)
 	}
-	if err := ev.About(x.envelope, ref); err != nil {
+	if err := cmp.Or(ev.About(x.envelope, ref), x.history.StillCounts(ev)); err != nil {
 		return err
 	}
-	proof, err := readAll(filepath.Join(folder, base+".tlog-proof"), protocol.MaxProof)
+	proven, err := merkle.ParseProof(proof, protocol.MaxProof)
 	if err != nil {
 		return err
 	}
-	own := signed.Ref()
-	proven, _, err := state.LogVerifier().Proof(proof, own.Document, own.Signature)
-	if err != nil {
-		return err
-	}
-	if x.witnesses[event], err = x.cosigned(state, proven.Checkpoint); err != nil {
+	if x.witnesses[event], err = x.cosigned(ev, proven.Checkpoint); err != nil {
 		return err
 	}
 	x.proofs++
@@ -127,25 +131,20 @@ func (x *examined) evidence(folder string, event evidence.Event, state *record.S
 	return nil
 }
 
-// cosigned returns who cosigned a checkpoint of a state's log, of the nodes whose
-// records are here. A line of such a node that is wrong is refused.
-func (x *examined) cosigned(log *record.State, note []byte) (all []control.Cosignature, err error) {
-	for _, s := range x.records {
-		node := s.Record().Node
-		if node.ID == log.Record().Node.ID || slices.ContainsFunc(all, func(c control.Cosignature) bool { return c.Witness == node.ID }) {
+// cosigned returns who cosigned a checkpoint under which evidence stands, of the
+// nodes whose records are here. A line of such a node that is wrong is refused.
+func (x *examined) cosigned(ev *evidence.Evidence, note []byte) (all []control.Cosignature, err error) {
+	for _, w := range x.pairs {
+		if w.Node.State() == ev.Side().State() || slices.ContainsFunc(all, func(c control.Cosignature) bool { return c.Witness == w.Node }) {
 			continue
-		}
-		w, err := merkle.NewWitness(node.Witness.Ed25519, node.Witness.MLDSA44)
-		if err != nil {
-			return nil, err
 		}
 		c, err := w.Cosignature(note)
 		switch {
 		case errors.Is(err, merkle.ErrNotCosigned):
 		case err != nil:
-			return nil, fmt.Errorf("cosignature of %s: %w", node.ID, err)
-		default:
-			all = append(all, control.Cosignature{Witness: node.ID, Time: protocol.At(c.Time)})
+			return nil, fmt.Errorf("cosignature of %s: %w", w.Node, err)
+		case c.Time.Before(w.Until):
+			all = append(all, control.Cosignature{Witness: w.Node, Time: protocol.At(c.Time)})
 		}
 	}
 	return all, nil

@@ -11,6 +11,7 @@ import (
 
 func (p *program) introduce() *cobra.Command {
 	var out string
+	var sequence int64
 	c := &cobra.Command{
 		Use: "introduce", GroupID: "peers", Args: words(0, 0),
 		Short: "Write this state's introduction and show its words",
@@ -20,11 +21,12 @@ twelve words: read them to the other side by telephone, or over another channel
 that the file does not travel on.
 
 Without -o the introduction goes to standard output and the words to standard
-error.`,
+error. With --record it has an earlier record of this state in it: an auditor wants
+that for documents which name a log that this node has lost since.`,
 		Example: "  comity introduce -o xa.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.look(c.Context(), func(node *control.Client) error {
-				i, err := node.Introduce(c.Context())
+				i, err := node.IntroduceAs(c.Context(), sequence)
 				if err != nil {
 					return err
 				}
@@ -32,6 +34,7 @@ error.`,
 			})
 		},
 	}
+	c.Flags().Int64Var(&sequence, "record", 0, "`NUMBER` of the record (default: the newest)")
 	c.Flags().StringVarP(&out, "output", "o", "", "`FILE` to write; it must not exist")
 	return c
 }

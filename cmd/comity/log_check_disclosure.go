@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"comity/crypto/merkle"
 	"comity/node/control"
 	"comity/protocol"
 	"comity/protocol/disclosure"
-	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/record"
 )
@@ -39,7 +37,8 @@ type provenEvidence struct {
 	Sealed   protocol.Digest      `json:"sealed_sha256"`
 	Time     protocol.Time        `json:"time"` // as its issuer says
 	Issuer   string               `json:"issuer"`
-	Log      string               `json:"log"`
+	Named    string               `json:"log_named"` // by the evidence: of its time
+	Log      string               `json:"log"`       // in which its leaf stands: that one, or one of a later era
 	Leaf     int64                `json:"leaf"`
 	Size     int64                `json:"log_size"`
 	Signed   protocol.Time        `json:"checkpoint_signed"` // as the log says
@@ -73,7 +72,11 @@ func (p *program) checkDisclosure(ctx context.Context, path, trust string) error
 			return err
 		}
 		report.Vouched = held.from
-		proven, err := d.Verify(held.find, held.witnesses, time.Now())
+		witnesses, err := held.history.Witnesses()
+		if err != nil {
+			return integrity("%s: %v", path, err)
+		}
+		proven, err := d.Verify(&held.history, witnesses, time.Now())
 		switch {
 		case errors.Is(err, disclosure.ErrNoRecord):
 			return unvouched(held.from, err)
@@ -85,10 +88,15 @@ func (p *program) checkDisclosure(ctx context.Context, path, trust string) error
 		}
 	}
 	if p.json {
-		return p.object(report)
+		err = p.object(report)
+	} else {
+		p.disclosureChecked(report)
 	}
-	p.disclosureChecked(report)
-	return nil
+	if err == nil && len(report.Proven) == 0 {
+		err = problem("ask who wrote it, or ask another node of the transmission",
+			"%s answers that nothing matches the question, and proves nothing: not that there was no parcel", path)
+	}
+	return err
 }
 
 // unvouched says that the file cannot be judged here.
@@ -100,28 +108,16 @@ func unvouched(from string, err error) error {
 	return &control.Error{
 		Code:    control.Unchecked,
 		Message: fmt.Sprintf("the file is well-formed, but %s vouches for its issuer, so no signature was checked: %v", whose, err),
-		Hint:    "name a folder with the introduction of that state, as STATE.json, with --trust, or a node that has pinned it with --dir",
+		Hint: "name a folder with the introduction of that state, as STATE.json, with --trust, or a node that has pinned it with --dir; " +
+			`of a log that was lost since, the introduction from before is wanted too, in the folder "earlier" in that one: its state types: comity introduce --record NUMBER -o FILE`,
 	}
 }
 
 // heldRecords are the records that a verifier holds.
 type heldRecords struct {
-	from      string // who vouches for them; "" : there are none
-	records   []*record.State
-	witnesses []*merkle.Witness
-}
-
-// find returns the record named or else the newest one of its state.
-func (a *heldRecords) find(ref envelope.RecordRef) (newest *record.State) {
-	for _, s := range a.records {
-		switch own := s.Ref(); {
-		case own == ref:
-			return s
-		case own.State == ref.State && (newest == nil || own.Sequence > newest.Ref().Sequence):
-			newest = s
-		}
-	}
-	return newest
+	from    string // who vouches for them; "" : there are none
+	records []*record.State
+	history record.History
 }
 
 // add takes in an introduction, whose record must hold together.
@@ -134,16 +130,10 @@ func (a *heldRecords) add(name string, introduction []byte) error {
 	if err != nil {
 		return integrity("%s: %v", name, err)
 	}
-	a.records = append(a.records, s)
-	if slices.ContainsFunc(a.witnesses, func(w *merkle.Witness) bool { return w.Name() == "comity/witness/"+string(s.Record().Node.ID) }) {
-		return nil
+	if !a.history.Has(s.Ref()) {
+		a.history.Add(s)
+		a.records = append(a.records, s)
 	}
-	keys := s.Record().Node.Witness
-	w, err := merkle.NewWitness(keys.Ed25519, keys.MLDSA44)
-	if err != nil {
-		return integrity("%s: %v", name, err)
-	}
-	a.witnesses = append(a.witnesses, w)
 	return nil
 }
 
@@ -181,23 +171,31 @@ func (p *program) recordsFor(ctx context.Context, d *disclosure.Disclosure, trus
 	return a, err
 }
 
+// earlierRecords is the folder in that of the anchors for introductions from before
+// a log was lost, since there is one STATE.json of each state beside it.
+const earlierRecords = "earlier"
+
 // recordsIn reads the introductions in a folder.
 func (p *program) recordsIn(folder string, a *heldRecords) error {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return problem("name the folder with the introductions that you hold, as STATE.json", "%v", err)
-	}
-	for _, e := range entries {
-		if e.IsDir() || !strings.HasSuffix(e.Name(), ".json") {
-			continue
+	for _, dir := range []string{folder, filepath.Join(folder, earlierRecords)} {
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir != folder {
+			break
+		} else if err != nil {
+			return problem("name the folder with the introductions that you hold, as STATE.json", "%v", err)
 		}
-		path := filepath.Join(folder, e.Name())
-		data, err := p.readInput(path, protocol.MaxIntroduction)
-		if err == nil {
-			err = a.add(path, data)
-		}
-		if err != nil {
-			return err
+		for _, e := range entries {
+			if e.IsDir() || !strings.HasSuffix(e.Name(), ".json") {
+				continue
+			}
+			path := filepath.Join(dir, e.Name())
+			data, err := p.readInput(path, protocol.MaxIntroduction)
+			if err == nil {
+				err = a.add(path, data)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	if len(a.records) > 0 {
@@ -210,7 +208,7 @@ func provenView(p disclosure.Proven) provenEvidence {
 	e := p.Evidence
 	view := provenEvidence{
 		Event: e.Event, Says: e.Says(), Parcel: e.Parcel, From: e.From, To: e.To, Envelope: e.Envelope.Document, Sealed: e.Sealed, Time: e.Time,
-		Issuer: e.Issuer.Name, Log: e.Log, Leaf: p.Leaf, Size: p.Checkpoint.Size, Signed: protocol.At(p.Checkpoint.Time), Cosigned: []cosignedBy{},
+		Issuer: e.Issuer.Name, Named: e.Log, Log: p.Checkpoint.Origin, Leaf: p.Leaf, Size: p.Checkpoint.Size, Signed: protocol.At(p.Checkpoint.Time), Cosigned: []cosignedBy{},
 	}
 	for _, c := range p.Cosignatures {
 		view.Cosigned = append(view.Cosigned, cosignedBy{c.Witness, protocol.At(c.Time)})
@@ -220,7 +218,6 @@ func provenView(p disclosure.Proven) provenEvidence {
 
 func (p *program) disclosureChecked(r *disclosureReport) {
 	if len(r.Proven) == 0 {
-		p.say("%s answers that nothing matches the question, and proves nothing: not that there was no parcel.", r.File)
 		return
 	}
 	first := r.Proven[0]
@@ -233,6 +230,9 @@ func (p *program) disclosureChecked(r *disclosureReport) {
 	for _, e := range r.Proven {
 		p.say("%s, signed by %s and dated %s: %s", e.Event, e.Issuer, moment(e.Time), e.Says)
 		p.say("  leaf %d of the log %s, under a checkpoint over %d leaves that the log dates %s", e.Leaf, e.Log, e.Size, moment(e.Signed))
+		if e.Log != e.Named {
+			p.say("  it names the log %s, which was lost since: the leaf does not say when it stood there", e.Named)
+		}
 		for _, c := range e.Cosigned {
 			p.say("  cosigned by %s at %s: it stood there by then", c.Witness, moment(c.Time))
 		}

@@ -41,9 +41,12 @@ type exportReport struct {
 	Records    []*exportedRecord `json:"records"` // of the sender, of the recipient, of other witnesses
 }
 
+// exportTrust is the folder in an export with what it is checked against.
+const exportTrust = "trust"
+
 // checkExport checks what "comity parcel export" wrote, for one recipient or
 // several.
-func (p *program) checkExport(ctx context.Context, folder string) error {
+func (p *program) checkExport(ctx context.Context, folder, trust string) error {
 	folders, err := transmissions(folder)
 	if err != nil {
 		return err
@@ -60,7 +63,7 @@ func (p *program) checkExport(ctx context.Context, folder string) error {
 		}
 		reports = append(reports, *r)
 	}
-	node, err := p.vouch(ctx, records)
+	by, err := p.vouch(ctx, records, trust)
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (p *program) checkExport(ctx context.Context, folder string) error {
 	} else {
 		p.exportChecked(reports)
 	}
-	return p.identities(records, node)
+	return p.identities(records, by)
 }
 
 // transmissions returns the folder itself, or the folders in it, one for each
@@ -153,20 +156,26 @@ func (p *program) checkTransmission(folder string) (*exportReport, error) {
 	}, nil
 }
 
-// readOthers reads the records of further witnesses, which an export may hold.
+// readOthers reads the earlier records of both sides, of logs that were lost since,
+// and those of further witnesses, which an export may hold.
 func readOthers(folder string, sender, receiver *record.State) (others []*record.State, err error) {
-	paths, err := filepath.Glob(filepath.Join(folder, "trust", "*-record.json"))
+	entries, err := os.ReadDir(filepath.Join(folder, exportTrust))
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range paths {
-		state := protocol.StateID(strings.TrimSuffix(filepath.Base(path), "-record.json"))
-		if state == sender.Record().State || state == receiver.Record().State {
+	for _, e := range entries {
+		state, rest, _ := strings.Cut(strings.TrimSuffix(e.Name(), ".json"), "-")
+		number, earlier := strings.CutPrefix(rest, "record-")
+		party := state == string(sender.Record().State) || state == string(receiver.Record().State)
+		if !strings.HasSuffix(e.Name(), ".json") || !earlier && (rest != "record" || party) {
 			continue
 		}
-		s, err := readRecord(folder, state)
+		s, err := readRecordFile(filepath.Join(folder, exportTrust, e.Name()), protocol.StateID(state))
 		if err != nil {
 			return nil, err
+		}
+		if earlier && number != fmt.Sprint(s.Record().Sequence) {
+			return nil, integrity("%s: it is record %d of %s", e.Name(), s.Record().Sequence, state)
 		}
 		others = append(others, s)
 	}
@@ -174,7 +183,10 @@ func readOthers(folder string, sender, receiver *record.State) (others []*record
 }
 
 func readRecord(folder string, state protocol.StateID) (*record.State, error) {
-	path := filepath.Join(folder, "trust", string(state)+"-record.json")
+	return readRecordFile(filepath.Join(folder, exportTrust, string(state)+"-record.json"), state)
+}
+
+func readRecordFile(path string, state protocol.StateID) (*record.State, error) {
 	signed, err := readSigned(path, protocol.MaxRecord)
 	if err != nil {
 		return nil, integrity("%v", err)

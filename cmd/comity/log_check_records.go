@@ -19,13 +19,15 @@ type exportedRecord struct {
 	Digest   protocol.Digest  `json:"sha256"`
 	Words    []string         `json:"words"`
 	Digits   string           `json:"digits"`
-	// Adopted says that the node vouches for it.
+	// Adopted says that the node, or an introduction in the folder of anchors,
+	// vouches for it.
 	Adopted bool `json:"adopted"`
+	state   *record.State
 }
 
 func exported(s *record.State) *exportedRecord {
 	return &exportedRecord{
-		State: s.Record().State, Sequence: s.Record().Sequence, Digest: s.Ref().Digest, Words: s.Words(), Digits: s.Digits(),
+		State: s.Record().State, Sequence: s.Record().Sequence, Digest: s.Ref().Digest, Words: s.Words(), Digits: s.Digits(), state: s,
 	}
 }
 
@@ -43,15 +45,26 @@ func (all *recordSet) add(r *exportedRecord) *exportedRecord {
 	return r
 }
 
-// vouch marks the records that the node in the data directory has adopted, and
-// names the node; "" when there is none and none was asked for.
-func (p *program) vouch(ctx context.Context, all recordSet) (node protocol.NodeID, err error) {
+// vouch marks the records for which the introductions in a folder vouch or, without
+// a folder, those that the node in the data directory has adopted.
+func (p *program) vouch(ctx context.Context, all recordSet, trust string) (by voucher, err error) {
+	if trust != "" {
+		held := &heldRecords{}
+		err := p.recordsIn(trust, held)
+		all.anchor(held)
+		return voucher{"the introductions in " + trust + " vouch for", "no introduction in " + trust + " vouches for"}, err
+	}
+	dir, err := p.directory()
+	if err != nil {
+		return by, err
+	}
 	err = p.look(ctx, func(c *control.Client) error {
 		status, err := c.Status(ctx)
 		if err != nil {
 			return err
 		}
-		node = status.Node
+		node := "node " + string(status.Node)
+		by = voucher{node + " has adopted", node + " in " + dir + " has not adopted"}
 		var wanted []protocol.Digest
 		for _, r := range all {
 			wanted = append(wanted, r.Digest)
@@ -63,14 +76,34 @@ func (p *program) vouch(ctx context.Context, all recordSet) (node protocol.NodeI
 		return err
 	})
 	if control.CodeOf(err) == control.NoNode && p.dir == "" {
-		return "", nil // an auditor's machine has no node
+		return voucher{}, nil // an auditor's machine has no node
 	}
-	return node, err
+	return by, err
+}
+
+// voucher says who vouches for records, before they are named: for these, or not for
+// those. Both are empty when there is nobody.
+type voucher struct{ does, doesNot string }
+
+// anchor marks the records that are those of the anchors, or the one before them,
+// or follow from them (R-REC-3).
+func (all recordSet) anchor(held *heldRecords) {
+	for _, r := range all {
+		for _, a := range held.records {
+			before := a.Record().Previous
+			if a.Ref() == r.state.Ref() || before != nil && *before == r.Digest {
+				r.Adopted = true
+			} else if a.Record().State == r.State && a.Record().Sequence < r.Sequence {
+				_, err := record.Verify(r.state.Signed(), a)
+				r.Adopted = r.Adopted || err == nil
+			}
+		}
+	}
 }
 
 // identities says who vouches for the records of an export. For those for which
 // nobody does it shows what can be compared.
-func (p *program) identities(all recordSet, node protocol.NodeID) error {
+func (p *program) identities(all recordSet, by voucher) error {
 	var strangers []string
 	for _, r := range all {
 		if r.Adopted {
@@ -88,24 +121,20 @@ func (p *program) identities(all recordSet, node protocol.NodeID) error {
 			if len(all) != 2 {
 				which = "All records in it are those"
 			}
-			p.say("%s that node %s has adopted.", which, node)
+			p.say("%s that %s.", which, by.does)
 		}
 		return nil
 	}
-	if node == "" {
+	if by.doesNot == "" {
 		return &control.Error{
 			Code:    control.Unchecked,
 			Message: "everything agrees, but nothing here vouches for the records in the folder: whoever made it may have made them too",
-			Hint:    `name a node that has adopted them with --dir, or compare their words with each state by telephone`,
+			Hint:    "name a folder of introductions that you hold with --trust, or a node that has adopted them with --dir, or compare their words with each state by telephone",
 		}
-	}
-	dir, err := p.directory()
-	if err != nil {
-		return err
 	}
 	return &control.Error{
 		Code:    control.Unchecked,
-		Message: fmt.Sprintf("everything agrees, but node %s in %s has not adopted %s", node, dir, strings.Join(strangers, " and ")),
-		Hint:    "compare the words with that state by telephone, or name a node that has adopted the record with --dir",
+		Message: fmt.Sprintf("everything agrees, but %s %s", by.doesNot, strings.Join(strangers, " and ")),
+		Hint:    "compare the words with that state by telephone, or name a node that has adopted the record with --dir, or a folder with its introduction with --trust",
 	}
 }

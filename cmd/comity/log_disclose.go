@@ -1,6 +1,9 @@
 package main
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
@@ -27,7 +30,7 @@ one, and nothing of any other parcel or record.
 It holds the first evidence that this node issued, unless --event names others or
 --all asks for all that is here. A question that fits several recipients is asked
 again with --to: each has a file of its own. When nothing matches, the file says
-only that; it is no proof that there was no parcel.
+only that, which is no proof that there was no parcel, and the command leaves with 1.
 
 "comity log check FILE" verifies it, on a machine without a node with --trust.`,
 		Example: "  comity log disclose --envelope 5452… -o answer.json\n" +
@@ -44,11 +47,11 @@ only that; it is no proof that there was no parcel.
 			}
 			var chosen []evidence.Event
 			for _, text := range events {
-				var e *evidence.Event
-				if err := given(&e, "--event", text); err != nil {
-					return err
+				e := evidence.Event(text)
+				if !slices.Contains(evidence.Events(), e) {
+					return misuse("choose from "+listed(evidence.Events()), "--event: there is no event %q", text)
 				}
-				chosen = append(chosen, *e)
+				chosen = append(chosen, e)
 			}
 			return p.look(c.Context(), func(node *control.Client) error {
 				d, err := node.Disclose(c.Context(), q, chosen, all)
@@ -90,26 +93,47 @@ func given[T any, P interface {
 
 // disclosed writes the file and says what is in it.
 func (p *program) disclosed(d *control.Disclosed, out string) error {
-	if out == "" {
-		_, err := p.stdout.Write([]byte(d.File))
-		return err
-	}
-	if err := writeNew(out, []byte(d.File)); err != nil {
+	if err := p.writeOut(out, []byte(d.File)); err != nil {
 		return err
 	}
 	switch {
-	case p.json:
-		return p.object(d)
-	case !d.Found:
-		p.say("Nothing here matches. %s says only that; it is no proof that there was no parcel.", out)
-	default:
+	case out != "" && p.json:
+		if err := p.object(d); err != nil {
+			return err
+		}
+	case out != "" && d.Found:
 		p.say("Wrote to %s what proves parcel %s from %s to %s:", out, d.Way.Parcel, d.Way.From, d.Way.To)
 		for _, e := range d.Events {
 			p.say("  %s", e)
 		}
 		p.say("It tells of no other parcel. The auditor types: comity log check %s --trust FOLDER", out)
 	}
-	return nil
+	if d.Found {
+		return nil
+	}
+	return &control.Error{
+		Code:    control.NotFound,
+		Message: "nothing here matches the question; the file says only that, and is no proof that there was no parcel",
+		Hint:    `"comity inbox --json" and "comity sent --json" show what is here`,
+	}
+}
+
+// writeOut writes a new file or, without a name, to standard output.
+func (p *program) writeOut(path string, data []byte) error {
+	if path != "" {
+		return writeNew(path, data)
+	}
+	_, err := p.stdout.Write(data)
+	return err
+}
+
+// listed names events, one after the other.
+func listed(events []evidence.Event) string {
+	names := make([]string, len(events))
+	for i, e := range events {
+		names[i] = string(e)
+	}
+	return strings.Join(names, ", ")
 }
 
 // withoutCode is the sentence of a refusal without its code.

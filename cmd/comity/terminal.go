@@ -122,6 +122,14 @@ func count(n int, one string) string {
 	return fmt.Sprintf("%d %ss", n, one)
 }
 
+// noun is the word for so many of something.
+func noun(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // bars shows one progress bar after the other, one per stage. Without a
 // terminal, or for short work, it shows nothing.
 type bars struct {

@@ -58,6 +58,9 @@ No node, key or network is needed. The small program comity-verify does the same
 // unverified tells a bundle that is wrong from one that cannot be read.
 func unverified(path string, err error) error {
 	var wrong *bundle.Fault
+	if is, hint := notABundle(path); is != "" {
+		return problem(hint, "%s is no bundle, but %s", path, is)
+	}
 	switch {
 	case errors.As(err, &wrong):
 		return &control.Error{

@@ -58,7 +58,7 @@ func (s *Service) disclose(ctx context.Context, in discloseRequest) (*Disclosed,
 		answer.Found, answer.Way = true, &way
 		// Noted before the file leaves.
 		if err := s.node.Gateway.Store.NoteAct(ctx, store.Act{
-			Kind: store.ActDisclose, Subject: "parcel " + string(k.Parcel), Detail: fmt.Sprintf("from %s to %s: %v", k.From, k.To, answer.Events),
+			Kind: store.ActDisclose, Subject: "parcel " + string(k.Parcel), Detail: fmt.Sprintf("from %s to %s: %s", k.From, k.To, named(answer.Events)),
 		}); err != nil {
 			return nil, err
 		}
@@ -90,6 +90,15 @@ func (s *Service) sought(ctx context.Context, q disclosure.Query) (*protocol.Key
 		"the question fits %d transmissions, and an answer must not tell of another one than was asked for: to %s", len(list), strings.Join(to, ", "))
 }
 
+// named are the names of events, one after the other.
+func named(events []evidence.Event) string {
+	names := make([]string, len(events))
+	for i, e := range events {
+		names[i] = string(e)
+	}
+	return strings.Join(names, ", ")
+}
+
 func soughtBy(q disclosure.Query) (s store.Sought) {
 	if q.Envelope != nil {
 		s.Envelope = *q.Envelope
@@ -116,7 +125,9 @@ func (s *Service) answers(ctx context.Context, k protocol.Key, in discloseReques
 	if err != nil {
 		return nil, nil, err
 	}
+	var here []evidence.Event
 	for _, e := range all {
+		here = append(here, e.Event)
 		chosen := in.All || slices.Contains(in.Events, e.Event)
 		if len(in.Events) == 0 && !in.All {
 			chosen = e.Own && len(packets) == 0
@@ -131,7 +142,7 @@ func (s *Service) answers(ctx context.Context, k protocol.Key, in discloseReques
 	}
 	for _, e := range in.Events {
 		if !slices.Contains(events, e) {
-			return nil, nil, fail(NotFound, "leave it out, or see \"comity report exceptions\" for what is missing", "there is no %s of this parcel here", e)
+			return nil, nil, fail(NotFound, "choose from what is here: "+named(here), "there is no %s of this parcel here", e)
 		}
 	}
 	if len(packets) == 0 {

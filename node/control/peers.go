@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -105,8 +106,26 @@ func (s *Service) status(context.Context, nothing) (*Status, error) {
 	return st, nil
 }
 
-func (s *Service) introduce(context.Context, nothing) (*Introduction, error) {
+// introduceRequest names one of the own records; 0: the newest.
+type introduceRequest struct {
+	Record int64 `json:"record,omitempty"`
+}
+
+func (s *Service) introduce(ctx context.Context, in introduceRequest) (*Introduction, error) {
 	own := s.node.Gateway.OwnState()
+	if in.Record != 0 && in.Record != own.Record().Sequence {
+		all, err := s.node.Gateway.Store.AllRecords(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(all, func(r store.Record) bool { return r.Own && r.Sequence == in.Record })
+		if i < 0 {
+			return nil, fail(NotFound, "the newest one is number "+strconv.FormatInt(own.Record().Sequence, 10), "there is no record %d of state %s here", in.Record, own.Record().State)
+		}
+		if own, err = record.Verify(all[i].Signed, nil); err != nil {
+			return nil, err
+		}
+	}
 	file, err := record.EncodeIntroduction(own.Signed())
 	if err != nil {
 		return nil, err
@@ -277,7 +296,13 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 
 // Introduce returns the node's own introduction.
 func (c *Client) Introduce(ctx context.Context) (*Introduction, error) {
-	return call[*Introduction](ctx, c, "/v1/introduce", nothing{})
+	return c.IntroduceAs(ctx, 0)
+}
+
+// IntroduceAs returns the introduction with one of the node's own records, by its
+// number; 0: the newest. Earlier ones judge the documents of their time.
+func (c *Client) IntroduceAs(ctx context.Context, sequence int64) (*Introduction, error) {
+	return call[*Introduction](ctx, c, "/v1/introduce", introduceRequest{sequence})
 }
 
 // Peers lists the pinned nodes by name.

@@ -1,7 +1,6 @@
 package office
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,12 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"comity/protocol"
 	"comity/protocol/exchange"
-	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
 )
@@ -185,38 +182,7 @@ func (o *Office) exportTransmission(ctx context.Context, k protocol.Key, folder 
 			return err
 		}
 	}
-	trust := filepath.Join(folder, exportTrust)
-	if err := os.Mkdir(trust, 0o700); err != nil {
-		return err
-	}
-	for _, id := range []protocol.AuthorityID{k.From, k.To} {
-		if err := o.exportAnchors(trust, id); err != nil {
-			return err
-		}
-	}
-	return o.exportWitnesses(ctx, trust, k, all)
-}
-
-// exportWitnesses writes the newest records of further states whose nodes cosigned
-// what the evidence rests on.
-func (o *Office) exportWitnesses(ctx context.Context, trust string, k protocol.Key, all []exchange.Attested) error {
-	histories, err := o.gateway.Histories(ctx)
-	if err != nil {
-		return err
-	}
-	for _, h := range histories {
-		line := []byte("\n— comity/witness/" + string(h.Node) + " ")
-		if h.State == k.From.State() || h.State == k.To.State() ||
-			!slices.ContainsFunc(all, func(a exchange.Attested) bool { return bytes.Contains(a.Proof, line) }) {
-			continue
-		}
-		if state, ok := o.gateway.State(h.State); ok {
-			if err := exportState(trust, state); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return o.exportRecords(ctx, folder, k, all)
 }
 
 func writeEvidence(folder string, e exchange.Attested) error {
@@ -228,39 +194,6 @@ func writeEvidence(folder string, e exchange.Attested) error {
 		return nil // signed and not filed yet
 	}
 	return writeNew(filepath.Join(folder, base+".tlog-proof"), e.Proof)
-}
-
-// exportAnchors writes what signatures on one side are checked against.
-func (o *Office) exportAnchors(trust string, id protocol.AuthorityID) error {
-	state, ok := o.gateway.State(id.State())
-	if !ok {
-		return fmt.Errorf("no record of state %s is adopted: pin it again", id.State())
-	}
-	member, ok := state.Authority(id)
-	if !ok {
-		return fmt.Errorf("the newest record of state %s does not list %s", id.State(), id)
-	}
-	if err := writeNew(filepath.Join(trust, flat(id)+".gpg"), member.Certificate().Bytes()); err != nil {
-		return err
-	}
-	return exportState(trust, state)
-}
-
-// exportState writes the newest record of a state, its certificates as stock tools
-// read them, and the keys of its log.
-func exportState(trust string, state *record.State) error {
-	r := state.Record()
-	base := filepath.Join(trust, string(r.State))
-	for path, content := range map[string][]byte{
-		base + "-state.gpg": r.Certificate,
-		base + "-node.gpg":  r.Node.Certificate,
-		base + "-log.vkey":  []byte(r.Node.Log.Keys.Ed25519 + "\n" + r.Node.Log.Keys.MLDSA44 + "\n"),
-	} {
-		if err := writeNew(path, content); err != nil {
-			return err
-		}
-	}
-	return writeSigned(trust, string(r.State)+"-record.json", state.Signed())
 }
 
 func writeSigned(folder, name string, s statement.Signed) error {

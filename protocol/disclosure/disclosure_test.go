@@ -12,7 +12,6 @@ import (
 	"comity/crypto/merkle"
 	"comity/protocol"
 	"comity/protocol/disclosure"
-	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/record"
 	"comity/protocol/statement"
@@ -41,19 +40,21 @@ func packet(t testing.TB, e evidence.Event) statement.Packet {
 }
 
 // records holds those of the states named.
-func records(t testing.TB, states ...protocol.StateID) disclosure.Records {
+func records(t testing.TB, states ...protocol.StateID) *record.History {
 	t.Helper()
-	held := map[protocol.StateID]*record.State{}
+	held := &record.History{}
 	for _, id := range states {
 		signed, err := record.DecodeIntroduction(read(t, exchanged+"introduction-"+string(id)+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if held[id], err = record.Verify(signed, nil); err != nil {
+		s, err := record.Verify(signed, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
+		held.Add(s)
 	}
-	return func(ref envelope.RecordRef) *record.State { return held[ref.State] }
+	return held
 }
 
 // asked is a question by the digest of the exchange's envelope.
@@ -107,13 +108,19 @@ func TestCosignaturesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Proof = proof.Marshal()
+	until := now
 	check := func(p statement.Packet) ([]disclosure.Proven, error) {
 		d := &disclosure.Disclosure{Type: disclosure.Type, Query: asked(t), Packets: []statement.Packet{p}}
-		return d.Verify(records(t, "xb"), []*merkle.Witness{witness, stranger}, now)
+		return d.Verify(records(t, "xb"), []record.Witness{{Witness: witness, Until: until}, {Witness: stranger, Until: until}}, now)
 	}
 	proven, err := check(p)
 	if err != nil || len(proven) != 1 || len(proven[0].Cosignatures) != 1 || proven[0].Cosignatures[0] != (merkle.Cosignature{Witness: "comity/witness/xc", Time: at}) {
 		t.Fatalf("cosigned: %+v, %v; want one of xc at %s", proven, err, at)
+	}
+	// Keys that its record had given up before are not the witness.
+	until = at
+	if proven, err := check(p); err != nil || len(proven) != 1 || len(proven[0].Cosignatures) != 0 {
+		t.Errorf("cosigned with keys that were replaced: %+v, %v; want no cosignature", proven, err)
 	}
 	i := bytes.Index(p.Proof, []byte("— comity/witness/xc ")) + len("— comity/witness/xc ") + 40
 	p.Proof[i] ^= 'A' ^ 'B'

@@ -3,55 +3,58 @@ package disclosure
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"comity/crypto/merkle"
 	"comity/protocol"
-	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/record"
+	"comity/protocol/statement"
 )
-
-// Records returns the record under which the issuer of evidence is judged: the
-// one named, if the verifier holds it, or else its newest one of that state; nil
-// when it holds none.
-type Records func(envelope.RecordRef) *record.State
 
 // Proven is one evidence that verified, with what its proof shows.
 type Proven struct {
 	Evidence   *evidence.Evidence
-	Leaf       int64 // in the log that the evidence names
-	Checkpoint merkle.Checkpoint
+	Leaf       int64             // in the log of the checkpoint
+	Checkpoint merkle.Checkpoint // of the log that the evidence names, or of one of a later era (R-OLD-5)
 	// Cosignatures are those of the witnesses given: each shows that the leaf stood
 	// in the log by its time.
 	Cosignatures []merkle.Cosignature
 }
 
-// ErrNoRecord says that the verifier holds no record of an issuer, so that
-// nothing could be checked. It is not a fault of the file.
-var ErrNoRecord = errors.New("no record of the issuer is at hand")
+// ErrNoRecord says that the verifier does not hold the record of an issuer, or of a
+// log, by which something could be checked. It is not a fault of the file.
+var ErrNoRecord = errors.New("no record of it is at hand")
 
 // Verify checks every signature, role and proof in the file against the records
-// that the verifier holds (R-DISC-3). Of the witnesses, those that cosigned are
+// that the verifier holds: the one that the evidence names, or else the newest
+// under which it holds (R-DISC-3). Of the witnesses, those that cosigned are
 // told; a wrong cosignature by one of them is refused.
-func (d *Disclosure) Verify(records Records, witnesses []*merkle.Witness, now time.Time) ([]Proven, error) {
+func (d *Disclosure) Verify(held *record.History, witnesses []record.Witness, now time.Time) ([]Proven, error) {
 	var all []Proven
 	for _, p := range d.Packets {
 		e, err := evidence.Parse(p.Document)
 		if err != nil {
 			return nil, err
 		}
-		state := records(e.Record)
-		if state == nil {
-			return nil, fmt.Errorf("disclosure: %s by %s: %w: record %d of %s", e.Event, e.Issuer.Name, ErrNoRecord, e.Record.Sequence, e.Record.State)
+		proof, err := merkle.ParseProof(p.Proof, protocol.MaxProof)
+		if err != nil {
+			return nil, refuseProof(e, err)
 		}
-		if e, err = state.VerifyEvidence(p.Signed, now); err != nil {
+		if err := lacking(held, e, proof); err != nil {
+			return nil, err
+		}
+		if _, _, err = held.VerifyEvidence(statement.Packet{Signed: p.Signed}, now); err != nil {
 			return nil, fmt.Errorf("disclosure: %w", err)
 		}
-		ref := p.Ref()
-		proof, c, err := state.LogVerifier().Proof(p.Proof, ref.Document, ref.Signature)
+		if err := held.StillCounts(e); err != nil {
+			return nil, fmt.Errorf("disclosure: %w", err)
+		}
+		_, c, err := held.VerifyEvidence(p, now)
 		if err != nil {
-			return nil, fmt.Errorf("disclosure: %s: %w: %w", e.Event, protocol.Refuse(protocol.BadSignature, "the proof does not verify"), err)
+			return nil, refuseProof(e, err)
 		}
 		proven := Proven{Evidence: e, Leaf: proof.Index, Checkpoint: c}
 		if proven.Cosignatures, err = cosignatures(proof.Checkpoint, witnesses); err != nil {
@@ -62,8 +65,36 @@ func (d *Disclosure) Verify(records Records, witnesses []*merkle.Witness, now ti
 	return all, nil
 }
 
-// cosignatures are those of the witnesses who cosigned a checkpoint.
-func cosignatures(note []byte, witnesses []*merkle.Witness) (all []merkle.Cosignature, err error) {
+func refuseProof(e *evidence.Evidence, err error) error {
+	return fmt.Errorf("disclosure: %s: %w: %w", e.Event, protocol.Refuse(protocol.BadSignature, "the proof does not verify"), err)
+}
+
+// lacking returns ErrNoRecord when the verifier holds none by which evidence and
+// its proof could be judged: none of the issuer's state, or none that names a log
+// which that node has lost since, or one that followed. It accuses nobody.
+func lacking(held *record.History, e *evidence.Evidence, proof *merkle.Proof) error {
+	none := func(format string, args ...any) error {
+		return fmt.Errorf("disclosure: %s by %s: %w: %s", e.Event, e.Issuer.Name, ErrNoRecord, fmt.Sprintf(format, args...))
+	}
+	newest := held.Newest(e.Record.State)
+	if newest == nil {
+		return none("record %d of %s", e.Record.Sequence, e.Record.State)
+	}
+	if held.Log(e.Log) == nil && held.Former(e.Log) {
+		return none("record %d of %s, which names the log %s that was lost since", e.Record.Sequence, e.Record.State, e.Log)
+	}
+	origin, _, _ := strings.Cut(string(proof.Checkpoint), "\n")
+	node, era, err := protocol.ParseLogOrigin(origin)
+	of, first, errOf := protocol.ParseLogOrigin(e.Log)
+	if err == nil && errOf == nil && node == of && era > first && held.Log(origin) == nil {
+		return none("the one of %s that names its later log %s", e.Record.State, origin)
+	}
+	return nil
+}
+
+// cosignatures are those of the witnesses who cosigned a checkpoint, each node
+// once: with the keys that it had at the time of the cosignature.
+func cosignatures(note []byte, witnesses []record.Witness) (all []merkle.Cosignature, err error) {
 	for _, w := range witnesses {
 		c, err := w.Cosignature(note)
 		if errors.Is(err, merkle.ErrNotCosigned) {
@@ -71,7 +102,9 @@ func cosignatures(note []byte, witnesses []*merkle.Witness) (all []merkle.Cosign
 		} else if err != nil {
 			return nil, err
 		}
-		all = append(all, c)
+		if c.Time.Before(w.Until) && !slices.ContainsFunc(all, func(other merkle.Cosignature) bool { return other.Witness == c.Witness }) {
+			all = append(all, c)
+		}
 	}
 	return all, nil
 }

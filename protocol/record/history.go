@@ -97,8 +97,8 @@ func (h *History) VerifyEnvelope(sg statement.Signed, now time.Time) (e *envelop
 }
 
 // VerifyEvidence is State.VerifyEvidence with the issuer's record. A proof, when
-// there is one, must lead into the log that the evidence names; its checkpoint
-// is returned.
+// there is one, must lead into the log that the evidence names, or into one of a
+// later era of that node (R-OLD-5); its checkpoint is returned.
 func (h *History) VerifyEvidence(p statement.Packet, now time.Time) (e *evidence.Evidence, c merkle.Checkpoint, err error) {
 	if e, err = evidence.Parse(p.Document); err != nil {
 		return nil, c, err
@@ -107,8 +107,7 @@ func (h *History) VerifyEvidence(p statement.Packet, now time.Time) (e *evidence
 		if _, err := s.VerifyEvidence(p.Signed, now); err != nil || p.Proof == nil {
 			return err
 		}
-		ref := p.Ref()
-		_, c, err = s.log.Proof(p.Proof, ref.Document, ref.Signature)
+		c, err = h.placed(s, p)
 		return err
 	})
 }
