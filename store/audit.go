@@ -43,7 +43,11 @@ type AuditReport struct {
 	Bodies       int64 // sealed bodies, digests computed again where read
 	Journal      int64 // entries of an office's journal
 	Messages     int64 // manifests of an office, approvals and files compared
-	Findings     []Finding
+	// What rests on peers alone, because the node has lost a log.
+	Former             int64 // own evidence that names a lost log, and has a leaf in this one
+	FormerCosignatures int64 // of states of a lost log, which are not here to compare
+	Waiting            int64 // transmissions whose bytes, or what became of them, peers still have to tell
+	Findings           []Finding
 	// GaveUp says that there were more findings than are listed.
 	GaveUp bool
 }

@@ -162,7 +162,11 @@ func (a *audit) outbound(ctx context.Context, v *vault) error {
 		if (w.next == nil) != o.State.Settled() {
 			r.fault("next_us", "what is queued is due at some time, and nothing else is")
 		}
-		if !w.keeps && !o.State.Settled() {
+		switch {
+		case w.keeps || o.State.Settled():
+		case a.lostLog() && w.offered: // fetched back: the peer has the bytes, and its feed tells what became of it
+			a.Waiting++
+		default:
 			r.fault("keeps", "the sealed bytes are needed")
 		}
 		if !w.offered && w.has(evidence.RelayAcceptance, evidence.RelayRejection) {
@@ -192,7 +196,11 @@ func (a *audit) inbound(ctx context.Context, v *vault) error {
 				state = state.After(event.event)
 			}
 		}
-		same(r, "state", w.state, state)
+		if a.lostLog() && w.waits(state) {
+			a.Waiting++
+		} else {
+			same(r, "state", w.state, state)
+		}
 		if !w.has(evidence.RelayAcceptance, evidence.RelayRejection) {
 			r.fault("evidence", "there is neither a RelayAcceptance nor a RelayRejection")
 		}
@@ -202,6 +210,16 @@ func (a *audit) inbound(ctx context.Context, v *vault) error {
 		return r.err
 	})
 }
+
+// waits reports whether a received parcel waits for its bytes or its office, which
+// lost it with the node: the evidence of what they had done stands (R-OLD-4).
+func (w *auditedWay) waits(says exchange.State) bool {
+	before := w.state == exchange.Relayed || w.state == exchange.Consigned
+	return w.keeps && before && says != w.state && w.has(evidence.RelayAcceptance)
+}
+
+// lostLog reports whether the node has lost a log and begun another.
+func (a *audit) lostLog() bool { return a.history.Logs(a.options.Own) > 1 }
 
 type auditedEvidence struct {
 	ordinal     int64
@@ -237,6 +255,9 @@ func (a *audit) evidence(ctx context.Context, v *vault) error {
 			return r.err
 		}
 		own := is.Side().State() == a.options.Own
+		if own && a.history.Former(is.Log) {
+			a.Former++
+		}
 		if own && (e.leaf == nil || e.packet.Proof != nil) {
 			r.fault("leaf and proof", "evidence issued here has a leaf here, and no proof from elsewhere")
 		}

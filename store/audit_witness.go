@@ -98,11 +98,12 @@ FROM cosignature c LEFT JOIN checkpoint k ON k.size = c.size AND k.root = c.root
 WHERE c.size > $1 OR c.size = $1 AND (c.root > $2 OR c.root = $2 AND c.witness > $3) ORDER BY c.size, c.root, c.witness LIMIT $4`,
 			from.size, from.root[:], from.witness, checkPage)
 	}, func(c *auditedCosignature) error {
-		a.Cosignatures++
 		r := a.row("cosignature of %s over %d leaves", c.witness, c.size)
-		if c.note == nil && a.history.Logs(a.options.Own) > 1 {
+		if c.note == nil && a.lostLog() {
+			a.FormerCosignatures++
 			return nil // it may be about a log of an earlier era, which is not kept
 		}
+		a.Cosignatures++
 		if c.note == nil {
 			r.fault("size and root", "the witness cosigned a state of this log that is not the one here")
 			return r.err

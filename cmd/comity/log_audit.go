@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
@@ -70,23 +72,34 @@ func (p *program) audited(a *control.Audit) error {
 		read = ", each of them read"
 	}
 	p.say("Everything that the node holds is in order. The log %s and what stands in it:", a.Origin)
-	p.say("  %-6d leaves and %d checkpoints, each computed again", a.Leaves, a.Checkpoints)
-	p.say("  %-6d records, each following from the one before or confirmed by a person", a.Records)
-	p.say("  %-6d envelopes and %d withdrawals, signed by whom they name", a.Transmissions, a.Withdrawals)
-	p.say("  %-6d pieces of evidence, copies of offices included: signature, role and subject", a.Evidence)
-	p.say("  %-6d proofs of others' evidence, under the logs of their issuers", a.Proofs)
-	p.say("  %-6d cosignatures of witnesses, each on a checkpoint that stands here", a.Cosignatures)
-	p.say("  %-6d states of other logs, %d of them cosigned by this node", a.PeerLogs+a.Followed+a.Cosigned, a.Cosigned)
+	p.tally(a.Leaves, "leaf", "leaves", " and "+count(int(a.Checkpoints), "checkpoint")+", each computed again")
+	p.tally(a.Records, "record", "records", ", each following from the one before or confirmed by a person")
+	p.tally(a.Transmissions, "envelope", "envelopes", " and "+count(int(a.Withdrawals), "withdrawal")+", signed by whom they name")
+	p.tally(a.Evidence, "piece", "pieces", " of evidence, copies of offices included: signature, role and subject")
+	p.tally(a.Proofs, "proof", "proofs", " of others' evidence, under the logs of their issuers")
+	p.tally(a.Cosignatures, "cosignature", "cosignatures", " of witnesses, each on a checkpoint that stands here")
+	p.tally(a.PeerLogs+a.Followed+a.Cosigned, "state", "states", fmt.Sprintf(" of other logs, %d of them cosigned by this node", a.Cosigned))
 	if a.Forks > 0 {
-		p.say("  %-6d logs of others that forked: the evidence is kept; call their operators", a.Forks)
+		p.tally(a.Forks, "log", "logs", " of others that forked: the evidence is kept; call their operators")
 	}
-	p.say("  %-6d sealed bodies%s", a.Bodies, read)
+	p.tally(a.Bodies, "sealed body", "sealed bodies", read)
+	if a.Former+a.FormerCosignatures+a.Waiting > 0 {
+		p.say("A log of this node was lost, and what follows rests on its peers alone:")
+		p.tally(a.Former, "piece", "pieces", " of evidence issued here in that time: signed by this node, with a leaf in this log; when it stood in the lost one, only they can prove")
+		p.tally(a.FormerCosignatures, "cosignature", "cosignatures", " of states of that log, which nobody here can compare any more")
+		p.tally(a.Waiting, "transmission", "transmissions", " of which peers have still to give the bytes, or to tell what became of them")
+	}
 	for _, o := range a.Offices {
 		p.say("Office of %s:", o.Authority)
-		p.say("  %-6d entries of the journal, each following from the one before", o.Journal)
-		p.say("  %-6d messages, with manifest, approvals and files", o.Messages)
+		p.tally(o.Journal, "entry", "entries", " of the journal, each following from the one before")
+		p.tally(o.Messages, "message", "messages", ", with manifest, approvals and files")
 	}
 	return nil
+}
+
+// tally is a line of a list that counts.
+func (p *program) tally(n int64, one, many, rest string) {
+	p.say("  %-6d %s%s", n, noun(n, one, many), rest)
 }
 
 // findings lists what is wrong. The error leaves with 3.
@@ -100,9 +113,13 @@ func (p *program) findings(a *control.Audit) error {
 	if a.GaveUp {
 		more = " at least"
 	}
+	hint := "stop the node and keep the directory as it is; a copy from before its last signature must not be served"
+	if a.Older {
+		hint = `bring back the newest copy of this directory; if there is none, type "comity log new-era --offline FOLDER"`
+	}
 	return &control.Error{
 		Code:    control.Integrity,
 		Message: "what is stored is not as it was signed: " + count(len(a.Findings), "finding") + more,
-		Hint:    "stop the node and keep the directory as it is; a copy from before its last signature must not be served",
+		Hint:    hint,
 	}
 }

@@ -28,10 +28,18 @@ type Audit struct {
 	Followed     int64 `json:"followed"`
 	Forks        int64 `json:"forks_of_others"`
 	Bodies       int64 `json:"bodies"`
+	// What rests on peers alone since the node lost a log: own evidence that names
+	// that log, cosignatures of its states, and transmissions of which peers have
+	// still to give the bytes, or to tell what became of them.
+	Former             int64 `json:"evidence_of_lost_logs"`
+	FormerCosignatures int64 `json:"cosignatures_of_lost_logs"`
+	Waiting            int64 `json:"transmissions_to_restore"`
 	// BodiesRead says that the digests of large bodies were computed again too.
 	BodiesRead bool          `json:"bodies_read"`
 	Offices    []OfficeAudit `json:"offices"`
 	Findings   []Finding     `json:"findings"`
+	// Older says that a peer has shown that this is an older copy of the node.
+	Older bool `json:"older_copy"`
 	// GaveUp says that there are more findings than are listed.
 	GaveUp bool `json:"gave_up"`
 }
@@ -80,7 +88,13 @@ func (s *Service) audit(ctx context.Context, in auditRequest, each func(AuditPro
 	}
 	out.Leaves, out.Checkpoints, out.Records, out.Transmissions, out.PeerLogs = r.Log.Leaves, r.Log.Checkpoints, r.Records, r.Transmission, r.Peers
 	out.Cosignatures, out.Cosigned, out.Followed, out.Forks = r.Cosignatures, r.Cosigned, r.Followed, r.Forks
+	out.Former, out.FormerCosignatures, out.Waiting = r.Former, r.FormerCosignatures, r.Waiting
 	out.add("gateway", r)
+	shown, err := g.Store.Shown(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Older = len(shown) > 0
 	records, err := g.Store.AllRecords(ctx)
 	if err != nil {
 		return nil, err
