@@ -232,11 +232,18 @@ func (o *Office) AddEvidence(ctx context.Context, k protocol.Key, ev Evidence, e
 // Take stores evidence that a gateway handed out (with its proof), moves the
 // transmission's state and, for a SubmissionAcceptance, stores the envelope.
 // The same document again is a repeat that may add a missing proof; another one
-// of the same event is Equivocation.
+// of the same event is Equivocation. What this office signed itself and has lost
+// since is its own again: who opened the parcel and how it was answered stands.
 func (o *Office) Take(ctx context.Context, k protocol.Key, env statement.Signed, ev Evidence) (repeat bool, err error) {
 	err = o.writes.write(ctx, func(ctx context.Context, t *tx) error {
-		if repeat, err = putOfficeEvidence(ctx, t, k, ev, false); err != nil {
+		own := ev.Event.Rule().Role != evidence.Node && k.To == o.self
+		if repeat, err = putOfficeEvidence(ctx, t, k, ev, own); err != nil {
 			return err
+		}
+		if own && !repeat {
+			if err := recall(ctx, t, k, ev); err != nil {
+				return err
+			}
 		}
 		if len(env.Document) > 0 {
 			if _, err := t.exec(ctx, `UPDATE transmission SET envelope = $4, envelope_signature = $5 WHERE recipient = $3 AND envelope IS NULL
@@ -248,6 +255,23 @@ AND message = (SELECT ordinal FROM message WHERE sender = $1 AND parcel = $2)`,
 		return advance(ctx, t, k, ev.Event)
 	})
 	return repeat, wrap("storing "+string(ev.Event)+" of "+k.String(), err)
+}
+
+// recall marks a received message as opened or answered when the evidence of it,
+// which this office had signed, is here again.
+func recall(ctx context.Context, t *tx, k protocol.Key, ev Evidence) error {
+	var opened, answered any
+	switch ev.Event {
+	case evidence.ContentAccessTracking:
+		opened = ev.Time.UnixMicro()
+	case evidence.ConsignmentAcceptance, evidence.ConsignmentRejection:
+		answered = ev.Time.UnixMicro()
+	default:
+		return nil
+	}
+	_, err := t.exec(ctx, `UPDATE transmission SET opened_us = coalesce(opened_us, $4), acknowledged_us = coalesce(acknowledged_us, $5) WHERE recipient = $3
+AND message = (SELECT ordinal FROM message WHERE sender = $1 AND parcel = $2 AND direction = 'received')`, k.From, k.Parcel, k.To, opened, answered)
+	return err
 }
 
 // sign stores evidence that this office signed: it stays unfiled until Take

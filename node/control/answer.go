@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"comity/node/office"
 	"comity/node/operate"
@@ -28,8 +29,9 @@ func (s *Service) acknowledge(ctx context.Context, in answerRequest) (*Answer, e
 	if err != nil {
 		return nil, err
 	}
+	began := s.now()
 	a, err := o.Acknowledge(ctx, f.message.Name)
-	return f.answered(a, err)
+	return f.answered(began, a, err)
 }
 
 func (s *Service) decline(ctx context.Context, in answerRequest) (*Answer, error) {
@@ -37,8 +39,9 @@ func (s *Service) decline(ctx context.Context, in answerRequest) (*Answer, error
 	if err != nil {
 		return nil, err
 	}
+	began := s.now()
 	a, err := o.Decline(ctx, f.message.Name, in.Reason)
-	return f.answered(a, err)
+	return f.answered(began, a, err)
 }
 
 // findToAct finds a parcel and its office with the key that answers it.
@@ -51,12 +54,14 @@ func (s *Service) findToAct(ctx context.Context, in answerRequest) (*found, *off
 	return f, o, err
 }
 
-// answered shows an answer to a message as it was found before.
-func (f *found) answered(a exchange.Attested, err error) (*Answer, error) {
+// answered shows an answer to a message as it was found before. One that this office
+// had lost with its node, and took back just now, was not signed now either.
+func (f *found) answered(began time.Time, a exchange.Attested, err error) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Answer{Evidence: evidenceView(a), Repeat: !f.message.Answered.IsZero()}, nil
+	before := !f.message.Answered.IsZero() || a.Parsed.Time.Before(began.Truncate(time.Millisecond))
+	return &Answer{Evidence: evidenceView(a), Repeat: before}, nil
 }
 
 // Acknowledge signs the officer's formal acknowledgement. A repeat returns the

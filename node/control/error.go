@@ -10,6 +10,7 @@ import (
 
 	"comity/crypto/seal"
 	"comity/node/gateway"
+	"comity/node/office"
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/store"
@@ -98,6 +99,8 @@ func explain(err error) *Error {
 		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir`, "%v", err)
 	case errors.Is(err, operate.ErrLocked), errors.Is(err, store.ErrTaken):
 		return fail(Locked, "wait until that process has ended, or end it", "%v", err)
+	case errors.Is(err, office.ErrRecovering):
+		return fail(Failed, `a running node fetches it as soon as that node can be reached: "comity peer list" shows whether it can`, "%v", err)
 	case errors.Is(err, gateway.ErrOlderCopy):
 		return fail(Integrity, `bring back the newest copy of this directory; if there is none, type "comity log new-era --offline FOLDER"`, "%v", err)
 	case errors.Is(err, store.ErrClock):

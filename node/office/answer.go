@@ -57,7 +57,16 @@ func (o *Office) answer(ctx context.Context, name store.Name, event evidence.Eve
 		return exchange.Attested{}, err
 	}
 	k := keyTo(name, o.authority)
-	if t.Acknowledged.IsZero() {
+	answered := !t.Acknowledged.IsZero()
+	if !answered {
+		if answered, err = o.recall(ctx, k); err != nil {
+			return exchange.Attested{}, err
+		}
+	}
+	if !answered && o.gateway.Recovering(name.From.State()) {
+		return exchange.Attested{}, fmt.Errorf("%w: the node of %s may hold an answer to %s", ErrRecovering, name.From.State(), name.Parcel)
+	}
+	if !answered {
 		if err := o.sayOnce(ctx, m, t, event, reason); err != nil {
 			return exchange.Attested{}, err
 		}

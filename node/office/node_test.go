@@ -295,6 +295,9 @@ func (n *node) Changed() <-chan struct{} {
 	return n.changes
 }
 
+// Recovering is for nodes that were restored; this one was not.
+func (n *node) Recovering(protocol.StateID) bool { return false }
+
 func (n *node) ring() {
 	close(n.changes)
 	n.changes = make(chan struct{})

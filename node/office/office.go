@@ -74,6 +74,10 @@ type Gateway interface {
 	Histories(context.Context) ([]exchange.History, error)
 	// Changed returns a channel that is closed when any evidence is stored next.
 	Changed() <-chan struct{}
+	// Recovering reports whether the gateway, restored from a backup, has still to
+	// fetch what the node of a state holds of this node's evidence; without a state,
+	// that of any.
+	Recovering(protocol.StateID) bool
 }
 
 // Config is all that an office needs. Every field without "nil" in its comment

@@ -106,7 +106,14 @@ func (o *Office) noteOpening(ctx context.Context, m *store.Message, n int) error
 	}
 	t := &m.Transmissions[0]
 	var ev *store.Evidence
-	if t.Opened.IsZero() && !o.signed(ctx, keyTo(m.Name, o.authority), evidence.ContentAccessTracking) {
+	k := keyTo(m.Name, o.authority)
+	if t.Opened.IsZero() {
+		if _, err := o.recall(ctx, k); err != nil {
+			return err
+		}
+	}
+	// While it cannot be known whether it was opened before, it is not attested.
+	if t.Opened.IsZero() && !o.signed(ctx, k, evidence.ContentAccessTracking) && !o.gateway.Recovering(m.Name.From.State()) {
 		signed, err := o.signAbout(evidence.ContentAccessTracking, t, nil)
 		if err != nil {
 			return err
@@ -118,7 +125,7 @@ func (o *Office) noteOpening(ctx context.Context, m *store.Message, n int) error
 		return err
 	}
 	if first {
-		o.fileLater(ctx, keyTo(m.Name, o.authority))
+		o.fileLater(ctx, k)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func (o *Office) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	parts := []func(context.Context) error{o.receive, o.repair}
+	parts := []func(context.Context) error{o.receive, o.repair, o.remember}
 	if o.locked != nil {
 		parts = parts[1:] // what arrives waits: nobody here could open it
 	}

@@ -23,8 +23,11 @@ import (
 //   - after it, the evidence is filed by the repeat, from the stored bytes.
 func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress func(done, total int64)) error {
 	decided, err := o.file(ctx, c.Key, true)
-	if err != nil || decided > 0 {
+	if err != nil {
 		return err
+	}
+	if decided > 0 {
+		return o.fileEarlier(ctx, c)
 	}
 	if err := o.gateway.MayDate(ctx); err != nil {
 		return err

@@ -1,0 +1,24 @@
+package gateway
+
+import (
+	"context"
+
+	"comity/protocol"
+)
+
+// Ready waits until this node may sign: until it has compared its log with what its
+// peers hold of it (R-OLD-1). An error says that it never will, or that ctx ended.
+func (g *Gateway) Ready(ctx context.Context) error { return g.seq.mayCommit(ctx) }
+
+// Recovering reports whether what the node of a state holds of this one is still to
+// be fetched (R-OLD-4); without a state, of any.
+func (g *Gateway) Recovering(state protocol.StateID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.links {
+		if l.recovering.Load() && (state == "" || l.peer.State() == state) {
+			return true
+		}
+	}
+	return false
+}
