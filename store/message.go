@@ -301,6 +301,24 @@ func (o *Office) MessageByParcel(ctx context.Context, p protocol.ParcelID) (list
 	return list, wrap("reading parcel "+string(p), err)
 }
 
+// TestsAmong returns those of the names whose messages are marked as tests.
+func (o *Office) TestsAmong(ctx context.Context, names []Name) (tests map[Name]bool, err error) {
+	tests = map[Name]bool{}
+	err = o.v.read(ctx, func(ctx context.Context, t *tx) error {
+		for _, n := range names {
+			var test bool
+			if _, err := t.find(ctx, []any{&test}, `SELECT test FROM message WHERE sender = $1 AND parcel = $2`, n.From, n.Parcel); err != nil {
+				return err
+			}
+			if test {
+				tests[n] = true
+			}
+		}
+		return nil
+	})
+	return tests, wrap("reading which messages are tests", err)
+}
+
 // Slip returns a message's key slip. ErrNotFound; ErrGone once destroyed.
 func (o *Office) Slip(ctx context.Context, n Name) (slip []byte, err error) {
 	err = o.v.read(ctx, func(ctx context.Context, t *tx) error {

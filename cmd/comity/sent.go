@@ -17,7 +17,11 @@ func (p *program) sent() *cobra.Command {
 node), delivered (handed to the recipient's office), acknowledged or declined by
 an officer, refused, failed, or withdrawn. Each of these words rests on signed
 evidence. "Withdrawal pending" rests on the withdrawal alone: the recipient's node
-has not answered yet whether it has the parcel.`,
+has not answered yet whether it has the parcel.
+
+After "comity log new-era", parcels that this office had sent and lost are listed as
+far as peers hold them: envelope and evidence, without kind and content. "comity show"
+has their evidence.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.look(c.Context(), func(node *control.Client) error {
 				list, err := node.Sent(c.Context(), p.as, int(limit))
@@ -31,18 +35,34 @@ has not answered yet whether it has the parcel.`,
 					p.say("Nothing has been sent.")
 					return nil
 				}
-				t := p.table("PARCEL", "TO", "KIND", "SENT (UTC)", "FILES", "STATUS")
-				for _, m := range list.Parcels {
-					for _, to := range m.Transmissions {
-						t.row(string(m.Parcel), string(to.To), kind(&m), moment(m.Stored), fileSum(&m), standing(&to))
-					}
-				}
-				return p.tableEnd(t, list)
+				return p.sentTable(list)
 			})
 		},
 	}
 	c.Flags().Var(&limit, "limit", "`NUMBER` to list at most")
 	return c
+}
+
+func (p *program) sentTable(list *control.Parcels) error {
+	t := p.table("PARCEL", "TO", "KIND", "SENT (UTC)", "FILES", "STATUS")
+	lost := 0
+	for _, m := range list.Parcels {
+		what, files := kind(&m), fileSum(&m)
+		if m.Lost {
+			lost++
+			what, files = "lost here", "-"
+		}
+		for _, to := range m.Transmissions {
+			t.row(string(m.Parcel), string(to.To), what, moment(m.Stored), files, standing(&to))
+		}
+	}
+	if err := p.tableEnd(t, list); err != nil {
+		return err
+	}
+	if lost > 0 {
+		p.say("Lost here: this office lost %s with its node. Evidence is here again, from the peers; the content is with the recipients.", count(lost, "parcel"))
+	}
+	return nil
 }
 
 // standing is where a sent parcel stands, and while it is queued, why.

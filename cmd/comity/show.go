@@ -26,8 +26,10 @@ func (p *program) show() *cobra.Command {
 				}
 				p.parcelHead(m)
 				p.say("")
-				if err := p.files(m); err != nil {
-					return err
+				if !m.Lost {
+					if err := p.files(m); err != nil {
+						return err
+					}
 				}
 				for _, t := range m.Transmissions {
 					p.say("\nTo %s: %s", t.To, standing(&t))
@@ -44,6 +46,11 @@ func (p *program) parcelHead(m *control.Parcel) {
 	p.say("  from     %s", m.From)
 	for _, t := range m.Transmissions {
 		p.say("  to       %s", t.To)
+	}
+	if m.Lost {
+		p.say("This office has lost it with its node. What peers hold is here again: the envelope, and all")
+		p.say("evidence. Case, kind and content are not: the recipient has them.")
+		return
 	}
 	p.say("  kind     %s, %s", m.Kind, m.Priority)
 	p.say("  case     %s, message %d of its sender", m.Case, m.Sequence)

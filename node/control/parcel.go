@@ -15,14 +15,14 @@ type Parcel struct {
 	Parcel    protocol.ParcelID    `json:"parcel"`
 	Direction string               `json:"direction"` // sent or received
 	From      protocol.AuthorityID `json:"from"`
-	Case      protocol.CaseID      `json:"case"`
-	Sequence  int64                `json:"sequence"` // of the sender's messages in the case
-	Kind      parcel.Kind          `json:"kind"`
+	Case      protocol.CaseID      `json:"case,omitempty"`
+	Sequence  int64                `json:"sequence,omitempty"` // of the sender's messages in the case
+	Kind      parcel.Kind          `json:"kind,omitempty"`
 	Priority  protocol.Priority    `json:"priority"`
 	Test      bool                 `json:"test"`
-	Message   protocol.Digest      `json:"message"` // digest of the manifest
-	Created   protocol.Time        `json:"created"` // as the sender says
-	Stored    protocol.Time        `json:"stored"`  // when it was taken in, or stored for sending, here
+	Message   protocol.Digest      `json:"message,omitzero"` // digest of the manifest
+	Created   protocol.Time        `json:"created"`          // as the sender says
+	Stored    protocol.Time        `json:"stored"`           // when it was taken in, or stored for sending, here
 	FileCount int                  `json:"file_count"`
 	Bytes     int64                `json:"bytes"` // of all files
 	// State is, on a received one: new, opened, acknowledged or declined.
@@ -31,6 +31,9 @@ type Parcel struct {
 	Answered protocol.Time `json:"answered,omitzero"` // received: acknowledged or declined here
 	// Transmissions are one per recipient; on a received one, the one to this authority.
 	Transmissions []Transmission `json:"transmissions"`
+	// Lost says that the office has lost it with the node, and only what peers hold of
+	// it is here again: parties, times and evidence, not case, kind and content.
+	Lost bool `json:"lost,omitempty"`
 	// Files stands in the view of one parcel, not in lists.
 	Files []File `json:"files,omitempty"`
 }

@@ -59,7 +59,20 @@ func (s *Service) inbox(ctx context.Context, in listRequest) (*Parcels, error) {
 }
 
 func (s *Service) sent(ctx context.Context, in listRequest) (*Parcels, error) {
-	return s.list(ctx, in, func(o *office.Office) lister { return o.SentMessages })
+	list, err := s.list(ctx, in, func(o *office.Office) lister { return o.SentMessages })
+	if err != nil {
+		return nil, err
+	}
+	offices, err := s.offices(in.As)
+	for _, o := range offices {
+		if err == nil {
+			var lost []Parcel
+			lost, err = s.lost(ctx, o)
+			list.Parcels = append(list.Parcels, lost...)
+		}
+	}
+	list.order(in.limit())
+	return list, err
 }
 
 type lister func(context.Context, store.MessageFilter) ([]office.Message, error)
@@ -69,10 +82,7 @@ func (s *Service) list(ctx context.Context, in listRequest, of func(*office.Offi
 	if err != nil {
 		return nil, err
 	}
-	limit := in.Limit
-	if limit <= 0 || limit > maxList {
-		limit = maxList
-	}
+	limit := in.limit()
 	list := &Parcels{Parcels: []Parcel{}}
 	locked := s.lockedOffices()
 	for _, o := range offices {
@@ -94,16 +104,28 @@ func (s *Service) list(ctx context.Context, in listRequest, of func(*office.Offi
 			}
 		}
 	}
-	slices.SortStableFunc(list.Parcels, func(a, b Parcel) int { return b.Stored.Compare(a.Stored.Time) })
-	if len(list.Parcels) > limit {
-		list.Parcels, list.More = list.Parcels[:limit], true
-	}
+	list.order(limit)
 	for i := range list.Parcels {
 		if err := s.addWaiting(ctx, &list.Parcels[i]); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
+}
+
+func (in *listRequest) limit() int {
+	if in.Limit <= 0 || in.Limit > maxList {
+		return maxList
+	}
+	return in.Limit
+}
+
+// order puts the newest first and cuts the list at its limit.
+func (l *Parcels) order(limit int) {
+	slices.SortStableFunc(l.Parcels, func(a, b Parcel) int { return b.Stored.Compare(a.Stored.Time) })
+	if len(l.Parcels) > limit {
+		l.Parcels, l.More = l.Parcels[:limit], true
+	}
 }
 
 // listView is a message without its files and evidence.
@@ -146,7 +168,7 @@ type parcelRequest struct {
 func (s *Service) parcel(ctx context.Context, in parcelRequest) (*Parcel, error) {
 	f, err := s.find(ctx, in.As, in.Parcel)
 	if err != nil {
-		return nil, err
+		return s.lostParcel(ctx, in, err)
 	}
 	return s.full(ctx, f)
 }
