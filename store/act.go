@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"comity/protocol"
+	"comity/protocol/statement"
 )
 
 // ActKind is what whoever runs a node did to it.
@@ -17,6 +18,7 @@ const (
 	ActProtect   ActKind = "protect"   // key files got a passphrase, or another one
 	ActUnprotect ActKind = "unprotect" // key files lost it
 	ActDisclose  ActKind = "disclose"  // an auditor was answered about a parcel
+	ActNewEra    ActKind = "new-era"   // a log was lost, and the next one begun; read from the statement of that
 )
 
 // Act is one administrative act. It is a note for the operator and the auditor,
@@ -59,6 +61,23 @@ func (g *Gateway) Acts(ctx context.Context, p Period, limit int) (list []Act, mo
 		a.At = instant(&at)
 		return a, err
 	}, `SELECT at_us, kind, subject, detail FROM act WHERE at_us >= $1 AND at_us < $2 ORDER BY at_us, ordinal LIMIT $3`, from, until)
+}
+
+// BegunEra is how a log began that followed a lost one, and when it was stored.
+type BegunEra struct {
+	Statement statement.Signed
+	Begun     time.Time
+}
+
+// ErasOf returns the eras that were begun in a period, the oldest first.
+func (g *Gateway) ErasOf(ctx context.Context, p Period, limit int) (list []BegunEra, more bool, err error) {
+	from, until := p.micros()
+	return exceptions(ctx, g.v, "reading the eras of the log", limit, func(scan func(...any) error) (e BegunEra, err error) {
+		var begun int64
+		err = scan(&e.Statement.Document, &e.Statement.Signature, &begun)
+		e.Begun = instant(&begun)
+		return e, err
+	}, `SELECT document, signature, begun_us FROM era WHERE begun_us >= $1 AND begun_us < $2 ORDER BY number LIMIT $3`, from, until)
 }
 
 // ClockDays is how many days the clocks of peers are kept.

@@ -19,9 +19,10 @@ func (p *program) reportExceptions() *cobra.Command {
 		Long: `Reports, for a period, the parcels that were delivered and not acknowledged by its
 end, those for which the other node's evidence was late by 1 or 12 hours, refusals
 and failures, deliveries that had to be tried again, days on which a peer's clock
-was wrong, times in which a witness did not cosign the log, logs of others that forked, records that were adopted with the keys they changed, administrative
-acts on this node, and per authority the exports and other acts out of the
-ordinary that its office's journal has.
+was wrong, times in which a witness did not cosign the log, logs of others that
+forked, records that were adopted with the keys they changed, administrative acts on
+this node, a new era of its log among them, and per authority the exports and other
+acts out of the ordinary that its office's journal has.
 
 --from and --to are days in UTC, both in the period. The report of a period that is
 over says the same whenever it is made, but for what came later, which stands
@@ -68,8 +69,13 @@ func days(from, to string, now time.Time) (begin, end time.Time, err error) {
 			return begin, end, err
 		}
 	}
-	if begin.After(last) {
-		return begin, end, misuse("", "the period ends (%s) before it begins (%s)", last.Format(time.DateOnly), begin.Format(time.DateOnly))
+	switch today := now.UTC().Truncate(24 * time.Hour); {
+	case begin.After(last) && to == "":
+		return begin, end, misuse("name a last day with --to, or an earlier first one", "the period would begin (%s) after today (%s)", begin.Format(time.DateOnly), today.Format(time.DateOnly))
+	case begin.After(last):
+		return begin, end, misuse("name its first day with --from and its last one with --to", "the period ends (%s) before it begins (%s)", last.Format(time.DateOnly), begin.Format(time.DateOnly))
+	case begin.After(today):
+		return begin, end, misuse("name days that have come", "the period begins (%s) after today (%s): nothing has happened in it yet", begin.Format(time.DateOnly), today.Format(time.DateOnly))
 	}
 	return begin, last.AddDate(0, 0, 1), nil
 }

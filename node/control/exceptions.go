@@ -1,13 +1,16 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"comity/node/office"
 	"comity/protocol"
+	"comity/protocol/era"
 	"comity/protocol/evidence"
 	"comity/store"
 )
@@ -42,7 +45,7 @@ func (s *Service) exceptions(ctx context.Context, in exceptionsRequest) (*Except
 		return nil, err
 	}
 	if !in.Until.After(in.From.Time) {
-		return nil, fail(Usage, "", "the period ends before it begins")
+		return nil, fail(Usage, "name its first day before its last one", "the period ends before it begins")
 	}
 	now := s.now()
 	r := &exceptionsRead{
@@ -204,6 +207,31 @@ func (r *exceptionsRead) acts(ctx context.Context, g *store.Gateway) error {
 	for _, a := range list {
 		r.Acts = append(r.Acts, NodeAct{At: stamp(a.At), Kind: a.Kind, Subject: a.Subject, Detail: a.Detail})
 	}
+	if err != nil {
+		return err
+	}
+	return r.eras(ctx, g)
+}
+
+// eras are acts too: by whoever restored the node, with the state's offline key.
+func (r *exceptionsRead) eras(ctx context.Context, g *store.Gateway) error {
+	list, more, err := g.ErasOf(ctx, r.period, maxExceptions)
+	r.cut("administrative_acts", more)
+	for _, e := range list {
+		s, err := era.Parse(e.Statement.Document)
+		if err != nil {
+			return fmt.Errorf("%w: the statement of an era: %w", store.ErrIntegrity, err)
+		}
+		var by []string
+		for _, shown := range s.Shown {
+			by = append(by, string(shown.Node))
+		}
+		r.Acts = append(r.Acts, NodeAct{
+			At: stamp(e.Begun), Kind: store.ActNewEra, Subject: "node " + string(s.Node),
+			Detail: fmt.Sprintf("%s follows %s, of which a later state was shown by %s", s.Log, s.Previous, cmp.Or(strings.Join(by, ", "), "nobody")),
+		})
+	}
+	slices.SortStableFunc(r.Acts, func(a, b NodeAct) int { return a.At.Compare(b.At.Time) })
 	return err
 }
 
@@ -218,11 +246,12 @@ func (r *exceptionsRead) office(ctx context.Context, o *office.Office) error {
 		if len(entries) == 0 {
 			break
 		}
-		for _, e := range entries {
-			act, ordinary, err := officeAct(e)
-			if err != nil {
-				return fmt.Errorf("%w: journal entry %d of %s: %w", store.ErrIntegrity, e.Sequence, o.Authority(), err)
-			}
+		acts, err := officeActs(ctx, o, entries)
+		if err != nil {
+			return err
+		}
+		for _, one := range acts {
+			act, ordinary := one.OfficeAct, one.ordinary
 			switch {
 			case ordinary:
 				report.Ordinary[act.Act]++
@@ -243,6 +272,28 @@ func (r *exceptionsRead) office(ctx context.Context, o *office.Office) error {
 	}
 	r.Offices = append(r.Offices, report)
 	return err
+}
+
+// journalled is an act of the journal, and whether it is an ordinary one.
+type journalled struct {
+	OfficeAct
+	ordinary bool
+}
+
+// officeActs are the acts of some entries. Those about test parcels are left out
+// (R-XCH-5).
+func officeActs(ctx context.Context, o *office.Office, entries []store.JournalEntry) (acts []journalled, err error) {
+	var names []store.Name
+	for _, e := range entries {
+		act, ordinary, err := officeAct(e)
+		if err != nil {
+			return nil, fmt.Errorf("%w: journal entry %d of %s: %w", store.ErrIntegrity, e.Sequence, o.Authority(), err)
+		}
+		acts = append(acts, journalled{act, ordinary})
+		names = append(names, store.Name{From: act.From, Parcel: act.Parcel})
+	}
+	tests, err := o.TestsAmong(ctx, names)
+	return slices.DeleteFunc(acts, func(a journalled) bool { return tests[store.Name{From: a.From, Parcel: a.Parcel}] }), err
 }
 
 // officeAct is the view of one entry. The ordinary ones are only counted.
