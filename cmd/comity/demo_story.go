@@ -111,7 +111,7 @@ var plainly = map[evidence.Event]string{
 	evidence.SubmissionAcceptance:  "A's gateway took the sealed parcel and will deliver it.",
 	evidence.RelayAcceptance:       "B's gateway has all of it, safely stored.",
 	evidence.ContentConsignment:    "B's gateway handed it to the office that it is for.",
-	evidence.ContentHandover:       "That office opened it: every signature and every byte is right.",
+	evidence.ContentHandover:       "That office unsealed it: every signature and every byte is right.",
 	evidence.ContentAccessTracking: "Somebody entitled to has looked at it for the first time.",
 	evidence.ConsignmentAcceptance: "The authority of B formally confirms receipt.",
 }

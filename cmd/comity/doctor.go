@@ -20,7 +20,7 @@ func (p *program) doctor() *cobra.Command {
 		Short: "Check the node, and the way to other nodes end to end",
 		Long: `Checks this node: files and their modes, offline keys, dates of keys and records,
 disk, log, peers. For each peer named, it also sends a test parcel to an authority
-there and waits until the office has opened and verified it. A test parcel has no
+there and waits until the office has unsealed and verified it. A test parcel has no
 effect and is in no inbox and no count. If the act key has a passphrase of its
 own, it asks for it, because the test parcel is signed as any other.
 

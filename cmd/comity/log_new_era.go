@@ -9,6 +9,7 @@ import (
 
 	"comity/node/control"
 	"comity/node/operate"
+	"comity/protocol"
 )
 
 func (p *program) logNewEra() *cobra.Command {
@@ -54,7 +55,7 @@ func (p *program) newEra(ctx context.Context, offline string) error {
 	}
 	state, err := operate.NewEra(ctx, operate.EraPlan{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now})
 	if errors.Is(err, operate.ErrNotOlder) {
-		return problem(`type "comity serve": it asks the peers`, "%v", err)
+		return notOlder(dir, err)
 	} else if err != nil {
 		return control.Explain(err)
 	}
@@ -62,4 +63,18 @@ func (p *program) newEra(ctx context.Context, offline string) error {
 	p.say("Take %s off this machine again, then type: comity serve --dir %s", offline, dir)
 	p.say("The node fetches from each peer what it has lost, before it accepts anything from it.")
 	return nil
+}
+
+// notOlder says why no era is begun: nothing is known to be lost, or it was begun
+// already.
+func notOlder(dir string, err error) error {
+	own, failed := operate.ReadRecord(operate.Layout{Dir: dir})
+	if failed != nil {
+		return control.Explain(failed)
+	}
+	log := own.Record().Node.Log.Origin
+	if _, number, failed := protocol.ParseLogOrigin(log); failed == nil && number > 1 {
+		return problem(`type "comity serve": it goes on with that log`, "the new log %s is begun already, and since then %v", log, err)
+	}
+	return problem(`type "comity serve": it asks the peers`, "%v", err)
 }

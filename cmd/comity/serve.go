@@ -107,7 +107,12 @@ func (p *program) together(ctx context.Context, node *operate.Node, logger *slog
 		serveErr = server.Serve(ctx)
 		cancel() // without its socket a node cannot be told anything
 	})
-	p.say("comity: node %s is ready on %s", node.Config.Node, node.Config.Listen)
+	serving.Go(func() {
+		// Not before it may sign: what turns out to be an older copy was never ready.
+		if node.Gateway.Ready(ctx) == nil {
+			p.say("comity: node %s is ready on %s", node.Config.Node, node.Config.Listen)
+		}
+	})
 	err = node.Run(ctx)
 	cancel()
 	serving.Wait()

@@ -210,7 +210,12 @@ func (l *link) readPage(ctx context.Context) (more bool, err error) {
 	_, data, err := l.call(call, http.MethodGet, path, nil, maxAnswer)
 	var p *problem
 	if errors.As(err, &p) && p.Status == http.StatusConflict && after > 0 {
-		l.raise(fmt.Errorf("its evidence feed ends before %d, up to which it was read: it runs on an older copy of itself", after))
+		// Who adopts a record that names another log begins anew (R-OLD-5): the hello
+		// above, or one that the peer said meanwhile, may have brought it.
+		if now, err := l.g.Store.FeedCursor(ctx, l.peer); err != nil || now < after {
+			return false, err
+		}
+		l.suspect(fmt.Errorf("its evidence feed ends before %d, up to which it was read: %w", after, errPeerOlder))
 		return false, l.g.Store.RewindFeed(ctx, l.peer)
 	}
 	if err != nil {

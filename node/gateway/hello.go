@@ -146,6 +146,8 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 	fault, err := l.noteCheckpoint(ctx, h.Checkpoint)
 	if err != nil {
 		l.aloud().Error("the peer's checkpoint was not kept, for trouble at this node", "error", err)
+	} else if errors.Is(fault, errPeerOlder) {
+		l.suspect(fault)
 	} else if fault != nil {
 		l.raise(fmt.Errorf("its log does not hold together: %w", fault))
 	}
@@ -267,7 +269,7 @@ func (l *link) noteCheckpoint(ctx context.Context, text *string) (fault, err err
 	}
 	switch {
 	case held.Origin == c.Origin && c.Size < held.Size:
-		return fmt.Errorf("it has %d leaves and had %d: the node runs on an older copy of itself", c.Size, held.Size), nil
+		return fmt.Errorf("its log has %d leaves and had %d: %w", c.Size, held.Size, errPeerOlder), nil
 	case held.Origin == c.Origin && c.Size == held.Size && c.Root != held.Root:
 		return fmt.Errorf("it has two roots over %d leaves", c.Size), nil
 	}
@@ -282,13 +284,30 @@ func (l *link) alarmOfFork() {
 // raise remembers an alarm about the peer for the operator to see, until this
 // node restarts. It stops no traffic.
 func (l *link) raise(alarm error) {
-	l.mu.Lock()
-	first := l.alarm == nil
-	l.alarm = alarm
-	l.mu.Unlock()
-	if first {
+	if l.noteAlarm(alarm) {
 		l.logger().Error("something is wrong with a peer: call its operator", "error", alarm)
 	}
+}
+
+// errPeerOlder says that the peer shows less of itself than it did before.
+var errPeerOlder = errors.New("the node runs on an older copy of itself")
+
+// suspect remembers such an alarm likewise. A node that was restored asks its peers
+// when it starts, and stops (R-OLD-1), so its operator hears of it at once; and when
+// the log is lost for good, its next record says so.
+func (l *link) suspect(alarm error) {
+	if l.noteAlarm(alarm) {
+		l.logger().Warn("a peer shows less of itself than before: it was restored from a backup, and should stop by itself; call its operator if it goes on", "error", alarm)
+	}
+}
+
+// noteAlarm reports whether nothing was wrong with the peer before.
+func (l *link) noteAlarm(alarm error) (first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first = l.alarm == nil
+	l.alarm = alarm
+	return first
 }
 
 // settle forgets an alarm: what it was about has been answered for.

@@ -143,11 +143,24 @@ func (l *link) submit(ctx context.Context, s *store.LogState) error {
 			return err
 		}
 		if told < old && old <= s.Checkpoint.Size { // its cosignature over old is here
-			l.raise(fmt.Errorf("it cosigned %d leaves of this node's log and says that it cosigned %d last: it runs on an older copy of itself", old, told))
+			l.forgot(old, told)
 		}
 		old = told
 	}
 	return errors.New("the witness tells another size each time")
+}
+
+// forgot tells of a witness that has cosigned more than it knows of. When its record
+// says that it lost its log, it has said so itself, and there is nobody to call.
+func (l *link) forgot(cosigned, told int64) {
+	state, ok := l.g.book.node(l.peer)
+	if ok {
+		if _, era, err := protocol.ParseLogOrigin(state.Record().Node.Log.Origin); err == nil && era > 1 {
+			l.logger().Info("a witness was restored from a backup, and cosigns on from what its copy has", "cosigned", cosigned, "knows", told)
+			return
+		}
+	}
+	l.suspect(fmt.Errorf("it cosigned %d leaves of this node's log and says that it cosigned %d last: %w", cosigned, told, errPeerOlder))
 }
 
 // cosignedSize is the size of the newest own checkpoint that the peer cosigned.

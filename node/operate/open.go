@@ -341,8 +341,8 @@ func readIdentities(k *keyring, dir string) (seal.Identities, error) {
 // Run runs gateway and offices until ctx ends or one of them fails, and
 // returns when all have stopped.
 func (n *Node) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	parts := []func(context.Context) error{n.Gateway.Run}
 	for _, o := range n.Offices {
 		parts = append(parts, o.Run)
@@ -357,7 +357,7 @@ func (n *Node) Run(ctx context.Context) error {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, err)
 		}
-		cancel(err) // one part without the others is not a node
+		cancel() // one part without the others is not a node, and its error is told once
 	}
 	return errors.Join(errs...)
 }

@@ -37,7 +37,7 @@ var sentences = map[Event]words{
 		"that the office opened them",
 	},
 	ContentHandover: {
-		"the recipient's office opened the parcel and found every signature and every byte in order",
+		"the recipient's office unsealed the parcel and found every signature and every byte in order",
 		"that a person has looked at it",
 	},
 	ContentHandoverFailure: {
