@@ -165,9 +165,10 @@ func (r *receiver) disclosure(files [][]byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.Verify(func(ref envelope.RecordRef) *record.State {
-		return map[protocol.StateID]*record.State{"xa": r.xa, "xb": r.xb}[ref.State]
-	}, nil, r.now)
+	var held record.History
+	held.Add(r.xa)
+	held.Add(r.xb)
+	_, err = d.Verify(&held, nil, r.now)
 	return err
 }
 
