@@ -29,6 +29,8 @@ type sample struct {
 	Inner  inner                `json:"inner"`
 	Parts  []inner              `json:"parts"`
 	Nest   []nest               `json:"nest"`
+	Extra  []string             `json:"extra" max:"2" optional:"yes"`
+	Mark   *inner               `json:"mark" optional:"yes"`
 }
 
 type inner struct {
@@ -174,6 +176,12 @@ func TestDecodeRefuses(t *testing.T) {
 		{name: "R-DOC-4 null in a list", old: `"x",`, new: `null,`, says: `member "tags.0": must not be null`},
 		{name: "R-DOC-4 null for an object", old: "{\n    \"size\": 1\n  }", new: `null`, says: `member "inner": must not be null`},
 		{name: "R-DOC-4 null for bytes", old: `"AAEC"`, new: `null`, says: `member "bytes": must not be null`},
+		{name: "R-DOC-4 null for an optional list", old: `"size": 42,`, new: `"size": 42, "extra": null,`, says: `member "extra": must not be null`},
+		{name: "R-DOC-4 an optional list without elements", old: `"size": 42,`, new: `"size": 42, "extra": [],`, says: `member "extra": is empty`},
+		{name: "R-DOC-4 an optional list that is too long", old: `"size": 42,`, new: `"size": 42, "extra": ["a", "b", "c"],`, says: `member "extra": more than 2 elements`},
+		{name: "R-DOC-4 null for an optional object", old: `"size": 42,`, new: `"size": 42, "mark": null,`, says: `member "mark": must not be null`},
+		{name: "R-DOC-4 twice an optional member", old: `"size": 42,`, new: `"size": 42, "extra": ["a"], "extra": ["a"],`, says: "stands twice"},
+		{name: "R-DOC-4 missing in an optional object", old: `"size": 42,`, new: `"size": 42, "mark": {},`, says: `member "mark.size" is missing`},
 		{name: "text for a number", old: `42`, new: `"42"`, says: `member "size": want a plain integer`},
 		{name: "number for a text", old: `"Request"`, new: `1`, says: `member "title": want a text`},
 		{name: "number for a truth", old: `false`, new: `0`, says: `member "test": want true or false`},

@@ -10,8 +10,9 @@
 //	max:"N"       a list of at most N elements
 //	carry:"text"  a []byte that stands in the document as text instead of base64
 //	carry:"text,null"  likewise, and null stands for nil
+//	optional:"yes"  a list or a pointer that is absent when nil; never null or empty
 //
-// A pointer field may be null; no other may. An embedded struct without a json
+// A pointer field that is not optional may be null; no other may. An embedded struct without a json
 // tag adds its members to those of the struct around it. Types that implement
 // encoding.TextUnmarshaler judge their own text.
 package statement

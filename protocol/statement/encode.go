@@ -111,6 +111,9 @@ func (w writer) object(s *shape, v reflect.Value) error {
 		return err
 	}
 	for _, m := range s.members {
+		if m.rule.optional && v.FieldByIndex(m.index).IsNil() {
+			continue
+		}
 		if err := w.tokens.WriteToken(jsontext.String(m.name)); err != nil {
 			return err
 		}

@@ -37,6 +37,38 @@ func TestEncodeWritesEmptyListsNotNull(t *testing.T) {
 	}
 }
 
+func encoded(t *testing.T, v sample) []byte {
+	t.Helper()
+	doc, err := statement.Encode(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// R-DOC-4: what is optional is absent or says something, so that a document from
+// before it was thought of is read and written as it was.
+func TestOptionalMembers(t *testing.T) {
+	v := good(t)
+	if doc := string(encoded(t, v)); doc != sampleText {
+		t.Errorf("without them:\n%s", doc)
+	}
+	v.Extra, v.Mark = []string{"a"}, &inner{Size: 3}
+	doc := encoded(t, v)
+	for _, want := range []string{"\"extra\": [\n    \"a\"\n  ]", "\"mark\": {\n    \"size\": 3\n  }"} {
+		if !strings.Contains(string(doc), want) {
+			t.Errorf("no %s in\n%s", want, doc)
+		}
+	}
+	if got, err := decode(string(doc)); err != nil || cmp.Diff(v, got) != "" {
+		t.Errorf("read again: %v\n%s", err, cmp.Diff(v, got))
+	}
+	v.Extra = []string{}
+	if _, err := statement.Encode(v); err == nil {
+		t.Error("an empty list was written, which nobody takes")
+	}
+}
+
 func TestEncodeEscapesOnlyWhatJSONDemands(t *testing.T) {
 	v := good(t)
 	v.Title = "<a href='x'>&\u2028\u007f é ☃ 😀 \t\\\"/"

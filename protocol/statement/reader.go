@@ -143,7 +143,7 @@ func (r *reader) object(s *shape, v reflect.Value) error {
 	}
 	// R-DOC-4: absence is never a value.
 	for i, m := range s.members {
-		if !seen[i] {
+		if !seen[i] && !m.rule.optional {
 			return r.refuse(protocol.Malformed, "member %q is missing", dotted(r.tokens.StackPointer().AppendToken(m.name)))
 		}
 	}
@@ -156,7 +156,7 @@ func (r *reader) list(s *shape, rule rule, v reflect.Value) error {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 	elements := rule
-	elements.max, elements.null = 0, false
+	elements.max, elements.null, elements.optional = 0, false, false
 	for r.tokens.PeekKind() != jsontext.KindEndArray {
 		if rule.max > 0 && v.Len() == rule.max {
 			return r.refuse(protocol.Malformed, "member %q: more than %d elements", dotted(r.tokens.StackPointer().Parent()), rule.max)
@@ -166,8 +166,13 @@ func (r *reader) list(s *shape, rule rule, v reflect.Value) error {
 			return err
 		}
 	}
-	_, err := r.token()
-	return err
+	if _, err := r.token(); err != nil {
+		return err
+	}
+	if rule.optional && v.Len() == 0 {
+		return r.refuseHere("is empty, and must then be absent")
+	}
+	return nil
 }
 
 // integer takes plain decimal digits only (R-DOC-5): other readers turn 1.0,

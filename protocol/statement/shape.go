@@ -64,6 +64,9 @@ type rule struct {
 	long int  // bytes of one string
 	max  int  // elements of a list; 0 = as many as the document's size allows
 	null bool // null stands for nil
+	// optional members may be absent, which stands for nil, and are never null or
+	// an empty list: nothing has two spellings.
+	optional bool
 }
 
 var (
@@ -181,6 +184,12 @@ func ruleOf(field reflect.StructField) (r rule, err error) {
 		if n := field.Tag.Get(tag); n != "" && err == nil {
 			*to, err = strconv.Atoi(n)
 		}
+	}
+	if field.Tag.Get("optional") != "" {
+		if k := field.Type.Kind(); err == nil && k != reflect.Slice && k != reflect.Pointer {
+			err = fmt.Errorf("the tag optional on %s, which cannot be nil", field.Name)
+		}
+		r.optional, r.null = true, false
 	}
 	switch carry := field.Tag.Get("carry"); {
 	case carry == "":
