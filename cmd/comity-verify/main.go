@@ -38,8 +38,8 @@ C2SP tlog-policy, may say which witnesses must have cosigned.
   --json         write the report as JSON
 
 Leaves with 0 when all is valid by your anchors, 4 when it is consistent and the
-identities are unchecked or a key is contested, 3 when anything is wrong, 2 when
-asked wrongly, 1 when a file cannot be read.
+identities are unchecked or a key is contested, 3 when anything is wrong or lacks
+what you ask for, 2 when asked wrongly, 1 when a file cannot be read.
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -81,6 +81,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return complain(stderr, err)
 	}
+	if advice := report.Advice(); advice != "" {
+		fmt.Fprintf(stderr, "comity-verify: hint: %s\n", advice)
+	}
 	return report.ExitCode()
 }
 
@@ -89,6 +92,7 @@ func complain(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "comity-verify: error: %v\n", err)
 	var fault *bundle.Fault
 	if errors.As(err, &fault) {
+		fmt.Fprintf(stderr, "comity-verify: hint: %s\n", fault.Advice())
 		return exitWrong
 	}
 	return exitFailed

@@ -30,6 +30,8 @@ type answer struct {
 	Wrong      string         `json:"wrong"`
 	Member     string         `json:"member"` // of the bundle, or the anchor's file
 	Error      string         `json:"error"`
+	Advice     string         `json:"advice"` // what to do about it
+	Unmet      bool           `json:"unmet"`  // nothing is wrong but for what was asked
 }
 
 // What can be wrong.
@@ -75,7 +77,7 @@ func check(file, anchors, options js.Value) *answer {
 	if err := e.Encode(report); err != nil {
 		return complaint(wrongFile, err)
 	}
-	return &answer{ExitCode: report.ExitCode(), Report: report, Conclusion: report.Conclusion(), Text: report.Text(), JSON: out.String()}
+	return &answer{ExitCode: report.ExitCode(), Report: report, Conclusion: report.Conclusion(), Text: report.Text(), JSON: out.String(), Advice: report.Advice()}
 }
 
 // held reads the anchors. None is no error: the page then says that identities
@@ -109,7 +111,7 @@ func held(anchors js.Value) (*bundle.Trust, *answer) {
 func complaint(what string, err error) *answer {
 	var fault *bundle.Fault
 	if errors.As(err, &fault) {
-		return &answer{ExitCode: exitWrong, Wrong: what, Member: fault.Member, Error: fault.Err.Error()}
+		return &answer{ExitCode: exitWrong, Wrong: what, Member: fault.Member, Error: fault.Err.Error(), Advice: fault.Advice(), Unmet: fault.Unmet()}
 	}
 	return &answer{ExitCode: exitFailed, Wrong: wrongFile, Error: err.Error()}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,8 +25,8 @@ at the earliest and the latest, on whose word that rests, and what is not proven
 DIR holds the introduction of each state as STATE.json, of the witnesses too, whose
 words you have compared with that state. Without it everything may agree, and nothing
 says whose keys they are: that leaves with 4. So does evidence that is contested,
-because its key is marked compromised. Leaves with 3 when anything is wrong, and names
-the part of the file. A file named policy in DIR, a C2SP tlog-policy, may say which
+because its key, or its log's, is marked compromised. Leaves with 3 when anything is
+wrong or lacks what you ask for, and names the part of the file. A file named policy in DIR, a C2SP tlog-policy, may say which
 witnesses must have cosigned.
 
 No node, key or network is needed. The small program comity-verify does the same.`,
@@ -35,7 +36,7 @@ No node, key or network is needed. The small program comity-verify does the same
 			if dir != "" {
 				var err error
 				if trust, err = anchors.Read(dir); err != nil {
-					return problem("put the introduction of each state there, as STATE.json", "%v", err)
+					return problem(advice(err, "put the introduction of each state there, as STATE.json"), "%v", err)
 				}
 			}
 			report, err := anchors.Check(args[0], trust, bundle.Options{RequirePQ: pq})
@@ -55,6 +56,16 @@ No node, key or network is needed. The small program comity-verify does the same
 	return c
 }
 
+// advice is what the verifier says to do about an error; another where it says
+// nothing.
+func advice(err error, other string) string {
+	var wrong *bundle.Fault
+	if errors.As(err, &wrong) {
+		return wrong.Advice()
+	}
+	return other
+}
+
 // unverified tells a bundle that is wrong from one that cannot be read.
 func unverified(path string, err error) error {
 	var wrong *bundle.Fault
@@ -63,10 +74,11 @@ func unverified(path string, err error) error {
 	}
 	switch {
 	case errors.As(err, &wrong):
-		return &control.Error{
-			Code: control.Integrity, Message: "the bundle is wrong, in " + err.Error(),
-			Hint: "rest nothing on it; ask whoever gave it to you for the file as it was written",
+		says := "the bundle is wrong, in "
+		if wrong.Unmet() {
+			says = "the bundle lacks what you ask for, in "
 		}
+		return &control.Error{Code: control.Integrity, Message: says + err.Error(), Hint: wrong.Advice()}
 	case errors.Is(err, fs.ErrNotExist):
 		return problem("check the path", "%s: there is no such file", path)
 	}
@@ -79,14 +91,18 @@ func concluded(r *bundle.Report, dir string) error {
 	case exitDone:
 		return nil
 	case exitIntegrity:
-		return &control.Error{Code: control.Integrity, Message: "some of it was signed after its key was announced to be compromised", Hint: "rest nothing on what is marked INVALID"}
+		return &control.Error{Code: control.Integrity, Message: "some of it comes after its key was announced to be compromised, in " + strings.Join(r.Blamed(), "; "), Hint: r.Advice()}
 	}
 	if r.Trusted {
-		return &control.Error{Code: control.Unchecked, Message: "some of it is contested: its key is marked compromised", Hint: "the report says which, and why"}
+		return &control.Error{Code: control.Unchecked, Message: "some of it is contested, in " + strings.Join(r.Blamed(), "; "), Hint: r.Advice()}
+	}
+	var who []string
+	for _, s := range r.Unanchored() {
+		who = append(who, string(s))
 	}
 	hint := "name a folder of introductions that you hold with --trust DIR; who made the bundle may have made the records in it too"
 	if dir != "" {
-		hint = "put the introductions of both states into " + dir + ", as STATE.json"
+		hint = r.Advice()
 	}
-	return &control.Error{Code: control.Unchecked, Message: "everything agrees, but no anchor of yours says whose keys these are", Hint: hint}
+	return &control.Error{Code: control.Unchecked, Message: "everything agrees, but you hold no anchor of " + strings.Join(who, " and ") + ": nothing says whose keys these are", Hint: hint}
 }

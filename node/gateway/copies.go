@@ -16,15 +16,10 @@ import (
 )
 
 // copiesType is the first member of a page of copies.
-const copiesType = "comity/copies/v1"
+const copiesType = exchange.CopiesType
 
-// copiesPage is what this node holds of the asker about some parcels: of each the
-// envelope, then evidence (R-OLD-3).
-type copiesPage struct {
-	Type    string             `json:"type"`
-	Next    int64              `json:"next"`
-	Packets []statement.Packet `json:"packets"`
-}
+// copiesPage is what this node holds of the asker about some parcels (R-OLD-3).
+type copiesPage = exchange.Copies
 
 // maxCopies is how many parcels one page tells of: each has at most an envelope
 // and one evidence of each event.
@@ -50,7 +45,7 @@ func (g *Gateway) serveCopies(w http.ResponseWriter, r *http.Request, l *link) {
 		g.answerError(w, r, l.peer, http.StatusServiceUnavailable, err)
 		return
 	}
-	page := copiesPage{Type: copiesType, Next: after, Packets: []statement.Packet{}}
+	page := copiesPage{Next: after, Packets: []statement.Packet{}}
 	for _, c := range all {
 		page.Next = c.Ordinal
 		page.Packets = append(page.Packets, statement.Packet{Signed: c.Envelope})
@@ -65,7 +60,7 @@ func (g *Gateway) serveCopies(w http.ResponseWriter, r *http.Request, l *link) {
 	if len(all) > 0 {
 		l.idle.give()
 	}
-	body, err := statement.EncodeCarrier(page, statement.SizeOf(page.Packets))
+	body, err := exchange.EncodeCopies(&page)
 	if err != nil {
 		g.answerError(w, r, l.peer, http.StatusServiceUnavailable, err)
 		return

@@ -40,7 +40,7 @@ func TestAttacks(t *testing.T) {
 		}
 		c.Evidence[1].Peer = nil // nothing else of xc is there
 		_, err = verify(written(t, c), anchors(w), bundle.Options{RequirePQ: true})
-		refused(t, "with a third party's cosignature required", err, protocol.BadSignature, member)
+		refused(t, "with a third party's cosignature required", err, protocol.Policy, member)
 	}
 	// wrong is a bundle that Write itself refuses; so would Verify, which does the same.
 	wrong := func(t *testing.T, c *bundle.Contents, code protocol.Code, member string) {
@@ -88,7 +88,7 @@ func TestAttacks(t *testing.T) {
 			}
 		}
 		_, err = verify(file, anchors(w), bundle.Options{RequirePQ: true})
-		refused(t, "with a third party's cosignature required", err, protocol.BadSignature, "evidence-SubmissionAcceptance.cosigned.tlog-proof")
+		refused(t, "with a third party's cosignature required", err, protocol.Policy, "evidence-SubmissionAcceptance.cosigned.tlog-proof")
 	})
 	t.Run("forge a cosignature", func(t *testing.T) {
 		w := newWorld()

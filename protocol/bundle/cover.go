@@ -140,6 +140,7 @@ func (s *sheet) fact(f *fact) {
 	s.line(`<p class="small">%s %s</p>`, s.t.doesNotSay, w.leavesOpen)
 	s.line(`<p class="small">%s %s (%s) · %s %s<br>%s · SHA-256 %s</p>`,
 		s.t.signedBy, code(f.Issuer.Name), s.t.roles[f.Issuer.Role], s.t.key, code(f.Issuer.Key.String()), f.Event, code(f.ref.Document.String()))
+	s.mark(s.t.keyMarked, s.x.histories[f.Side().State()].compromised(f.Issuer.Key))
 	for _, one := range f.sightings() {
 		s.sighting(one)
 	}
@@ -153,12 +154,25 @@ func (s *sheet) fact(f *fact) {
 func (s *sheet) sighting(one *sighting) {
 	s.line(`<p class="small">%s %s · %s %s · %s</p>`,
 		s.t.log, code(one.Origin), s.t.entry, ltr(fmt.Sprintf("%d / %d", one.index+1, one.Size)), s.moment(one.Time))
+	s.mark(s.t.logMarked, s.x.histories.logMark(one))
 	for _, c := range one.seen {
 		text := s.t.cosigned
 		if s.x.party(c.State) {
 			text = s.t.cosignedByParty
 		}
 		s.line(`<p class="small">%s %s: %s</p>`, text, code(string(c.Node)), s.moment(c.Time))
+		s.mark(s.t.witnessMarked, s.x.histories.markedBy(c))
+	}
+	for _, node := range one.broken {
+		s.line(`<p class="small">%s %s</p>`, s.t.brokenWitness, code(string(node)))
+	}
+}
+
+// mark tells of a mark that the records of the bundle make. Which verdict follows
+// from it, with the anchors that a verifier holds, no sheet can know.
+func (s *sheet) mark(text string, m *record.Compromised) {
+	if m != nil {
+		s.line(`<p class="small"><strong>%s %s; %s %s</strong></p>`, text, s.moment(m.Since.Time), s.t.markAnnounced, s.moment(m.Announced.Time))
 	}
 }
 
@@ -168,6 +182,7 @@ func (s *sheet) withdrawn() {
 	s.line(`<p class="time">%s</p>`, s.moment(w.Created.Time))
 	s.line("<p>%s</p>", s.t.withdrawal)
 	s.line(`<p class="small">%s %s · %s %s</p>`, s.t.signedBy, code(string(w.From)), s.t.key, code(w.Key.String()))
+	s.mark(s.t.keyMarked, s.x.histories[w.From.State()].compromised(w.Key))
 	s.line("</li>")
 }
 
@@ -244,7 +259,7 @@ func nameIn(l Language, names []record.Name) string {
 func (x *examined) witnessed(f *fact) (nodes []protocol.NodeID) {
 	for _, s := range f.sightings() {
 		for _, c := range s.seen {
-			if !x.party(c.State) && !slices.Contains(nodes, c.Node) {
+			if !x.party(c.State) && x.histories.markedBy(c) == nil && !slices.Contains(nodes, c.Node) {
 				nodes = append(nodes, c.Node)
 			}
 		}

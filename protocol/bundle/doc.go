@@ -70,6 +70,9 @@ type Evidence struct {
 type Fault struct {
 	Member string
 	Err    error
+
+	advice string // empty: as the code of Err tells
+	unmet  bool
 }
 
 func (f *Fault) Error() string { return f.Member + ": " + f.Err.Error() }

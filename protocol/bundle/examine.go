@@ -26,7 +26,8 @@ type examined struct {
 	env        *envelope.Envelope
 	signer     protocol.Digest // the key of the envelope
 	histories  histories
-	facts      []*fact // one for each of Evidence
+	known      histories // with the anchors, once they have joined: where marks are looked up
+	facts      []*fact   // one for each of Evidence
 	withdrawal *withdrawal.Withdrawal
 	notBefore  *sighting // of the recipient's log, in the envelope; nil: none that holds
 }
@@ -52,6 +53,7 @@ func examine(c *Contents) (*examined, error) {
 	if x.histories, err = readRecords(c); err != nil {
 		return nil, err
 	}
+	x.known = x.histories
 	if err := x.readEnvelope(); err != nil {
 		return nil, fault(envelopeName, err)
 	}

@@ -128,7 +128,18 @@ func (h history) compromised(digest protocol.Digest) *record.Compromised {
 	return nil
 }
 
-// key returns what a version says of the issuer's key.
+// marked returns the mark on keys of a log or a witness, in the newest version that
+// marks them (R-REC-11).
+func (h history) marked(keys record.Keypair) *record.Compromised {
+	for _, s := range slices.Backward(h) {
+		if m := s.Record().Node.Marked(keys); m != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// keyOf returns what a version says of the issuer's key.
 func keyOf(s *record.State, e *evidence.Evidence) *record.Key {
 	keys := s.Record().Node.Keys
 	if m, ok := s.Authority(e.To); ok && e.Issuer.Role != evidence.Node {

@@ -127,16 +127,20 @@ func (x *examined) obeys(t *Trust) error {
 		var keys []string
 		for _, s := range f.sightings() {
 			if log := x.histories.logOf(s.Origin); len(p.logs) > 0 && !slices.Contains(p.logs, log.Keys.Ed25519) && !slices.Contains(p.logs, log.Keys.MLDSA44) {
-				return fault(s.member, protocol.Refuse(protocol.Policy, "your policy does not know the log %s", s.Origin))
+				return unmet(s.member, "add a line for that log to your file policy, if you trust it", "your policy does not know the log %s", s.Origin)
 			}
 			for _, c := range s.seen {
-				if !x.party(c.State) && t.holds(c.State) {
+				if x.counts(c, t) {
 					keys = append(keys, c.keys.Ed25519, c.keys.MLDSA44)
 				}
 			}
 		}
 		if !p.satisfied(keys) {
-			return fault(evidenceBase(f.Event)+cosignedProof, protocol.Refuse(protocol.Policy, "the quorum %q of your policy did not witness the %s", p.quorum, f.Event))
+			advice := "ask for a bundle that is made once they have seen the log, or mend your file policy"
+			if who := x.unheard(t, f); len(who) > 0 {
+				advice = introduce(who)
+			}
+			return unmet(evidenceBase(f.Event)+cosignedProof, advice, "the quorum %q of your policy did not witness the %s", p.quorum, f.Event)
 		}
 	}
 	return nil

@@ -132,6 +132,28 @@ func TestRecipeAndAnchors(t *testing.T) {
 	}
 }
 
+// R-BND-11: the recipe does not weigh marks either. It stops at a log with marked
+// keys, and counts no witness with such.
+func TestRecipeAndMarks(t *testing.T) {
+	stockTools(t)
+	t.Parallel()
+	for of, want := range map[string]string{"log": "is marked compromised", "witness": "not yet witnessed by a third party"} {
+		w := newWorld()
+		c := w.contents()
+		c.Evidence = c.Evidence[:1]
+		if of == "log" {
+			w.xa.marks(w.xa.draft.Node.Log.Keys, day.AddDate(0, 0, 7), day.AddDate(0, 0, 8))
+		} else {
+			w.xc.marks(w.xc.draft.Node.Witness, day.AddDate(0, 0, 7), day.AddDate(0, 0, 8))
+		}
+		c.Records = append(append(append(c.Records[:0:0], w.xa.records...), w.xb.records...), w.xc.records...)
+		said, err := follow(t, written(t, c), w.xa, w.xb, w.xc)
+		if (err == nil) != (of == "witness") || !strings.Contains(said, want) {
+			t.Errorf("marked keys of a %s: %v\n%s", of, err, said)
+		}
+	}
+}
+
 // Whoever alters a bundle and makes its list fit is found by what somebody signed (R-BND-1, R-BND-2, R-BND-4, R-BND-6).
 func TestRecipeOfAnAlteredBundle(t *testing.T) {
 	stockTools(t)

@@ -45,6 +45,8 @@ type Report struct {
 	Signatures   int `json:"signatures"`
 	Proofs       int `json:"proofs"`
 	Cosignatures int `json:"cosignatures"`
+
+	others []string // what else has the verdict, for Blamed
 }
 
 // RecordSeen is one record in the bundle.
@@ -65,7 +67,7 @@ type EvidenceSeen struct {
 	Digest     protocol.Digest    `json:"sha256"`
 	Claimed    protocol.Time      `json:"claimed"` // its own word
 	Verdict    Verdict            `json:"verdict"`
-	Why        string             `json:"why,omitempty"`      // of a key that is marked compromised
+	Why        string             `json:"why,omitempty"`      // of a key that is marked compromised, or of its log's
 	RestsOn    string             `json:"rests_on,omitempty"` // without a third party
 	Earliest   *Bound             `json:"earliest"`           // made after
 	Latest     *Bound             `json:"latest"`             // made before, as a third party shows
@@ -74,12 +76,14 @@ type EvidenceSeen struct {
 
 // LogSeen is a place of a leaf in a log, under one checkpoint.
 type LogSeen struct {
-	Origin       string            `json:"origin"`
-	Leaf         int64             `json:"leaf"`
-	Size         int64             `json:"size"`
-	Root         string            `json:"root"`
-	Time         protocol.Time     `json:"time"` // the log's own word
-	Cosignatures []CosignatureSeen `json:"cosignatures"`
+	Origin string        `json:"origin"`
+	Leaf   int64         `json:"leaf"`
+	Size   int64         `json:"size"`
+	Root   string        `json:"root"`
+	Time   protocol.Time `json:"time"` // the log's own word
+	// Compromised is the mark on the log's keys.
+	Compromised  *record.Compromised `json:"compromised,omitempty"`
+	Cosignatures []CosignatureSeen   `json:"cosignatures"`
 }
 
 // CosignatureSeen is one by a witness whose keys are known.
@@ -89,6 +93,10 @@ type CosignatureSeen struct {
 	Party bool            `json:"party"` // to the transmission: counts for nobody but itself
 	// Anchored says that the witness's record leads to an anchor.
 	Anchored bool `json:"anchored"`
+	// Verdict is Valid unless the witness's keys are marked compromised; then the
+	// cosignature counts for nothing, and is Contested when it may be true.
+	Verdict     Verdict             `json:"verdict"`
+	Compromised *record.Compromised `json:"compromised,omitempty"`
 }
 
 // SealedSeen says what is known of the sealed parcel.
@@ -129,18 +137,20 @@ func Verify(r io.ReaderAt, size int64, trust *Trust, o Options) (*Report, error)
 	if err != nil {
 		return nil, err
 	}
-	report := x.report(trust, joined)
+	x.known = joined
+	report := x.report(trust)
 	report.Opened = opened
 	if opened != nil && opened.Broken == "" {
-		report.worsen(x.inner(opened, trust, joined[x.env.From.State()]))
+		v, why := x.inner(opened, trust)
+		report.blame(parcelName, v, why)
 	}
 	report.Members = len(a.Members) + 1
-	report.NotProven = x.notProven(report)
+	report.NotProven = x.notProven(report, trust)
 	if err := x.obeys(trust); err != nil {
 		return nil, err
 	}
 	if o.RequirePQ {
-		if err := x.quantumProof(report); err != nil {
+		if err := x.quantumProof(trust); err != nil {
 			return nil, err
 		}
 	}
@@ -173,7 +183,7 @@ func (a *archive) digest(path string) protocol.Digest {
 }
 
 // report judges every evidence with the anchors.
-func (x *examined) report(t *Trust, joined histories) *Report {
+func (x *examined) report(t *Trust) *Report {
 	r := &Report{
 		Parcel: x.env.Parcel, From: x.env.From, To: x.env.To, Test: x.env.Test, Envelope: x.Envelope.Digest(),
 		Created: x.env.Created, Expires: x.env.Expires, Verdict: Valid,
@@ -192,7 +202,7 @@ func (x *examined) report(t *Trust, joined histories) *Report {
 		}
 	}
 	for _, f := range x.facts {
-		seen := x.judged(f, t, joined)
+		seen := x.judged(f, t)
 		r.worsen(seen.Verdict)
 		for _, l := range seen.Logs {
 			r.Cosignatures += len(l.Cosignatures)
@@ -202,13 +212,13 @@ func (x *examined) report(t *Trust, joined histories) *Report {
 	}
 	// All evidence names the envelope's digest, so whoever saw the first evidence
 	// saw that the envelope was there.
-	v, _ := judge(joined[x.env.From.State()].compromised(x.signer), x.env.Created.Time, x.earliest(t), x.first(t))
-	r.worsen(v)
+	v, why := judge(x.known[x.env.From.State()].compromised(x.signer), x.env.Created.Time, x.earliest(t), x.first(t))
+	r.blame(envelopeName, v, why)
 	if x.withdrawal != nil {
 		r.Signatures++
 		r.Withdrawn = &x.withdrawal.Created
-		v, _ := judge(joined[x.env.From.State()].compromised(x.withdrawal.Key), x.withdrawal.Created.Time, x.earliest(t), nil)
-		r.worsen(v)
+		v, why := judge(x.known[x.env.From.State()].compromised(x.withdrawal.Key), x.withdrawal.Created.Time, x.earliest(t), nil)
+		r.blame(withdrawalName, v, why)
 	}
 	return r
 }
@@ -216,33 +226,51 @@ func (x *examined) report(t *Trust, joined histories) *Report {
 // inner is the worst verdict on the persons who signed in the parcel: the one of
 // the manifest, and each who approved it. Whoever saw the first evidence saw the
 // digest of the bytes that their signatures are in.
-func (x *examined) inner(o *Opened, t *Trust, sender history) Verdict {
-	worst, _ := judge(sender.compromised(o.Signer), o.Created.Time, x.earliest(t), x.first(t))
+func (x *examined) inner(o *Opened, t *Trust) (Verdict, string) {
+	sender := x.known[x.env.From.State()]
+	worst, why := judge(sender.compromised(o.Signer), o.Created.Time, x.earliest(t), x.first(t))
 	for _, a := range o.approvals {
-		v, _ := judge(sender.compromised(a.Approval.Key), a.Approval.Created.Time, x.earliest(t), x.first(t))
+		v, its := judge(sender.compromised(a.Approval.Key), a.Approval.Created.Time, x.earliest(t), x.first(t))
 		if v.worse(worst) {
-			worst = v
+			worst, why = v, its
 		}
 	}
-	return worst
+	return worst, why
 }
 
-// judged is one evidence with its verdict.
-func (x *examined) judged(f *fact, t *Trust, joined histories) EvidenceSeen {
+// judged is one evidence with its verdict: the worse of those on its key and on
+// the keys of the log that took it.
+func (x *examined) judged(f *fact, t *Trust) EvidenceSeen {
 	seen := EvidenceSeen{
 		Event: f.Event, Says: f.Says(), DoesNotSay: f.Event.DoesNotSay(), Reason: f.Reason, Issuer: f.Issuer, Record: f.Record,
 		Digest: f.ref.Document, Claimed: f.Time, Earliest: x.earliest(t), Latest: x.latest(f, t),
 	}
-	seen.Verdict, seen.Why = judge(joined[f.Side().State()].compromised(f.Issuer.Key), f.Time.Time, seen.Earliest, seen.Latest)
+	seen.Verdict, seen.Why = judge(x.known[f.Side().State()].compromised(f.Issuer.Key), f.Time.Time, seen.Earliest, seen.Latest)
+	if v, why := judgeLog(x.logMark(f.own), f.own, seen.Earliest, seen.Latest); v.worse(seen.Verdict) || seen.Why == "" {
+		seen.Verdict, seen.Why = v, why
+	}
 	seen.RestsOn = x.restsOn(f, seen.Latest)
 	for _, s := range f.sightings() {
-		l := LogSeen{Origin: s.Origin, Leaf: s.index, Size: s.Size, Root: s.Root.String(), Time: protocol.At(s.Time), Cosignatures: []CosignatureSeen{}}
+		l := LogSeen{Origin: s.Origin, Leaf: s.index, Size: s.Size, Root: s.Root.String(), Time: protocol.At(s.Time), Compromised: x.logMark(s), Cosignatures: []CosignatureSeen{}}
 		for _, c := range s.seen {
-			l.Cosignatures = append(l.Cosignatures, CosignatureSeen{Node: c.Node, Time: protocol.At(c.Time), Party: x.party(c.State), Anchored: t.holds(c.State)})
+			one := CosignatureSeen{Node: c.Node, Time: protocol.At(c.Time), Party: x.party(c.State), Anchored: t.holds(c.State), Compromised: x.markOf(c)}
+			one.Verdict = judgeCosignature(one.Compromised, c.Time)
+			l.Cosignatures = append(l.Cosignatures, one)
 		}
 		seen.Logs = append(seen.Logs, l)
 	}
 	return seen
+}
+
+// blame takes the verdict on a member in that is no evidence.
+func (r *Report) blame(member string, v Verdict, why string) {
+	if v.worse(r.Verdict) {
+		r.others = nil
+	}
+	r.worsen(v)
+	if v != Valid && v == r.Verdict {
+		r.others = append(r.others, member+": "+why)
+	}
 }
 
 // worsen takes a verdict in.
@@ -265,11 +293,21 @@ func (x *examined) first(t *Trust) (first *Bound) {
 
 // quantumProof asks for a third party's cosignature of every evidence. A
 // cosignature counts with both of its lines only, so each has one of ML-DSA-44.
-func (x *examined) quantumProof(r *Report) error {
-	for _, e := range r.Evidence {
-		if e.Latest == nil {
-			return fault(evidenceBase(e.Event)+cosignedProof, protocol.Refuse(protocol.BadSignature, "no third party cosigned it with ML-DSA-44, which is required"))
+func (x *examined) quantumProof(t *Trust) error {
+	for _, f := range x.facts {
+		if x.latest(f, t) != nil {
+			continue
 		}
+		member := evidenceBase(f.Event) + cosignedProof
+		if who := x.unheard(t, f); len(who) > 0 {
+			var names []string
+			for _, s := range who {
+				names = append(names, string(s))
+			}
+			return unmet(member, introduce(who), "you ask for a third party that cosigned it with ML-DSA-44: %s did, and you hold no anchor of %s", join(names), join(names))
+		}
+		return unmet(member, "ask for a bundle that is made once a third state's node has seen the log, or check this one without asking for that",
+			"you ask for a third party that cosigned it with ML-DSA-44, and no third party did whose word counts")
 	}
 	return nil
 }

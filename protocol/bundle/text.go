@@ -8,14 +8,8 @@ import (
 
 // notProven says what a reader might take from the bundle although it does not
 // show it, in whole sentences.
-func (x *examined) notProven(r *Report) (all []string) {
-	if !r.Trusted {
-		var who []string
-		for _, s := range r.Strangers {
-			who = append(who, string(s))
-		}
-		all = append(all, "Who "+join(who)+" are: you hold no anchor for them, and whoever made the bundle may have made their records too.")
-	}
+func (x *examined) notProven(r *Report, t *Trust) (all []string) {
+	all = append(all, x.strangers(r, t)...)
 	if missing := x.missing(); len(missing) > 0 {
 		var events []string
 		for _, e := range missing {
@@ -30,8 +24,9 @@ func (x *examined) notProven(r *Report) (all []string) {
 		}
 	}
 	if alone > 0 {
-		all = append(all, fmt.Sprintf("When %d of %d pieces of evidence were made: no third party has seen them, so their times are the parties' own word.", alone, len(r.Evidence)))
+		all = append(all, fmt.Sprintf("When %d of %d pieces of evidence were made: no third party that counts has seen them, so their times are the parties' own word.", alone, len(r.Evidence)))
 	}
+	all = append(all, x.stolen()...)
 	all = append(all, x.broken()...)
 	all = append(all, "Exact times: each is the word of whoever signed it; a witness shows only that something existed by its time.")
 	if r.Opened == nil {
@@ -133,11 +128,11 @@ func (r *Report) sealed(say func(string, ...any)) {
 func (r *Report) Conclusion() string {
 	switch {
 	case r.Verdict == Invalid:
-		return "INVALID: some of this was signed after the key was announced to be compromised."
+		return "INVALID: some of this was signed, or taken by a log, after the key for that was announced to be compromised."
 	case !r.Trusted:
 		return "CONSISTENT, identities unchecked: everything agrees, and nothing of yours says whose keys these are."
 	case r.Verdict == Contested:
-		return "CONTESTED: some of this was signed with a key that is marked compromised, and nothing independent shows that it was before."
+		return "CONTESTED: some of this rests on a key that is marked compromised, and nothing independent shows that it was there before."
 	}
 	seen := 0
 	for _, e := range r.Evidence {

@@ -16,6 +16,8 @@ type texts struct {
 	whatHappened, reason, doesNotSay, signedBy, key    string
 	log, entry, cosigned, cosignedByParty              string
 	notWitnessed, withdrawal                           string
+	brokenWitness, keyMarked, logMarked                string // a mark: "… since"
+	witnessMarked, markAnnounced                       string
 	whatIsNotProven, missing, stillSealed              string
 	never                                              []string
 	whoseKeys, compare, record                         string

@@ -26,25 +26,29 @@ func ParseTrust(files map[string][]byte) (*Trust, error) {
 		if name == policyName {
 			var err error
 			if t.policy, err = parsePolicy(string(data)); err != nil {
-				return nil, fault(name, err)
+				return nil, &Fault{Member: name, Err: err, advice: "mend that line, or take the file away"}
 			}
 			continue
 		}
 		var state protocol.StateID
 		base, ok := strings.CutSuffix(name, ".json")
 		if !ok || state.UnmarshalText([]byte(base)) != nil {
-			return nil, fault(name, protocol.Refuse(protocol.Malformed, "an anchor is called after its state, like xa.json"))
+			return nil, &Fault{
+				Member: name, Err: protocol.Refuse(protocol.Malformed, "an anchor is called after its state, like xa.json"),
+				advice: "call it so, or take it out of the folder of your anchors",
+			}
 		}
 		signed, err := record.DecodeIntroduction(data)
+		const again = "ask that state for its introduction once more: this is not the file as it was written"
 		if err != nil {
-			return nil, fault(name, err)
+			return nil, &Fault{Member: name, Err: err, advice: again}
 		}
 		s, err := record.Verify(signed, nil)
 		if err == nil && s.Record().State != state {
 			err = protocol.Refuse(protocol.Malformed, "it is the record of %s", s.Record().State)
 		}
 		if err != nil {
-			return nil, fault(name, err)
+			return nil, &Fault{Member: name, Err: err, advice: again}
 		}
 		t.anchors[state] = s
 	}

@@ -66,12 +66,19 @@ func (x *examined) party(s protocol.StateID) bool {
 	return s == x.env.From.State() || s == x.env.To.State()
 }
 
+// counts reports whether a cosignature bounds a time: it is by a third party, for
+// which the verifier holds an anchor, with keys that nothing marks (R-BND-8,
+// R-BND-11). Without any anchors all third parties do.
+func (x *examined) counts(c cosignature, t *Trust) bool {
+	return !x.party(c.State) && (t == nil || t.holds(c.State)) && x.markOf(c) == nil
+}
+
 // latest is the earliest moment at which a third party with an anchor cosigned a
 // checkpoint over the leaf, in whichever log.
 func (x *examined) latest(f *fact, t *Trust) (first *Bound) {
 	for _, s := range f.sightings() {
 		for _, c := range s.seen {
-			if x.party(c.State) || t != nil && !t.holds(c.State) {
+			if !x.counts(c, t) {
 				continue
 			}
 			if first == nil || c.Time.Before(first.Time.Time) {
@@ -83,14 +90,18 @@ func (x *examined) latest(f *fact, t *Trust) (first *Bound) {
 }
 
 // earliest is the moment after which the envelope was made, and so everything
-// that names its digest: the newest that the checkpoint in it shows.
-func (x *examined) earliest(t *Trust) *Bound {
+// that names its digest: the newest that the checkpoint in it shows. A log whose
+// keys were in other hands by then says nothing; one whose thief dates back bounds
+// less than is true, and does no harm.
+func (x *examined) earliest(t *Trust) (b *Bound) {
 	if x.notBefore == nil {
 		return nil
 	}
-	b := &Bound{Time: protocol.At(x.notBefore.Time), By: "log of " + string(x.notBefore.node)}
+	if m := x.logMark(x.notBefore); m == nil || x.notBefore.Time.Before(m.Since.Time) {
+		b = &Bound{Time: protocol.At(x.notBefore.Time), By: "log of " + string(x.notBefore.node)}
+	}
 	for _, c := range x.notBefore.seen {
-		if !x.party(c.State) && (t == nil || t.holds(c.State)) && c.Time.After(b.Time.Time) {
+		if x.counts(c, t) && (b == nil || c.Time.After(b.Time.Time)) {
 			b = &Bound{Time: protocol.At(c.Time), By: "witness " + string(c.Node)}
 		}
 	}
@@ -103,7 +114,7 @@ func (x *examined) restsOn(f *fact, latest *Bound) string {
 	var parties []string
 	for _, s := range f.sightings() {
 		for _, c := range s.seen {
-			if x.party(c.State) {
+			if x.party(c.State) && x.markOf(c) == nil {
 				parties = append(parties, string(c.Node))
 			}
 		}
@@ -112,7 +123,7 @@ func (x *examined) restsOn(f *fact, latest *Bound) string {
 	switch {
 	case latest != nil:
 		return ""
-	case len(parties) == 0 && f.peer == nil:
+	case len(parties) == 0 && (f.peer == nil || x.logMark(f.peer) != nil):
 		return fmt.Sprintf("not yet witnessed: rests on %s only", f.Side().State())
 	case len(parties) == 0:
 		return fmt.Sprintf("not yet witnessed: rests on %s and %s only", from, to)

@@ -55,6 +55,9 @@ func (s *State) follows(prev *State) error {
 	if err := s.node.keepsRoles(prev.node); err != nil {
 		return err
 	}
+	if err := r.Node.keepsMarks(&p.Node); err != nil {
+		return err
+	}
 	for _, m := range s.members {
 		if before, stays := prev.byID[m.ID()]; stays {
 			if err := m.follows(before); err != nil {

@@ -19,14 +19,17 @@ type Witness struct {
 
 // Witnesses returns every such pair of every node, by name, the newest pair first.
 // A pair counts until the first record that names another one was made, and no
-// longer than the newest record that names it.
+// longer than the newest record that names it. One that any record marks
+// compromised is not among them: whatever it dates, it counts for nothing
+// (R-BND-11).
 func (h *History) Witnesses() (all []Witness, err error) {
 	for _, list := range h.states {
 		var later *Record
 		for _, s := range list { // the newest first
 			r := s.record
 			same := later != nil && later.Node.ID == r.Node.ID
-			if !same || later.Node.Witness != r.Node.Witness {
+			marked := slices.ContainsFunc(list, func(s *State) bool { return s.record.Node.Marked(r.Node.Witness) != nil })
+			if !marked && (!same || later.Node.Witness != r.Node.Witness) {
 				w, err := merkle.NewWitness(r.Node.Witness.Ed25519, r.Node.Witness.MLDSA44)
 				if err != nil {
 					return nil, err

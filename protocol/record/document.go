@@ -70,6 +70,7 @@ func (c *checks) node(n *Node, created protocol.Time) {
 	of, _, err := protocol.ParseLogOrigin(n.Log.Origin)
 	c.require(err == nil && of == n.ID, "log origin %s: want comity/log/%s/ and the era's number", quote(n.Log.Origin), n.ID)
 	c.require(n.Limits.Sealed >= 1 && n.Limits.Sealed <= protocol.MaxSealed, "takes parcels of up to %d bytes; the format allows 1 to %d", n.Limits.Sealed, int64(protocol.MaxSealed))
+	c.marks(n.Compromised, created)
 }
 
 func (a *Authority) validate() error {
@@ -92,6 +93,14 @@ func (a *Authority) validate() error {
 	return c.err
 }
 
+// compromised checks the times of a mark, if there is one.
+func (c *checks) compromised(of string, m *Compromised, created protocol.Time) {
+	if m != nil {
+		c.require(!m.Announced.Before(m.Since.Time), "%s: compromise announced before it happened", of)
+		c.require(!m.Announced.After(created.Add(protocol.MaxSkew)), "%s: compromise announced after the document that announces it", of)
+	}
+}
+
 // keys checks a list of keys as far as it goes without the certificate: only
 // the roles given, exactly one primary (R-REC-7), at least one key of every
 // role, none twice.
@@ -104,10 +113,7 @@ func (c *checks) keys(keys []Key, created protocol.Time, roles ...evidence.Role)
 		c.require(!seen[k.Digest], "key %s is listed twice; a key has one role for life", k.Digest.Short())
 		seen[k.Digest] = true
 		c.window("key "+k.Digest.Short(), k.Valid)
-		if m := k.Compromised; m != nil {
-			c.require(!m.Announced.Before(m.Since.Time), "key %s: compromise announced before it happened", k.Digest.Short())
-			c.require(!m.Announced.After(created.Add(protocol.MaxSkew)), "key %s: compromise announced after the document that announces it", k.Digest.Short())
-		}
+		c.compromised("key "+k.Digest.Short(), k.Compromised, created)
 	}
 	for _, role := range roles {
 		c.require(count[role] > 0, "no key has the role %s", role)

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"comity/protocol"
 	"comity/protocol/statement"
@@ -16,6 +17,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(must(Parse(sg.Document)).Authorities[0].Document))
 	f.Add([]byte(grownEntry(f)))
 	f.Add([]byte("{\"type\":\"comity/record/v1\"}\n"))
+	r := must(Parse(sg.Document))
+	r.Created = protocol.At(start.Add(24 * time.Hour))
+	r.Node.Compromised = []Mark{marked(r.Node.Witness), marked(r.Node.Log.Keys)}
+	f.Add(must(statement.Encode(r)))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		if r, err := Parse(doc); err != nil {
 			mustRefuse(t, err)

@@ -23,6 +23,7 @@ func TestTagsAgreeWithLimits(t *testing.T) {
 		{Node{}, "Certificate", "long", protocol.MaxCertificate},
 		{Node{}, "Keys", "max", protocol.MaxKeys},
 		{Node{}, "TLS", "max", protocol.MaxKeys},
+		{Node{}, "Compromised", "max", protocol.MaxKeys},
 		{Node{}, "Endpoints", "max", protocol.MaxEndpoints},
 		{Entry{}, "Document", "long", protocol.MaxAuthorityEntry},
 		{Entry{}, "Signature", "long", protocol.MaxSignature},

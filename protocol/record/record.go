@@ -54,6 +54,9 @@ type Node struct {
 	Log       Log      `json:"log"`
 	Witness   Keypair  `json:"witness"`
 	Limits    Limits   `json:"limits"`
+	// Compromised marks keys of logs and witnesses, past ones included; absent
+	// while there are none, as in records from before there could be.
+	Compromised []Mark `json:"compromised" max:"64" optional:"yes"`
 }
 
 // Key gives one OpenPGP key of a certificate its role. A key is named by the

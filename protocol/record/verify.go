@@ -98,7 +98,10 @@ func (s *State) verifyNode(prev *State) (err error) {
 	} else if s.log, err = merkle.NewVerifier(n.Log.Origin, n.Log.Keys.Ed25519, n.Log.Keys.MLDSA44); err != nil {
 		return fmt.Errorf("%w: %w", protocol.Refuse(protocol.Malformed, "node %s: its log keys are not the two verifier keys of %s", n.ID, n.Log.Origin), err)
 	}
-	return checkWitness(n)
+	if err := checkWitness(n); err != nil {
+		return err
+	}
+	return checkMarks(n)
 }
 
 func (s *State) verifyMembers(prev *State) error {

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"comity/protocol"
 )
 
 // Key types of C2SP signed-note and tlog-cosignature.
@@ -22,7 +24,7 @@ const (
 // witness that signs with the log's keys witnesses nothing.
 func checkWitness(n *Node) error {
 	c := checks{subject: "node " + string(n.ID)}
-	name := "comity/witness/" + string(n.ID)
+	name := witnessName(n.ID)
 	classic := verifierKey(n.Witness.Ed25519, name, witnessEd25519, ed25519.PublicKeySize)
 	c.require(classic != "", "its witness key is not an Ed25519 cosigning key named %s", name)
 	quantum := verifierKey(n.Witness.MLDSA44, name, mldsa44, mldsa44Size)
@@ -31,6 +33,16 @@ func checkWitness(n *Node) error {
 		quantum == verifierKey(n.Log.Keys.MLDSA44, n.Log.Origin, mldsa44, mldsa44Size)
 	c.require(!shared, "its witness has the keys of its log")
 	return c.err
+}
+
+// witnessName is the name of a node's cosigning keys.
+func witnessName(node protocol.NodeID) string { return "comity/witness/" + string(node) }
+
+// name is what stands before the first + of a verifier key. It cuts what it is
+// given and judges nothing.
+func (k Keypair) name() string {
+	name, _, _ := strings.Cut(k.Ed25519, "+")
+	return name
 }
 
 // verifierKey returns the public key in a text of the form

@@ -14,6 +14,7 @@ import (
 	"comity/protocol/bundle"
 	"comity/protocol/disclosure"
 	"comity/protocol/envelope"
+	"comity/protocol/era"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/protocol/parcel"
@@ -101,14 +102,21 @@ func (r *receiver) checks() map[string]check {
 			_, err := r.xa.VerifyWithdrawal(pair(files), r.now)
 			return err
 		},
-		"bundle":      r.bundle,
-		"container":   r.container,
-		"disclosure":  r.disclosure,
-		"sealed":      r.sealed,
-		"checkpoint":  r.checkpoint,
-		"proof":       r.proof,
-		"cosignature": cosignature,
-		"submission":  submission,
+		"held":          alone(exchange.DecodeHeld),
+		"era":           alone(era.Parse),
+		"copies":        alone(func(b []byte) (*exchange.Copies, error) { return exchange.DecodeCopies(b, 41) }),
+		"record-chain":  recordChain,
+		"bundle-judged": bundleJudged,
+		"tile-address":  tileAddress,
+		"tiles":         logTiles,
+		"bundle":        r.bundle,
+		"container":     r.container,
+		"disclosure":    r.disclosure,
+		"sealed":        r.sealed,
+		"checkpoint":    r.checkpoint,
+		"proof":         r.proof,
+		"cosignature":   cosignature,
+		"submission":    submission,
 	}
 }
 

@@ -81,6 +81,7 @@ type country struct {
 	primary *pgp.Generated
 	node    *pgp.Generated
 	log     *merkle.Signer
+	witness *merkle.Cosigner
 	leaves  hashes
 	size    int64
 	office  *office
@@ -101,7 +102,8 @@ func newCountry(id protocol.StateID, name, other string, o *office) *country {
 		log:     must(merkle.GenerateLog(protocol.LogOrigin(protocol.NodeID(id), 1))),
 		office:  o,
 	}
-	_, witnessEd, witnessPQ, err := merkle.GenerateKeypair("comity/witness/" + string(id))
+	secret, witnessEd, witnessPQ, err := merkle.GenerateKeypair("comity/witness/" + string(id))
+	c.witness = must(merkle.ParseCosigner(must(secret, err)))
 	logEd, logPQ := c.log.VerifierKeys()
 	c.draft = record.Record{
 		Type: record.Type, State: id, Sequence: 1, Created: protocol.At(made), Valid: window(made, year),
@@ -119,7 +121,7 @@ func newCountry(id protocol.StateID, name, other string, o *office) *country {
 			TLS:       []record.Pin{{SPKI: protocol.Sum([]byte("TLS key of " + id)), Valid: window(made, year)}},
 			Endpoints: []string{"gateway." + string(id) + ".example:8443"},
 			Log:       record.Log{Origin: c.log.Origin(), Keys: record.Keypair{Ed25519: logEd, MLDSA44: logPQ}},
-			Witness:   record.Keypair{Ed25519: witnessEd, MLDSA44: must(witnessPQ, err)},
+			Witness:   record.Keypair{Ed25519: witnessEd, MLDSA44: witnessPQ},
 			Limits:    record.Limits{Sealed: 64 << 30},
 		},
 		Authorities: []record.Entry{must(record.SignAuthority(&o.entry, o.keys.Primary, made))},

@@ -116,11 +116,12 @@
     result.dataset.exit = a.exit_code;
     result.dataset.json = a.json;
     if (a.wrong === "file") return reveal("bad", "Nothing was checked", el("p", {}, `A file cannot be read: ${a.error}. Choose it again.`));
-    if (a.wrong === "anchors") return reveal("bad", "Nothing was checked", el("p", {}, "One of your anchors is not right: ", code(a.member), `: ${a.error}.`));
-    if (a.wrong === "bundle") return reveal("bad", "WRONG: do not believe this bundle", el("p", {}, "Something in it was altered, is missing, or is not by whom it says. It was found in ", code(a.member), `: ${a.error}.`), checked(file, held));
+    if (a.wrong === "anchors") return reveal("bad", "Nothing was checked", el("p", {}, "One of your anchors is not right: ", code(a.member), `: ${a.error}. What to do: ${a.advice}.`));
+    if (a.unmet) return reveal("bad", "NOT ENOUGH: this bundle lacks what you ask for", el("p", {}, "In ", code(a.member), `: ${a.error}. What to do: ${a.advice}.`), checked(file, held));
+    if (a.wrong === "bundle") return reveal("bad", "WRONG: do not believe this bundle", el("p", {}, "Something in it was altered, is missing, or is not by whom it says. It was found in ", code(a.member), `: ${a.error}. What to do: ${a.advice}.`), checked(file, held));
     const kind = { 0: "good", 4: "warn" }[a.exit_code] || "bad";
     reveal(kind, a.conclusion, el("p", {}, a.report.identities_checked ? "The records of both parties lead to the anchors that you hold." :
-      "Choose your anchors to check who the parties are. Until then, whoever made the bundle may have made the keys in it, too."), report(a, file, held));
+      `Until you hold anchors of both parties, whoever made the bundle may have made the keys in it, too. What to do: ${a.advice}.`), report(a, file, held));
   }
 
   // checked says of which files the page speaks, so that a print of it does too.
@@ -169,7 +170,7 @@
     if (e.earliest) rows.push(["At the earliest", [...moment(e.earliest.time), `, by the word of the ${e.earliest.by}`]]);
     if (e.latest) rows.push(["At the latest", [...moment(e.latest.time), `, by the word of the ${e.latest.by}`]]);
     if (e.rests_on) rows.push(["Who vouches", e.rests_on]);
-    if (e.why) rows.push(["The key", e.why]);
+    if (e.why) rows.push(["Compromised keys", e.why]);
     if (e.reason) rows.push(["Reason", [code(e.reason.code), " ", el("q", {}, el("bdi", {}, e.reason.text))]]);
     rows.push(["Signed by", [code(e.issuer.name), ` (${{ node: "as a node", act: "by a person", attest: "unattended" }[e.issuer.role] || e.issuer.role})`]]);
     return el("li", {}, el("h3", {}, e.says, el("span", { class: `mark ${kind}` }, mark)), el("p", { class: "quiet" }, `It does not say ${e.does_not_say}.`), list(rows),
@@ -178,8 +179,9 @@
   }
 
   function log(l) {
-    return el("li", {}, `Entry ${l.leaf} of the log `, code(l.origin), `, which had ${plural(l.size, "entry", "entries")} on `, ...moment(l.time), "; root ", code(l.root),
+    return el("li", {}, `Entry ${l.leaf} of the log `, code(l.origin), `, which had ${plural(l.size, "entry", "entries")} on `, ...moment(l.time), "; root ", code(l.root), l.compromised ? [". The keys of this log are marked compromised since ", ...moment(l.compromised.since), ", announced on ", ...moment(l.compromised.announced)] : null,
       l.cosignatures.length ? el("ul", {}, l.cosignatures.map((c) => el("li", {}, "cosigned by ", code(c.node), ", ", ...moment(c.time),
+        c.compromised ? [`: it counts for nothing (${c.verdict}), because the keys of this witness are marked compromised since `, ...moment(c.compromised.since), ", announced on ", ...moment(c.compromised.announced)] :
         c.party ? " (a party: it counts for nobody but itself)" : c.anchored ? " (a third party)" : " (a third party without an anchor of yours)"))) : null);
   }
 
