@@ -290,6 +290,7 @@ var valueless = map[string]string{
 	"sealed.released_us": "the bodies are kept", "message.expires_us": "of sent messages", "peer.shown": "a finding by itself", "peer.shown_us": "likewise",
 	"outbound.next_us": "nothing is left to send",
 	"era.number":       "of nodes that lost a log", "era.document": "likewise", "era.signature": "likewise", "era.leaf": "likewise", "era.begun_us": "likewise",
+	"marked_witness.start": "no record marks keys of a witness", "marked_witness.node": "likewise", "marked_witness.marked_us": "likewise",
 }
 
 // Of every column of every table one bit is flipped: an audit names the table, or

@@ -33,9 +33,12 @@ ON CONFLICT (size, root, witness) DO NOTHING`, c.Size, c.Root[:], c.Witness, str
 	return wrap("storing a cosignature of "+string(c.Witness), err)
 }
 
+// counted keeps, of cosignatures c, those with keys that no record marks (R-WIT-8).
+const counted = `NOT EXISTS (SELECT 1 FROM marked_witness m WHERE m.start = substr(c.lines, 1, length(m.start)))`
+
 // newestCosigned is the newest state of the own log that a witness cosigned.
 const newestCosigned = `SELECT k.size, k.root, k.note FROM cosignature c JOIN checkpoint k ON k.size = c.size AND k.root = c.root
-ORDER BY c.size DESC LIMIT 1`
+WHERE ` + counted + ` ORDER BY c.size DESC LIMIT 1`
 
 // CosignedCheckpoint returns the newest own checkpoint that a witness cosigned,
 // with the lines of all its witnesses below the log's own, and its size; nil and
@@ -64,7 +67,7 @@ func withLines(ctx context.Context, t *tx, size int64, root digest, note []byte)
 	all, err := collect(ctx, t, func(scan func(...any) error) (lines []byte, err error) {
 		err = scan(&lines)
 		return lines, err
-	}, `SELECT lines FROM cosignature WHERE size = $1 AND root = $2 ORDER BY stored_us, witness LIMIT $3`, size, root[:], merkle.MaxCosignatures/2)
+	}, `SELECT c.lines FROM cosignature c WHERE c.size = $1 AND c.root = $2 AND `+counted+` ORDER BY c.stored_us, c.witness LIMIT $3`, size, root[:], merkle.MaxCosignatures/2)
 	for _, lines := range all {
 		if err == nil {
 			note, err = merkle.WithCosignatures(note, lines)

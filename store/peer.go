@@ -22,6 +22,10 @@ type Record struct {
 	// NewLog says, when it is adopted, that it names another log than the one before:
 	// the node has lost the old one, and its feed is read again from the beginning.
 	NewLog bool
+	// Marked is how signature lines begin of witnesses' keys that it marks
+	// compromised: cosignatures that begin so are kept, and count for nothing from
+	// when it is adopted. Not filled when read.
+	Marked []string
 }
 
 func (f AdoptRecord) apply(ctx context.Context, b *batch) (*answer, error) {
@@ -43,6 +47,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, f.State, f.Sequence, f.Node, 
 		return nil, err
 	}
 	b.leaves = append(b.leaves, newLeafRow(f.Signed.Ref()))
+	if err := f.mark(ctx, b); err != nil {
+		return nil, err
+	}
 	if !f.Own {
 		if _, err := b.exec(ctx, `INSERT INTO peer (node, feed_cursor) VALUES ($1, 0) ON CONFLICT (node) DO NOTHING`, f.Node); err != nil {
 			return nil, err
@@ -54,6 +61,24 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, f.State, f.Sequence, f.Node, 
 		}
 	}
 	return &answer{packets: []storedPacket{p}}, nil
+}
+
+// mark notes whose cosignatures count for nothing from now on. Proofs from other
+// logs that rest on them are asked for again, under others. LIKE looks at capitals
+// on one engine and not on the other; what it finds too much is asked for in vain.
+func (f AdoptRecord) mark(ctx context.Context, b *batch) error {
+	for _, start := range f.Marked {
+		changed, err := b.exec(ctx, `INSERT INTO marked_witness (start, node, marked_us) VALUES ($1, $2, $3) ON CONFLICT (start) DO NOTHING`,
+			start, f.Node, b.now.UnixMicro())
+		if err == nil && changed > 0 {
+			_, err = b.exec(ctx, `UPDATE evidence SET witnesses = 0 WHERE ordinal IN (
+SELECT p.evidence FROM peer_proof p JOIN witnessed w ON w.ordinal = p.witnessed WHERE w.note LIKE '%' || $1 || '%')`, start)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // known answers for a record whose sequence is not new.

@@ -18,7 +18,7 @@ type FirstProof struct {
 // the leaf was there. That of a third party comes before those of the parties,
 // which count for nobody but themselves.
 const firstCosigned = `SELECT k.size, k.root, k.note FROM cosignature c JOIN checkpoint k ON k.size = c.size AND k.root = c.root
-WHERE c.size > $1 ORDER BY CASE WHEN c.witness IN ($2, $3) THEN 1 ELSE 0 END, c.size LIMIT 1`
+WHERE c.size > $1 AND ` + counted + ` ORDER BY CASE WHEN c.witness IN ($2, $3) THEN 1 ELSE 0 END, c.size LIMIT 1`
 
 // FirstProofs returns proofs of all evidence about a transmission that has a
 // leaf in the own log, under the first checkpoint over it that a third party

@@ -84,4 +84,21 @@ func TestProofsUnderCosignedCheckpoints(t *testing.T) {
 	wants("seen again", byThird, "xc")
 	more(5)
 	wants("a larger log", byThird, "xc")
+
+	// R-WIT-8: once its keys are marked, what it cosigned counts for nothing.
+	ed, _ := third.VerifierKeys()
+	start, err := merkle.LineStart(ed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := n.adopt("xc").(AdoptRecord)
+	marked.Sequence, marked.Signed.Document, marked.Marked = 2, []byte("the second record of xc"), []string{start}
+	n.commit(marked)
+	wants("with a mark on the keys of the third party", byParty, "xb")
+	if note, size, err := n.CosignedCheckpoint(t.Context()); err != nil || size != byParty.Size || bytes.Contains(note, []byte(start)) {
+		t.Errorf("the newest cosigned checkpoint has %d leaves, %v\n%s", size, err, note)
+	}
+	renewed := newWitness(t, "comity/witness/xc")
+	byThird = cosign("xc", renewed)
+	wants("with new keys of the third party", byThird, "xc")
 }

@@ -2,6 +2,8 @@ package merkle
 
 import (
 	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,6 +65,22 @@ func NewWitness(ed25519Key, mldsa44Key string) (*Witness, error) {
 		return nil, fmt.Errorf("load keys of witness %s: both keys have one id", name)
 	}
 	return w, nil
+}
+
+// LineStart returns how each signature line begins that is made with a verifier
+// key: its name, and of the base64 behind it the letters that the key's id alone
+// decides. No other key of that name has the same, but by an accident of 30 bits.
+func LineStart(key string) (string, error) {
+	name, rest, _ := strings.Cut(key, "+")
+	id, _, found := strings.Cut(rest, "+")
+	raw, err := hex.DecodeString(id)
+	if err := checkName(name); err != nil {
+		return "", fmt.Errorf("begin a line: %w", err)
+	}
+	if !found || err != nil || len(raw) != 4 {
+		return "", fmt.Errorf("begin a line of %s: the key has no id", name)
+	}
+	return "— " + name + " " + base64.StdEncoding.EncodeToString(raw)[:5], nil
 }
 
 // Name returns the name of the witness.

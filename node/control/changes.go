@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"comity/protocol"
 	"comity/protocol/record"
@@ -32,6 +33,7 @@ func changesOf(a store.Adoption) ([]string, error) {
 	c.when(before.Node.ID != now.Node.ID, "the node is %s, was %s", now.Node.ID, before.Node.ID)
 	c.when(before.Node.Log != now.Node.Log, "the log is %s, was %s", now.Node.Log.Origin, before.Node.Log.Origin)
 	c.when(before.Node.Witness != now.Node.Witness, "other witness keys")
+	c.marks(&before.Node, &now.Node)
 	c.when(!slices.Equal(before.Node.Endpoints, now.Node.Endpoints), "other addresses")
 	c.when(before.Node.Limits != now.Node.Limits, "another limit of sealed bytes")
 	c.when(before.Valid != now.Valid, "valid until %s, was %s", now.Valid.Until, before.Valid.Until)
@@ -73,6 +75,16 @@ func (c *changes) keys(owner string, before, now []record.Key) {
 		if _, gone := had[k.Digest]; gone {
 			c.when(true, "%s: %s key %s is gone", owner, k.Role, k.Digest.Short())
 		}
+	}
+}
+
+// marks tells of keys of logs and witnesses that are marked compromised. No record
+// takes a mark back (R-REC-11).
+func (c *changes) marks(before, now *record.Node) {
+	for _, m := range now.Compromised {
+		name, _, _ := strings.Cut(m.Keys.Ed25519, "+")
+		was := before.Marked(m.Keys)
+		c.when(was == nil || *was != m.Compromised, "the keys of %s are marked compromised since %s, announced %s", name, m.Since, m.Announced)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"comity/crypto/merkle"
 	"comity/protocol"
 	"comity/protocol/exchange"
 	"comity/protocol/record"
@@ -206,7 +207,7 @@ func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error
 	}
 	newLog := g.hasNewLog(s)
 	outcomes, err := g.seq.commit(ctx, store.AdoptRecord{Record: store.Record{
-		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Pinned: pinned, NewLog: newLog,
+		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Pinned: pinned, NewLog: newLog, Marked: markedWitness(s),
 	}})
 	if err == nil {
 		err = outcomes[0].Err
@@ -221,6 +222,17 @@ func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error
 	}
 	g.Logger.Info("adopted a record", "state", r.State, "sequence", r.Sequence, "confirmed", pinned)
 	return nil
+}
+
+// markedWitness returns how lines begin that were made with marked keys of the
+// node's witness: what the store has of them counts for nothing from then on.
+func markedWitness(s *record.State) (starts []string) {
+	for _, m := range s.Record().Node.Compromised {
+		if start, err := merkle.LineStart(m.Keys.Ed25519); err == nil {
+			starts = append(starts, start)
+		}
+	}
+	return starts
 }
 
 // hasNewLog reports whether a record names another log than the one before.

@@ -88,10 +88,12 @@ func stillCounts(newest *record.State, ev *evidence.Evidence) error {
 // provenBy verifies the proof of evidence: in the log of the record by which it was
 // verified or, when that log was lost since, in the newest, in which everything
 // that the node still had got a leaf again.
+// What keys have signed since they were stolen, as the newest record says, proves
+// nothing (R-WIT-8).
 func provenBy(at, newest *record.State, p statement.Packet) (store.SeePeerLog, error) {
-	seen, err := proven(at, p.Proof, p.Ref())
+	seen, err := proven(at, newest, p.Proof, p.Ref())
 	if err != nil && at != newest {
-		if again, failed := proven(newest, p.Proof, p.Ref()); failed == nil {
+		if again, failed := proven(newest, newest, p.Proof, p.Ref()); failed == nil {
 			return again, nil
 		}
 	}
@@ -100,8 +102,11 @@ func provenBy(at, newest *record.State, p statement.Packet) (store.SeePeerLog, e
 
 // proven verifies a proof against the log of a state's node, and returns the
 // state of the log that it shows.
-func proven(state *record.State, proof []byte, ref statement.Ref) (store.SeePeerLog, error) {
-	p, _, err := state.LogVerifier().Proof(proof, ref.Document, ref.Signature)
+func proven(state, newest *record.State, proof []byte, ref statement.Ref) (store.SeePeerLog, error) {
+	p, signed, err := state.LogVerifier().Proof(proof, ref.Document, ref.Signature)
+	if err == nil {
+		err = newest.LogCounts(state.Record().Node.Log, protocol.At(signed.Time))
+	}
 	if err != nil {
 		return store.SeePeerLog{}, err
 	}

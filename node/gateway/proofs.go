@@ -72,13 +72,13 @@ type Witness struct {
 }
 
 // Witnesses returns who cosigned a checkpoint note, of the nodes whose record is
-// here, by name; never the node itself whose log it is of. The note itself is not
-// verified.
+// here, by name; never the node itself whose log it is of, and none whose keys are
+// marked compromised (R-WIT-8). The note itself is not verified.
 func (g *Gateway) Witnesses(of protocol.NodeID, note []byte) []Witness {
 	var all []Witness
 	for _, s := range g.book.all() {
 		node := s.Record().Node
-		if node.ID == of {
+		if node.ID == of || s.WitnessMark() != nil {
 			continue
 		}
 		w, err := merkle.NewWitness(node.Witness.Ed25519, node.Witness.MLDSA44)

@@ -119,6 +119,9 @@ func (l *link) askWitness(ctx context.Context) {
 // the size that the peer cosigned last, as far as known here, and goes on from the
 // one that the peer tells.
 func (l *link) submit(ctx context.Context, s *store.LogState) error {
+	if _, err := l.witness(); err != nil {
+		return err
+	}
 	old, err := l.cosignedSize(ctx)
 	if err != nil {
 		return err
@@ -215,11 +218,15 @@ func (l *link) takeCosignature(ctx context.Context, s *store.LogState, lines []b
 	})
 }
 
-// witness is the peer as a witness, by its newest record here.
+// witness is the peer as a witness, by its newest record here, unless that marks
+// the keys with which it cosigns (R-WIT-8): the peer must publish others first.
 func (l *link) witness() (*merkle.Witness, error) {
 	state, ok := l.g.book.node(l.peer)
 	if !ok {
 		return nil, fmt.Errorf("no record of %s", l.peer)
+	}
+	if m := state.WitnessMark(); m != nil {
+		return nil, protocol.Refuse(protocol.KeyCompromised, "the keys with which %s cosigns are marked compromised since %s", l.peer, m.Since)
 	}
 	keys := state.Record().Node.Witness
 	return merkle.NewWitness(keys.Ed25519, keys.MLDSA44)

@@ -51,6 +51,10 @@ func (g *Gateway) serveSubmission(w http.ResponseWriter, r *http.Request, l *lin
 		g.answerError(w, r, l.peer, http.StatusForbidden, protocol.Refuse(protocol.BadSignature, "%v", err))
 		return
 	}
+	if m := state.Record().Node.Marked(state.Record().Node.Log.Keys); m != nil {
+		g.answerError(w, r, l.peer, http.StatusForbidden, protocol.Refuse(protocol.KeyCompromised, "the keys of this log are marked compromised since %s: begin a new one", m.Since))
+		return
+	}
 	c.Time = claims.Time // the state is what is compared
 	lines, err := g.cosign(r, store.Submission{
 		LogState: store.LogState{Node: l.peer, Checkpoint: c, Note: note}, Old: sub.Old, Proof: sub.Proof,
@@ -67,6 +71,9 @@ func (g *Gateway) serveSubmission(w http.ResponseWriter, r *http.Request, l *lin
 func (g *Gateway) cosign(r *http.Request, s store.Submission) ([]byte, error) {
 	if err := g.MayDate(r.Context()); err != nil {
 		return nil, err
+	}
+	if m := g.Own.WitnessMark(); m != nil {
+		return nil, protocol.Refuse(protocol.KeyCompromised, "the keys with which this node cosigns are marked compromised since %s", m.Since)
 	}
 	return g.Store.Cosign(r.Context(), s, g.Witness.Cosign)
 }
