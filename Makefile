@@ -32,7 +32,7 @@ demo: build ## Build, then let a request cross between two nodes on this machine
 	@.bin/comity demo
 
 .PHONY: test
-test: ## Install what the tests need, then run all of them: vet, lint, static build, race detector, simulation.
+test: ## Install what the tests need, then run all of them: vet, lint, static build, stories of whole nodes, race detector.
 	@.ci/test
 
 .PHONY: build
@@ -65,12 +65,34 @@ fmt: ## Format the Go code with gofumpt and goimports.
 	@.ci/tools golangci-lint
 	golangci-lint fmt
 
+# The race detector leaves out what shares no memory of Go's between goroutines and takes most of the time under it: arithmetic, which works on
+# what its caller hands over, and SQLite's own engine, translated from C, whose memory is not on Go's heap, so that the detector would look up each
+# access and then pass it by. Whoever calls them is watched.
+UNWATCHED := modernc.org/sqlite/lib filippo.io/mldsa/... github.com/cloudflare/circl/... golang.org/x/crypto/scrypt golang.org/x/crypto/pbkdf2 \
+  crypto/internal/fips140/edwards25519/... crypto/internal/fips140/nistec/... crypto/internal/fips140/bigmod crypto/internal/fips140/mlkem crypto/internal/fips140/sha3
+RACE := CGO_ENABLED=1 go test -race $(UNWATCHED:%=-gcflags=%=-race=false) -count=1 -timeout 45m
+
+# In these the nodes, or the page, are programs of their own, built as people get them: the detector would only watch whoever watches those.
+APART := ./testnet/local ./testnet/hostile ./testnet/bench ./testnet/conformance ./cmd/comity-verify/page
+
+# Stories that run in goroutines of cmd/comity itself: serve, the demo's two sides, a person who is asked for a passphrase or for words.
+RACE_STORIES := demo_own_files keys_protected two_nodes
+OTHER_STORIES := $(filter-out $(RACE_STORIES),$(basename $(notdir $(wildcard cmd/comity/testdata/script/*.txt))))
+empty :=
+space := $(empty) $(empty)
+
+# Packages that take long go first, so that none of them is left to run alone at the end. Some wait more than they compute, hence three at a time.
 .PHONY: race
-race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part).
-	@# Stories of chance take several times as long here; the simulation stage plays more of them.
-	SEEDS=5 CGO_ENABLED=1 go test -race -count=1 -timeout 45m $(PKG)
+race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part); whole nodes as programs are for "make stories".
+	@# Stories of chance take several times as long here; "make stories" plays more of them.
+	SEEDS=5 $(RACE) -p 3 -skip '^TestScripts$$/^($(subst $(space),|,$(OTHER_STORIES)))$$' $(if $(filter ./...,$(PKG)),./node/gateway ./testnet/sim ./store ./cmd/comity \
+	  $$(go list ./... | grep -vxF "$$(go list $(APART))"),$(PKG))
 	@# The detector's own memory is not what this test means to measure.
 	go test -count=1 -run LeavesNoMemory ./store
+
+.PHONY: stories
+stories: build ## Play whole nodes: every story of .bin/comity, SEEDS=n simulated networks, real processes, hostile peers, the page.
+	COMITY_PROGRAM=$(CURDIR)/.bin/comity SEEDS=$(SEEDS) go test -count=1 -timeout 60m ./testnet/sim ./cmd/comity $(APART)
 
 .PHONY: sim
 sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.

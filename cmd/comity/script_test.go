@@ -28,7 +28,9 @@ type withPostgres struct{ m *testing.M }
 func (w withPostgres) Run() int { return pgtest.Main(w.m.Run) }
 
 // TestScripts plays the stories in testdata/script on the real program, each in
-// a folder of its own with nodes on free ports. UPDATE=1 rewrites expected output.
+// a folder of its own with nodes on free ports. The program is this test's own
+// binary, or the one that COMITY_PROGRAM names, as people get it: "make program"
+// plays all on that one. UPDATE=1 rewrites expected output.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -51,10 +53,24 @@ func TestScripts(t *testing.T) {
 			// The tools that "make tools" built come before the machine's own.
 			tools, err := filepath.Abs(scriptTools)
 			own, rest, _ := strings.Cut(env.Getenv("PATH"), string(filepath.ListSeparator))
-			env.Setenv("PATH", strings.Join([]string{own, tools, rest}, string(filepath.ListSeparator)))
+			path := []string{own, tools, rest}
+			if built := os.Getenv("COMITY_PROGRAM"); err == nil && built != "" {
+				path, err = append([]string{filepath.Dir(built)}, path...), scriptIsProgram(built)
+			}
+			env.Setenv("PATH", strings.Join(path, string(filepath.ListSeparator)))
 			return err
 		},
 	})
+}
+
+// scriptIsProgram refuses what the stories would silently do without: a PATH that
+// leads elsewhere.
+func scriptIsProgram(path string) error {
+	if !filepath.IsAbs(path) || filepath.Base(path) != "comity" {
+		return fmt.Errorf("COMITY_PROGRAM=%s: want the absolute path of a file called comity", path)
+	}
+	_, err := exec.LookPath(path)
+	return err
 }
 
 // scriptPatience bounds every wait of a script; the machine may be busy.
