@@ -103,10 +103,11 @@ mutants: ## Plant bugs one at a time and see that a test finds each (about ten m
 	go run ./testnet/mutants
 
 .PHONY: bench
-bench: ## Measure two nodes, alone and in turn with other programs (those come with bench-tools).
+bench: ## Measure two nodes, what evidence costs, and other programs in turn with them (those come with bench-tools).
 	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
 	go test -count=1 -run '^$$' -bench Verify ./protocol/bundle
 	go test -count=1 -run '^$$' -bench Find ./protocol/directory
+	go test -count=1 -run '^$$' -bench 'Verifier|Sign|Verify' ./crypto/merkle ./crypto/pgp
 
 .PHONY: conformance
 conformance: ## Hold our witness and our proofs against another implementation of their specifications.

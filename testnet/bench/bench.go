@@ -34,6 +34,10 @@ type Sizes struct {
 	Rounds  int   // how often large and bare streams take turns; the medians count
 	Syncs   int   // appends that are synced one by one
 	Hashing int64 // bytes hashed
+
+	Witnessed int           // small parcels at once whose evidence is weighed
+	Lone      int           // the same, one after the other
+	Step      time.Duration // how long each step of making evidence is repeated
 }
 
 // FullSizes are what "make bench" does unless BENCH_LARGE (bytes, or with K, M,
@@ -41,10 +45,10 @@ type Sizes struct {
 // otherwise.
 func FullSizes(tb testing.TB) Sizes {
 	tb.Helper()
-	s := Sizes{Alone: 200, Crowd: 2000, AtOnce: 64, Small: 4 << 10, Large: 1 << 30, Leaves: 1_000_000, Queued: 100_000, Files: 300, Rounds: 3, Syncs: 2000, Hashing: 2 << 30}
+	s := Sizes{Alone: 200, Crowd: 2000, AtOnce: 64, Small: 4 << 10, Large: 1 << 30, Leaves: 1_000_000, Queued: 100_000, Files: 300, Rounds: 3, Syncs: 2000, Hashing: 2 << 30, Witnessed: 500, Lone: 3, Step: time.Second}
 	s.Large = size(tb, "BENCH_LARGE", s.Large)
 	s.Crowd = int(size(tb, "BENCH_PARCELS", int64(s.Crowd)))
-	s.Alone = min(s.Alone, s.Crowd)
+	s.Alone, s.Witnessed = min(s.Alone, s.Crowd), min(s.Witnessed, s.Crowd)
 	s.Files = int(size(tb, "BENCH_FILES", int64(s.Files)))
 	s.Leaves = int(size(tb, "BENCH_LEAVES", int64(s.Leaves)))
 	s.Queued = int(size(tb, "BENCH_QUEUED", int64(s.Queued)))
@@ -54,7 +58,7 @@ func FullSizes(tb testing.TB) Sizes {
 
 // SmokeSizes are tiny: they show that everything still measures.
 func SmokeSizes() Sizes {
-	return Sizes{Alone: 3, Crowd: 20, AtOnce: 8, Small: 4 << 10, Large: 4 << 20, Leaves: 40, Queued: 10, Files: 4, Rounds: 1, Syncs: 20, Hashing: 16 << 20}
+	return Sizes{Alone: 3, Crowd: 20, AtOnce: 8, Small: 4 << 10, Large: 4 << 20, Leaves: 40, Queued: 10, Files: 4, Rounds: 1, Syncs: 20, Hashing: 16 << 20, Witnessed: 5, Lone: 1, Step: 5 * time.Millisecond}
 }
 
 func size(tb testing.TB, name string, otherwise int64) int64 {
@@ -119,7 +123,7 @@ func (t *Table) String() string {
 			continue
 		}
 		digits := 0
-		if r.figure < 100 {
+		if r.figure < 100 && r.unit != "bytes" {
 			digits = 2
 		}
 		line := fmt.Sprintf("  %-46s %9.*f %-6s %s", r.what, digits, r.figure, r.unit, r.remark)

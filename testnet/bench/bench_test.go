@@ -35,6 +35,7 @@ func TestSmoke(t *testing.T) {
 	small(t, &table, s)
 	large(t, &table, s)
 	history(t, &table, s)
+	costOfEvidence(t, &table, s)
 	others(t, &table, s)
 	t.Log(&table)
 }
@@ -66,6 +67,14 @@ func BenchmarkLarge(b *testing.B) {
 func BenchmarkHistory(b *testing.B) {
 	for b.Loop() {
 		report(b, history(b, &found, FullSizes(b)))
+	}
+}
+
+// BenchmarkEvidence measures what evidence adds to a parcel: bytes on the wire and
+// at rest, and the steps of which it is made.
+func BenchmarkEvidence(b *testing.B) {
+	for b.Loop() {
+		report(b, costOfEvidence(b, &found, FullSizes(b)))
 	}
 }
 
