@@ -138,6 +138,9 @@ const (
 	// MaxUnconfirmed is how long what an authority says of itself is shown as it is;
 	// then every reader is told that it is old: twelve months.
 	MaxUnconfirmed = 366 * 24 * time.Hour
+	// MaxListings is how many authorities that are not on the network a node keeps:
+	// forty in each of 250 states.
+	MaxListings = 10_000
 	// MaxReasonText is the longest text beside a reason code, in bytes.
 	MaxReasonText = 1 << 10
 

@@ -19,6 +19,7 @@ const (
 	ActUnprotect ActKind = "unprotect" // key files lost it
 	ActDisclose  ActKind = "disclose"  // an auditor was answered about a parcel
 	ActNewEra    ActKind = "new-era"   // a log was lost, and the next one begun; read from the statement of that
+	ActImport    ActKind = "import"    // authorities that are not on the network were imported
 )
 
 // Act is one administrative act. It is a note for the operator and the auditor,

@@ -12,15 +12,16 @@ import (
 )
 
 func (p *program) directoryGroup() *cobra.Command {
-	return group("directory", "Who is competent for what, and how to reach them", "peers", p.directoryFind(), p.directoryShow(), p.directoryEntry(), p.directoryPublish())
+	return group("directory", "Who is competent for what, and how to reach them", "peers", p.directoryFind(), p.directoryShow(), p.directoryEntry(), p.directoryPublish(),
+		p.directoryImport(), p.directoryExport())
 }
 
 func (p *program) directoryShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show AUTHORITY", Args: words(1, 1),
 		Short: "Show what an authority says of itself",
-		Long: `Shows an authority of this state, or of one whose record this node has adopted:
-what it is competent for, what it requires, when and how it is reached, and when
+		Long: `Shows an authority of this state, of one whose record this node has adopted, or
+one that was imported and is not on the network: what it is competent for, what it requires, when and how it is reached, and when
 it last confirmed all that. Times of day are those of its own clock.`,
 		Example: "  comity directory show xb/prosecution-service",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -58,7 +59,7 @@ func (p *program) heading(l *control.Listing) {
 	p.say("%s, %s (%s)", name(inAll(l.Name)), name(inAll(l.StateName)), l.State)
 	switch {
 	case l.Network == nil:
-		p.say("  address      none: it is not on the network")
+		p.say("  address      none: %s is not on the network", l.Authority)
 	case l.Own:
 		p.say("  address      %s, of this state, on node %s", l.Authority, l.Network.Node)
 	default:
@@ -90,9 +91,7 @@ func (p *program) listing(l *control.Listing) {
 	if d := s.Desk; d != nil {
 		p.fact("at any hour", strings.Join(append(append([]string{}, d.Phones...), d.Mailboxes...), ", ")+spoken(d.Languages))
 	}
-	p.fact("write to", s.Contact.Post...)
-	p.fact("call", strings.Join(s.Contact.Phones, ", "))
-	p.fact("mail", strings.Join(s.Contact.Mailboxes, ", "))
+	p.contact(&s.Contact)
 	p.fact("conditions", notesOf(s.Conditions)...)
 }
 
@@ -104,6 +103,12 @@ func (p *program) fact(what string, texts ...string) {
 			what = ""
 		}
 	}
+}
+
+func (p *program) contact(c *record.Contact) {
+	p.fact("write to", c.Post...)
+	p.fact("call", strings.Join(c.Phones, ", "))
+	p.fact("mail", strings.Join(c.Mailboxes, ", "))
 }
 
 func (p *program) requirements(s *record.Particulars) {

@@ -13,8 +13,8 @@ func (p *program) directoryFind() *cobra.Command {
 	c := &cobra.Command{
 		Use: "find [TEXT...]", Args: cobra.ArbitraryArgs,
 		Short: "Find the authority for a request",
-		Long: `Searches the authorities of this state and of all whose records this node has
-adopted. Every part of the question has to fit. TEXT is looked for in names of
+		Long: `Searches the authorities of this state, of all whose records this node has
+adopted, and those that were imported and are not on the network. Every part of the question has to fit. TEXT is looked for in names of
 authorities, states and places, in instruments and functions; beginnings of words
 are enough. Case, accents and vowel marks do not matter, nor does one error in
 typing a word of four letters or more.
@@ -102,5 +102,8 @@ func (p *program) hit(h *control.Hit) {
 	p.requirements(s)
 	for _, ch := range s.Channels {
 		p.fact("by way of", channel(ch))
+	}
+	if h.Network == nil {
+		p.contact(&s.Contact)
 	}
 }

@@ -64,6 +64,8 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 		"/v1/bundle":            answer(s.bundle),
 		"/v1/directory/show":    answer(s.listing),
 		"/v1/directory/find":    answer(s.findAuthorities),
+		"/v1/directory/import":  answer(s.importListings),
+		"/v1/directory/export":  answer(s.exportListings),
 		"/v1/log/audit":         stream(s.audit),
 		"/v1/log/check":         answer(s.checkLog),
 		"/v1/records":           answer(s.records),

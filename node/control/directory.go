@@ -1,7 +1,9 @@
 package control
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"comity/protocol"
@@ -25,18 +27,42 @@ type listingRequest struct {
 	Authority protocol.AuthorityID `json:"authority"`
 }
 
-// listing shows one authority of the own record or of an adopted one.
-func (s *Service) listing(_ context.Context, in listingRequest) (*Listing, error) {
-	state, ok := s.node.Gateway.State(in.Authority.State())
-	if !ok {
-		return nil, fail(NotFound, `"comity peer list" shows the states whose records are here`, "no record of state %s is here", in.Authority.State())
+// listing shows one authority of the directory.
+func (s *Service) listing(ctx context.Context, in listingRequest) (*Listing, error) {
+	all, err := s.directory(ctx)
+	if err != nil {
+		return nil, err
 	}
-	for _, l := range directory.OfRecord(state) {
+	for _, l := range all {
 		if l.Authority == in.Authority {
 			return s.listingView(l), nil
 		}
 	}
-	return nil, fail(NotFound, `"comity peer list --json" shows the authorities of each state`, "record %d of state %s does not list %s", state.Record().Sequence, state.Record().State, in.Authority)
+	if state, ok := s.node.Gateway.State(in.Authority.State()); ok {
+		return nil, fail(NotFound, `"comity directory find --state `+string(in.Authority.State())+`" shows the authorities of that state`, "record %d of state %s does not list %s", state.Record().Sequence, state.Record().State, in.Authority)
+	}
+	return nil, fail(NotFound, `"comity directory find" searches all authorities that are known here`, "no record of state %s is here, and no imported listing of %s", in.Authority.State(), in.Authority)
+}
+
+// directory returns every authority that this node knows, by name: those of the
+// own record and of adopted ones, then of the imported ones those that no record
+// lists.
+func (s *Service) directory(ctx context.Context) ([]directory.Listing, error) {
+	imported, err := s.imported(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []directory.Listing
+	for _, state := range s.node.Gateway.States() {
+		all = append(all, directory.OfRecord(state)...)
+	}
+	for id, l := range imported {
+		if !s.onNetwork(id) {
+			all = append(all, l.Listing)
+		}
+	}
+	slices.SortFunc(all, func(a, b directory.Listing) int { return cmp.Compare(a.Authority, b.Authority) })
+	return all, nil
 }
 
 func (s *Service) listingView(l directory.Listing) *Listing {
@@ -75,29 +101,22 @@ type Hit struct {
 	Told       bool `json:"told"`        // it has told all that was asked for
 }
 
-// findAuthorities searches the own record and all adopted ones.
-func (s *Service) findAuthorities(_ context.Context, in FindRequest) (*Found, error) {
+// findAuthorities searches the directory.
+func (s *Service) findAuthorities(ctx context.Context, in FindRequest) (*Found, error) {
 	limit := maxHits
 	if in.Limit > 0 {
 		limit = min(in.Limit, maxHits)
 	}
-	hits, more, untold := directory.Find(s.listings, in.Question, s.now(), limit)
+	all, err := s.directory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hits, more, untold := directory.Find(slices.Values(all), in.Question, s.now(), limit)
 	out := &Found{Hits: []Hit{}, More: more, Untold: untold}
 	for _, h := range hits {
 		out.Hits = append(out.Hits, Hit{Listing: *s.listingView(h.Listing), Errors: h.Errors, UrgentOnly: h.UrgentOnly, Told: h.Told})
 	}
 	return out, nil
-}
-
-// listings yields every authority that this node knows.
-func (s *Service) listings(yield func(directory.Listing) bool) {
-	for _, state := range s.node.Gateway.States() {
-		for _, l := range directory.OfRecord(state) {
-			if !yield(l) {
-				return
-			}
-		}
-	}
 }
 
 // Find searches the directory.

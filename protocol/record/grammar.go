@@ -74,6 +74,14 @@ func (c *checks) names(names []Name) {
 	}
 }
 
+// ValidateNames checks names that stand outside a record by the same rules. who is
+// whose they are, for the sentence; errors are *protocol.Refusal.
+func ValidateNames(who string, names []Name) error {
+	c := checks{subject: who}
+	c.names(names)
+	return c.err
+}
+
 // isName accepts any script, and refuses what a reader cannot see or what turns
 // the text around it: such a name could pass for another one on a page. The
 // characters are listed here rather than taken from a Unicode table, so that
