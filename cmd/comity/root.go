@@ -121,7 +121,7 @@ func (p *program) root() *cobra.Command {
 	)
 	peer := group("peer", "Pin, list and ping the nodes of other states", "peers", p.peerPin(), p.peerList(), p.peerPing())
 	parcel := group("parcel", "Export a parcel for stock tools", "checks", p.parcelExport())
-	key := group("key", "Protect key files by passphrases", "checks", p.keyProtect(), p.keyUnprotect(), p.keyPassphrase())
+	key := group("key", "Protect key files, and announce stolen keys", "checks", p.keyProtect(), p.keyUnprotect(), p.keyPassphrase(), p.keyCompromised())
 	logs := group("log", "Check the node's log", "checks", p.logCheck(), p.logNewEra(), p.logAudit(), p.logDisclose())
 	report := group("report", "Report exceptions of a period", "checks", p.reportExceptions())
 	for _, c := range []*cobra.Command{

@@ -23,7 +23,7 @@ func (g *Gateway) Publish(ctx context.Context, s *record.State) error {
 		return fmt.Errorf("publish record %d of state %s: %w", r.Sequence, r.State, err)
 	}
 	outcomes, err := g.seq.commit(ctx, store.AdoptRecord{Record: store.Record{
-		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Own: true, Pinned: true,
+		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Own: true, Pinned: true, Marked: markedWitness(s),
 	}})
 	if err == nil {
 		err = outcomes[0].Err

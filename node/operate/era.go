@@ -122,13 +122,13 @@ func beginning(ctx context.Context, g *gateway.Gateway, log *merkle.Signer, stat
 // next marks files that take their place when the database has begun the era.
 const next = ".next"
 
-// eraFiles are the files of an era, the record last. It is the first to be written
+// eraFiles are the files of an era, or of new keys of the witness, the record last. It is the first to be written
 // and the last to get its place or to be removed, so whenever one of them waits,
 // the record waits too, and with it the answer to whether the database has begun
 // the era. Without it nothing may take a place: a log key that replaced the true
 // one would end the node.
 func eraFiles(l Layout) []string {
-	return []string{l.NodeFile(logKeyFile), l.Record() + ".asc", l.Record()}
+	return []string{l.NodeFile(logKeyFile), l.NodeFile(witnessKeyFile), l.Record() + ".asc", l.Record()}
 }
 
 // prepareEra writes the files beside those that they will replace. A protected
@@ -139,22 +139,26 @@ func (n *Node) prepareEra(p EraPlan, log *merkle.Signer, signed statement.Signed
 		return err
 	}
 	path := n.Layout.NodeFile(logKeyFile)
-	old, err := keys.Read(path, seal.MaxProtected)
-	if err != nil {
+	if secret, err = n.protectAlike(p.Passphrases, path, secret); err != nil {
 		return err
-	}
-	if seal.Protected(old) {
-		pass, _, err := p.Passphrases.Find(NodeHolder, n.Config)
-		if err == nil {
-			secret, err = protect(pass, secret)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	content := recordFiles(n.Layout, signed)
 	content[path] = secret
 	return writeNext(n.Layout, content)
+}
+
+// protectAlike protects what takes the place of a key file of the node as that file
+// is protected.
+func (n *Node) protectAlike(from *Passphrases, path string, secret []byte) ([]byte, error) {
+	old, err := keys.Read(path, seal.MaxProtected)
+	if err != nil || !seal.Protected(old) {
+		return secret, err
+	}
+	pass, _, err := from.Find(NodeHolder, n.Config)
+	if err != nil {
+		return nil, err
+	}
+	return protect(pass, secret)
 }
 
 // recordFiles are the files of a record.
