@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"comity/crypto/merkle"
 	"comity/protocol"
@@ -13,6 +15,7 @@ import (
 type Era struct {
 	Number    int64            // of the new log
 	Statement statement.Signed // names the log before; the first leaf
+	Shown     []Record         // own records that peers showed and that were lost, in their order
 	Record    Record           // the node's own next record, which names the new log
 }
 
@@ -41,10 +44,16 @@ func (g *Gateway) NewEra(ctx context.Context, e Era, sign Signer) error {
 		if err := b.leafAgain(ctx, rows); err != nil {
 			return err
 		}
-		if _, err := (AdoptRecord{Record: e.Record}).apply(ctx, b); err != nil {
+		for _, r := range append(slices.Clone(e.Shown), e.Record) {
+			if _, err := (AdoptRecord{Record: r}).apply(ctx, b); err != nil {
+				return err
+			}
+		}
+		if _, err := b.exec(ctx, `UPDATE peer SET recovering = 1, received_cursor = 0, sent_cursor = 0, feed_cursor = 0, shown = NULL, shown_us = NULL,
+shown_record = NULL, shown_record_signature = NULL`); err != nil {
 			return err
 		}
-		if _, err := b.exec(ctx, `UPDATE peer SET recovering = 1, received_cursor = 0, sent_cursor = 0, feed_cursor = 0, shown = NULL, shown_us = NULL`); err != nil {
+		if _, err := b.exec(ctx, `DELETE FROM doubt`); err != nil { // all is fetched again
 			return err
 		}
 		var next edge
@@ -110,27 +119,6 @@ func (b *batch) leafAgain(ctx context.Context, rows []leafOf) (err error) {
 	return nil
 }
 
-// Recovering reports whether what the peer holds of this node is still to be
-// fetched, and how far that got: after which parcels received from it, and sent to it.
-func (g *Gateway) Recovering(ctx context.Context, peer protocol.NodeID) (still bool, received, sent int64, err error) {
-	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.find(ctx, []any{&still, &received, &sent}, `SELECT recovering, received_cursor, sent_cursor FROM peer WHERE node = $1`, peer)
-		return err
-	})
-	return still, received, sent, wrap("reading what is to be fetched from "+string(peer), err)
-}
-
-// SetRecovered notes how far what the peer holds was fetched; whole ends it. The
-// cursors never go back.
-func (g *Gateway) SetRecovered(ctx context.Context, peer protocol.NodeID, received, sent int64, whole bool) error {
-	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `UPDATE peer SET received_cursor = $2, sent_cursor = $3, recovering = $4
-WHERE node = $1 AND received_cursor <= $2 AND sent_cursor <= $3`, peer, received, sent, flag(!whole))
-		return err
-	})
-	return wrap("storing what was fetched from "+string(peer), err)
-}
-
 // Eras returns the statements that began the node's logs, oldest first.
 func (g *Gateway) Eras(ctx context.Context) (all []statement.Signed, err error) {
 	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
@@ -141,4 +129,16 @@ func (g *Gateway) Eras(ctx context.Context) (all []statement.Signed, err error) 
 		return err
 	})
 	return all, wrap("reading the eras of the log", err)
+}
+
+// EraBegan returns when the newest of them was stored; zero: the log is the node's
+// first.
+func (g *Gateway) EraBegan(ctx context.Context) (at time.Time, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		var us *int64
+		_, err := t.find(ctx, []any{&us}, `SELECT max(begun_us) FROM era`)
+		at = instant(us)
+		return err
+	})
+	return at, wrap("reading when the log began", err)
 }

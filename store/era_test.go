@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"comity/crypto/merkle"
@@ -66,7 +67,7 @@ func TestANewEraOfTheLog(t *testing.T) {
 	if r, err := n.CheckLog(t.Context(), v.Checkpoint); err != nil || r.Checkpoints != 2 {
 		t.Errorf("going on: %+v, %v", r, err)
 	}
-	if err := n.SetRecovered(t.Context(), nodeB, 7, 0, true); err != nil {
+	if err := errors.Join(n.SetRecovered(t.Context(), Page{Peer: nodeB, Received: 7}), n.EndRecovery(t.Context(), nodeB)); err != nil {
 		t.Fatal(err)
 	}
 	if still, received, _, err := n.Recovering(t.Context(), nodeB); err != nil || still || received != 7 {

@@ -51,7 +51,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, f.State, f.Sequence, f.Node, 
 		return nil, err
 	}
 	if !f.Own {
-		if _, err := b.exec(ctx, `INSERT INTO peer (node, feed_cursor) VALUES ($1, 0) ON CONFLICT (node) DO NOTHING`, f.Node); err != nil {
+		// A peer that is new to a node in a later era may have been pinned before, and
+		// hold what was lost with the log (R-OLD-4).
+		if _, err := b.exec(ctx, `INSERT INTO peer (node, feed_cursor, recovering)
+SELECT $1, 0, CASE WHEN EXISTS (SELECT 1 FROM era) THEN 1 ELSE 0 END ON CONFLICT (node) DO NOTHING`, f.Node); err != nil {
 			return nil, err
 		}
 		if f.NewLog {

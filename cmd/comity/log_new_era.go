@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,7 +56,12 @@ func (p *program) newEra(ctx context.Context, offline string) error {
 		return err
 	}
 	state, err := operate.NewEra(ctx, operate.EraPlan{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now})
-	if errors.Is(err, operate.ErrNotOlder) {
+	var other *operate.OtherKeysError
+	if errors.As(err, &other) {
+		const hint = `bring back the key files in %s and the record in %s as they were when that record was made, and type "comity log new-era" again`
+		layout := operate.Layout{Dir: dir}
+		return problem(fmt.Sprintf(hint, layout.Node(), filepath.Dir(layout.Record())), "%v", err)
+	} else if errors.Is(err, operate.ErrNotOlder) {
 		return notOlder(dir, err)
 	} else if err != nil {
 		return control.Explain(err)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 
 const (
 	// compareGrace is how long a node that has just started, and of whose peers one
-	// has answered, waits for the others.
+	// has answered, waits for the others; and so does one that is an older copy of
+	// itself before it stops.
 	compareGrace = 5 * time.Second
 	// comparePause is how long it waits before it asks a peer again, at first;
 	// doubled up to comparePauseMax. It asks until each has answered once.
@@ -142,6 +144,8 @@ func (l *link) compare(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, ErrOlderCopy) {
+			l.g.seq.fail(err)
+			pause(ctx, compareGrace) // what the others show is for the next era, too
 			l.g.seq.stop(err)
 			return
 		}
@@ -171,13 +175,47 @@ func (l *link) compareOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.compareRecord(held); err != nil {
-		return err
+	return l.compareHeld(ctx, held)
+}
+
+// compareHeld looks whether the peer holds something of this node that this node
+// has not: a record of its state, or a checkpoint of its log, also of a later era.
+// ErrOlderCopy: it does, and that is stored.
+func (l *link) compareHeld(ctx context.Context, held *exchange.Held) error {
+	shown := store.Shown{Peer: l.peer}
+	var why error
+	newer := l.newerRecord(held)
+	if newer != nil {
+		shown.Record, why = held.Record, newerThan(l.g.Own, newer)
 	}
-	if held.Checkpoint == nil {
+	if held.Checkpoint != nil {
+		note := []byte(*held.Checkpoint)
+		// Read after the answer has come: what left this node before was committed.
+		lost, err := l.g.lacks(ctx, note)
+		if err != nil {
+			return err
+		}
+		if lost == nil && newer != nil && newer.Record().Node.Log != l.g.Own.Record().Node.Log {
+			lost = ofLaterLog(newer, note)
+		}
+		if lost != nil {
+			shown.Note, why = note, cmp.Or(why, lost)
+		}
+	}
+	if why == nil {
 		return nil
 	}
-	return l.compareNote(ctx, []byte(*held.Checkpoint))
+	return errors.Join(l.g.Store.NoteShown(context.WithoutCancel(ctx), shown), olderCopy(l.peer, why.Error()))
+}
+
+// ofLaterLog tells what is lost when a checkpoint is of the log that a newer own
+// record names; nil: it is not.
+func ofLaterLog(newer *record.State, note []byte) error {
+	c, err := newer.LogVerifier().Checkpoint(note)
+	if err != nil {
+		return nil //nolint:nilerr // of another log, or a forgery: not this node's word
+	}
+	return fmt.Errorf("%s was signed there over %d leaves, and is not here", c.Origin, c.Size)
 }
 
 // compareNote looks whether a checkpoint of this node's log that the peer holds
@@ -191,19 +229,24 @@ func (l *link) compareNote(ctx context.Context, note []byte) error {
 	return err
 }
 
-// compareRecord looks whether the peer holds a record of this node's state that
-// this node has never seen.
-func (l *link) compareRecord(held *exchange.Held) error {
+// newerRecord returns the record that the peer holds of this node's state, if that
+// follows from this node's own and is one that this node has never seen; else nil.
+func (l *link) newerRecord(held *exchange.Held) *record.State {
 	own := l.g.Own
 	theirs, err := record.Parse(held.Record.Document)
-	if err != nil || theirs.State != own.Record().State || theirs.Sequence <= own.Record().Sequence {
+	if err != nil || theirs.State != own.Record().State || theirs.Sequence < own.Record().Sequence || held.Record.Digest() == own.Ref().Digest {
 		return nil // what a peer says beside the point proves nothing
 	}
-	if _, err := record.Verify(held.Record, own); err != nil {
+	newer, err := record.Verify(held.Record, own)
+	if err != nil {
 		l.raise(fmt.Errorf("it holds a record %d of this node's own state that does not follow from record %d: %w", theirs.Sequence, own.Record().Sequence, err))
 		return nil
 	}
-	return olderCopy(l.peer, fmt.Sprintf("record %d of %s is there, and here record %d is the newest", theirs.Sequence, theirs.State, own.Record().Sequence))
+	return newer
+}
+
+func newerThan(own, newer *record.State) error {
+	return fmt.Errorf("record %d of %s is there, and here record %d is the newest", newer.Record().Sequence, newer.Record().State, own.Record().Sequence)
 }
 
 // lacks tells what of a checkpoint of this node's own log the stored log does
@@ -243,9 +286,16 @@ func (g *Gateway) knownOlderCopy(ctx context.Context) error {
 		return err
 	}
 	for _, s := range shown {
-		lost, err := g.lacks(ctx, s.Note)
-		if err != nil {
+		var lost error
+		if s.Note != nil {
+			if lost, err = g.lacks(ctx, s.Note); err != nil {
+				return err
+			}
+		}
+		if newer, err := s.NewerThan(g.Own); err != nil {
 			return err
+		} else if newer != nil {
+			lost = newerThan(g.Own, newer)
 		}
 		if lost != nil {
 			g.seq.stop(olderCopy(s.Peer, lost.Error()))

@@ -78,8 +78,10 @@ type Gateway struct {
 	clock      *clock
 	memory     *budget
 	comparison *comparison
-	round      *round // what the witnesses are asked to cosign
-	wanted     wanted
+	round      *round       // what the witnesses are asked to cosign
+	eraBegan   time.Time    // when the node's log began that follows a lost one; zero: it lost none
+	heardOut   atomic.Int64 // in Unix microseconds: when the last recovery ended, or this process began
+	wanted     keySet       // accepted here, and their sealed bytes are lost: no office gets them before they are here again
 
 	wire atomic.Pointer[wire] // nil unless Run runs
 
@@ -142,12 +144,15 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		}
 		g.book.put(state)
 	}
-	g.wanted.keys = map[protocol.Key]bool{}
 	for _, p := range g.book.peers() {
 		if err := g.link(p).loadLost(ctx); err != nil {
 			return nil, err
 		}
 	}
+	if g.eraBegan, err = c.Store.EraBegan(ctx); err != nil {
+		return nil, err
+	}
+	g.heardOut.Store(c.Now().UnixMicro())
 	g.comparison = newComparison(g.book.peers(), c.Conn != nil)
 	if c.Locked == nil {
 		if err := g.knownOlderCopy(ctx); err != nil {
@@ -164,17 +169,24 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 // better no start than evidence that nobody can verify. Their times are for
 // checkTimes, so that commands can still look at a node whose keys have ended.
 func (g *Gateway) checkKeys() error {
-	node := g.Own.Record().Node
+	log := g.Own.Record().Node.Log
+	if log.Origin != g.Log.Origin() {
+		return fmt.Errorf("the log key is for %q, the record of this node names %q", g.Log.Origin(), log.Origin)
+	}
+	ed, pq := g.Log.VerifierKeys()
+	if log.Keys != (record.Keypair{Ed25519: ed, MLDSA44: pq}) {
+		return errors.New("the log keys are not those in the record of this node")
+	}
+	return g.HasKeys(g.Own)
+}
+
+// HasKeys returns an error that names the first key of this node, beside that of
+// its log, which a record of its state does not list.
+func (g *Gateway) HasKeys(s *record.State) error {
+	node := s.Record().Node
 	ed, pq := g.Witness.VerifierKeys()
 	if node.Witness != (record.Keypair{Ed25519: ed, MLDSA44: pq}) {
 		return errors.New("the witness keys are not those in the record of this node")
-	}
-	if node.Log.Origin != g.Log.Origin() {
-		return fmt.Errorf("the log key is for %q, the record of this node names %q", g.Log.Origin(), node.Log.Origin)
-	}
-	ed, pq = g.Log.VerifierKeys()
-	if node.Log.Keys != (record.Keypair{Ed25519: ed, MLDSA44: pq}) {
-		return errors.New("the log keys are not those in the record of this node")
 	}
 	if !slices.ContainsFunc(node.Keys, func(k record.Key) bool {
 		return k.Role == evidence.Node && k.Digest == protocol.Digest(g.NodeKey.Digest())
@@ -272,7 +284,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	}
 	for _, l := range g.links {
-		g.start(l)
+		g.begin(l)
 	}
 	g.mu.Unlock()
 	<-ctx.Done()
@@ -320,20 +332,4 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-}
-
-// link returns the link to a peer, made and, while Run runs, started on first
-// use. Callers name only nodes of adopted records, so there are few.
-func (g *Gateway) link(peer protocol.NodeID) *link {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	l, ok := g.links[peer]
-	if !ok {
-		l = newLink(g, peer)
-		g.links[peer] = l
-		if g.start != nil {
-			g.start(l)
-		}
-	}
-	return l
 }

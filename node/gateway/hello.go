@@ -215,7 +215,12 @@ func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error
 	if err != nil {
 		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
 	}
+	begin, err := g.welcome(ctx, r.Node.ID)
+	if err != nil {
+		return fmt.Errorf("read what record %d of state %s is about: %w", r.Sequence, r.State, err)
+	}
 	g.book.put(s)
+	begin()
 	if newLog {
 		g.link(r.Node.ID).settle()
 		g.Logger.Warn("a node has lost its log and begun another one: it was restored from a backup", "peer", r.Node.ID, "log", r.Node.Log.Origin)

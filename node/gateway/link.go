@@ -47,6 +47,7 @@ var errOffline = errors.New("this node is not running")
 type link struct {
 	g       *Gateway
 	peer    protocol.NodeID
+	started bool    // guarded by g.mu; its loops run
 	due     *bell   // something may be ready to deliver
 	flying  *flight // deliveries under way
 	circuit circuit // opens when the peer asks to wait again and again
@@ -68,6 +69,7 @@ type link struct {
 	withdrawals *bucket // parcels that it may take back before their bytes came
 
 	recovering atomic.Bool // what it holds of this node is still to be fetched: nothing is accepted from it
+	unsure     keySet      // of what it holds, what could not be verified yet
 
 	refused atomic.Int64 // its requests that were refused, since this node started
 	limited atomic.Int64 // its requests that were asked to come back later

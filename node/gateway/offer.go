@@ -156,6 +156,9 @@ func (g *Gateway) authenticate(ctx context.Context, peer protocol.NodeID, packet
 // equivocation, where the identity is used already (R-EVID-6), and for clocks,
 // where ours may be the wrong one.
 func (g *Gateway) judge(ctx context.Context, o *offer) error {
+	if err := g.link(o.peer).decidable(o.env.Key()); err != nil {
+		return err
+	}
 	known, err := g.known(ctx, o.env.Key())
 	if err != nil {
 		return err

@@ -38,16 +38,26 @@ type receiver struct {
 	cosign atomic.Pointer[http.HandlerFunc]
 	shows  atomic.Pointer[http.HandlerFunc]
 	proves atomic.Pointer[http.HandlerFunc] // answers where evidence stands in its log; nil: 404
+	// held, copies and sealed tell what it holds of this node; nil: 404.
+	held, copies, sealed atomic.Pointer[http.HandlerFunc]
 }
 
 // newReceiver serves state xb on loopback. take answers the PATCH.
 func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statement.Ref, http.ResponseWriter, *http.Request)) *receiver {
 	t.Helper()
+	return newReceiverOf(t, "xb", prosecution, take)
+}
+
+// newReceiverOf serves another state.
+func newReceiverOf(t *testing.T, id protocol.NodeID, authority protocol.AuthorityID,
+	take func(*receiver, *envelope.Envelope, statement.Ref, http.ResponseWriter, *http.Request),
+) *receiver {
+	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &receiver{party: newParty("xb", conn.LocalAddr().String(), prosecution)}
+	r := &receiver{party: newParty(id, conn.LocalAddr().String(), authority)}
 	var known atomic.Pointer[statement.Signed]
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/hello", func(w http.ResponseWriter, req *http.Request) {
@@ -99,6 +109,7 @@ func newReceiver(t *testing.T, take func(*receiver, *envelope.Envelope, statemen
 		"POST /v1/witness/add-checkpoint": &r.cosign, "GET /v1/witness/{origin}/checkpoint": &r.shows,
 		"GET /v1/log/tile/{tile...}":        &r.tiles,
 		"GET /v1/parcels/{envelope}/proofs": &r.proves,
+		"GET /v1/held":                      &r.held, "GET /v1/copies": &r.copies, "GET /v1/sealed": &r.sealed,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, req *http.Request) {
 			if f := answer.Load(); f != nil {

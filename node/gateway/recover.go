@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"comity/protocol"
-	"comity/protocol/envelope"
-	"comity/protocol/evidence"
-	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
 )
@@ -21,41 +18,54 @@ const (
 	// lost, at first; doubled up to recoverPauseMax.
 	recoverPause    = time.Second
 	recoverPauseMax = time.Hour
+	// maxBarren is how many parcels a peer may show in one reading that bring nothing
+	// and are not those that are here already. It is for what does not verify.
+	maxBarren = 200
 	// restoredNext is when a parcel that was sent and lost is looked at: by then the
 	// peer's feed has told what became of it.
 	restoredNext = time.Hour
 )
 
-// wanted are the parcels that were accepted here and whose sealed bytes are lost:
-// they wait for them before any office gets them.
-type wanted struct {
+// keySet is a set of transmissions. It is safe for concurrent use.
+type keySet struct {
 	mu   sync.Mutex
 	keys map[protocol.Key]bool // guarded by mu
 }
 
-func (w *wanted) set(k protocol.Key, missing bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if missing {
-		w.keys[k] = true
-	} else {
-		delete(w.keys, k)
+func (s *keySet) set(k protocol.Key, in bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !in:
+		delete(s.keys, k)
+	case s.keys == nil:
+		s.keys = map[protocol.Key]bool{k: true}
+	default:
+		s.keys[k] = true
 	}
 }
 
-func (w *wanted) has(k protocol.Key) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.keys[k]
+func (s *keySet) has(k protocol.Key) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys[k]
 }
 
-// loadLost reads, when the node is opened, what it is still to fetch from a peer.
+// loadLost reads, before anything of a peer is let in, what is still to be fetched
+// from it.
 func (l *link) loadLost(ctx context.Context) error {
 	still, _, _, err := l.g.Store.Recovering(ctx, l.peer)
 	if err != nil {
 		return err
 	}
 	l.recovering.Store(still)
+	doubts, err := l.g.Store.Doubts(ctx, l.peer)
+	if err != nil {
+		return err
+	}
+	for _, d := range doubts {
+		l.unsure.set(d.Key, true)
+	}
 	lost, err := l.g.Store.Lost(ctx, l.peer)
 	for _, row := range lost {
 		l.g.wanted.set(row.Key, true)
@@ -79,13 +89,13 @@ func whole(next handler) handler {
 
 // recover is the loop that fetches, after a restore, what the peer holds of this
 // node's evidence, and then the sealed bytes that are lost. It ends when nothing
-// is missing any more.
+// is missing any more. Each peer has its own: none waits for another.
 func (l *link) recover(ctx context.Context) {
 	for wait := recoverPause; ctx.Err() == nil; wait = min(2*wait, recoverPauseMax) {
 		rung := l.renewed.wait()
 		err := l.recoverCopies(ctx)
 		if err == nil {
-			err = l.fetchLost(ctx)
+			err = errors.Join(l.askDoubts(ctx), l.fetchLost(ctx))
 		}
 		if err == nil || ctx.Err() != nil {
 			return
@@ -94,6 +104,7 @@ func (l *link) recover(ctx context.Context) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-rung:
+			pause(ctx, recheckPause) // a peer that makes connections in a loop must not make us work in one
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -107,45 +118,98 @@ func (l *link) recoverCopies(ctx context.Context) error {
 	if err != nil || !still {
 		return err
 	}
+	at := store.Page{Peer: l.peer, Received: received, Sent: sent}
 	found := 0
-	for _, side := range []struct {
-		of    string
-		after *int64
-		take  func(context.Context, []statement.Packet) (bool, error)
-	}{{copiesReceived, &received, l.restoreReceived}, {copiesSent, &sent, l.restoreSent}} {
-		for {
-			page, err := l.askCopies(ctx, side.of, *side.after)
-			if err != nil {
-				return err
-			}
-			if len(page.Packets) == 0 {
-				break
-			}
-			for _, group := range byEnvelope(page.Packets) {
-				fresh, err := side.take(ctx, group)
-				if err != nil && protocol.CodeOf(err) == "" {
-					return err // our own trouble
-				}
-				if err != nil {
-					l.raise(fmt.Errorf("it holds something in this node's name that does not verify: %w", err))
-				}
-				if fresh {
-					found++
-				}
-			}
-			*side.after = page.Next
-			if err := l.g.Store.SetRecovered(ctx, l.peer, received, sent, false); err != nil {
-				return err
-			}
+	for _, s := range []struct {
+		side
+		cursor *int64
+	}{{l.receivedSide(), &at.Received}, {l.sentSide(), &at.Sent}} {
+		fresh, err := l.readSide(ctx, s.side, &at, s.cursor)
+		if found += fresh; err != nil {
+			return err
 		}
 	}
-	if err := l.g.Store.SetRecovered(ctx, l.peer, received, sent, true); err != nil {
+	if err := l.askAboutOthers(ctx); err != nil { // R-WIT-9
 		return err
 	}
+	if err := l.g.Store.EndRecovery(ctx, l.peer); err != nil {
+		return err
+	}
+	l.g.heardOut.Store(l.g.Now().UnixMicro())
 	l.recovering.Store(false)
 	l.logger().Info("all that a peer holds of this node's evidence is here again, and parcels are taken from it", "parcels", found)
 	l.g.changes.ring()
 	return l.flush(ctx)
+}
+
+// side is one of the two lists that a peer has of this node's parcels.
+type side struct {
+	of   string // as it is asked for
+	sent bool
+	take func(context.Context, []statement.Packet) (fresh bool, err error)
+}
+
+func (l *link) receivedSide() side { return side{copiesReceived, false, l.restoreReceived} }
+func (l *link) sentSide() side     { return side{copiesSent, true, l.restoreSent} }
+
+// errEndless says that a peer shows more parcels than there can be.
+var errEndless = errors.New("it shows one parcel after another and none of them brings anything")
+
+// readSide reads one list to its end, page by page, from where the cursor stands,
+// and returns how many parcels brought something that was lost. Each parcel of an
+// honest peer is here already or brings something; of others it takes maxBarren.
+func (l *link) readSide(ctx context.Context, s side, at *store.Page, cursor *int64) (found int, err error) {
+	barren, err := l.g.Store.Known(ctx, l.peer, s.sent)
+	if err != nil {
+		return 0, err
+	}
+	barren += maxBarren
+	for {
+		page, err := l.askCopies(ctx, s.of, *cursor)
+		if err != nil || len(page.Packets) == 0 {
+			return found, err
+		}
+		groups := byEnvelope(page.Packets)
+		fresh, doubts, err := l.takePage(ctx, s, groups, *cursor)
+		if err != nil {
+			return found, err
+		}
+		at.Doubts, *cursor = doubts, page.Next
+		if err := l.g.Store.SetRecovered(ctx, *at); err != nil {
+			return found, err
+		}
+		found += fresh
+		if barren -= int64(len(groups) - fresh - len(doubts)); barren < 0 {
+			l.raise(errEndless)
+			return found, errEndless
+		}
+	}
+}
+
+// takePage takes back the parcels of a page that begins behind place. One that
+// cannot be verified for a reason on this side is in doubt from then on (R-OLD-7);
+// what is no word of this node is told, and passed over.
+func (l *link) takePage(ctx context.Context, s side, groups [][]statement.Packet, place int64) (fresh int, doubts []store.Doubt, err error) {
+	for _, group := range groups {
+		isFresh, err := s.take(ctx, group)
+		k, known := keyOf(group)
+		switch {
+		case errors.As(err, &notYet{}) && known:
+			if l.unsure.has(k) {
+				continue
+			}
+			l.logger().Warn("what a peer holds in this node's name cannot be verified yet: its id is used, and it is asked for again", "parcel", k.Parcel, "error", err)
+			l.unsure.set(k, true)
+			doubts = append(doubts, store.Doubt{Key: k, Sent: s.sent, After: place})
+		case err != nil && protocol.CodeOf(err) == "":
+			return fresh, doubts, err // our own trouble
+		case err != nil:
+			l.raise(fmt.Errorf("it holds something in this node's name that does not verify: %w", err))
+		case isFresh:
+			fresh++
+		}
+	}
+	return fresh, doubts, nil
 }
 
 func (l *link) askCopies(ctx context.Context, of string, after int64) (*copiesPage, error) {
@@ -163,106 +227,4 @@ func (l *link) askCopies(ctx context.Context, of string, after int64) (*copiesPa
 		return nil, protocol.Refuse(protocol.Malformed, "a page of %d packets that leads from %d to %d", len(page.Packets), after, page.Next)
 	}
 	return page, nil
-}
-
-// byEnvelope divides a page into its parcels.
-func byEnvelope(packets []statement.Packet) (groups [][]statement.Packet) {
-	for _, p := range packets {
-		if _, err := envelope.Parse(p.Document); err == nil || len(groups) == 0 {
-			groups = append(groups, nil)
-		}
-		last := len(groups) - 1
-		groups[last] = append(groups[last], p)
-	}
-	return groups
-}
-
-// restoreReceived takes back a parcel that the peer sent. fresh says that
-// something of it was lost here.
-func (l *link) restoreReceived(ctx context.Context, group []statement.Packet) (fresh bool, err error) {
-	state, ok := l.g.book.node(l.peer)
-	if !ok {
-		return false, fmt.Errorf("no record of %s", l.peer)
-	}
-	env, err := state.VerifyEnvelope(group[0].Signed, l.g.Now())
-	if err != nil {
-		return false, err
-	}
-	fact := store.RestoreInbound{Inbound: (&offer{peer: l.peer, env: env, signed: group[0].Signed}).inbound()}
-	for _, p := range group[1:] {
-		ev, err := l.verifyCopy(ctx, state, env, group[0].Ref(), p)
-		if err != nil {
-			return false, err
-		}
-		if ev.Event == evidence.SubmissionAcceptance {
-			fact.Submission = ev
-		} else {
-			fact.Evidence = append(fact.Evidence, ev)
-		}
-	}
-	if len(fact.Evidence) == 0 {
-		return false, nil // this node had not decided about it
-	}
-	l.g.wanted.set(env.Key(), true) // no office gets it before its bytes are here
-	outcomes, err := l.g.seq.commit(ctx, fact)
-	if err == nil {
-		err = outcomes[0].Err
-	}
-	if sealed, gone := l.g.Store.Sealed(ctx, env.Sealed.Digest); gone == nil {
-		l.g.wanted.set(env.Key(), false)
-		err = errors.Join(err, sealed.Close())
-	}
-	return err == nil && !outcomes[0].Repeat, err
-}
-
-// restoreSent takes back a parcel that this node sent to the peer.
-func (l *link) restoreSent(ctx context.Context, group []statement.Packet) (fresh bool, err error) {
-	env, err := l.g.Own.VerifyEnvelope(group[0].Signed, l.g.Now())
-	if err != nil {
-		return false, err
-	}
-	in := (&offer{peer: l.peer, env: env, signed: group[0].Signed}).inbound()
-	fact := store.RestoreOutbound{Outbound: store.Outbound{
-		Key: in.Key, Peer: l.peer, Envelope: in.Envelope, Sealed: in.Sealed, Priority: in.Priority, Test: in.Test, Created: in.Created, Expires: in.Expires,
-		Next: l.g.Now().Add(restoredNext),
-	}}
-	for _, p := range group[1:] {
-		ev, err := l.verifyCopy(ctx, l.g.Own, env, group[0].Ref(), p)
-		if err != nil {
-			return false, err
-		}
-		if ev.Event == evidence.SubmissionAcceptance {
-			fact.Outbound.Evidence = ev
-		}
-	}
-	if len(fact.Outbound.Evidence.Document) == 0 {
-		return false, protocol.Refuse(protocol.Malformed, "an envelope of this node without its SubmissionAcceptance")
-	}
-	outcomes, err := l.g.seq.commit(ctx, fact)
-	if err == nil {
-		err = outcomes[0].Err
-	}
-	return err == nil && !outcomes[0].Repeat, err
-}
-
-// verifyCopy verifies one evidence of a page in full, as if it had just come: the
-// sender's acceptance by the record given, all else as this node's own word.
-func (l *link) verifyCopy(ctx context.Context, sender *record.State, env *envelope.Envelope, ref statement.Ref, p statement.Packet) (store.Evidence, error) {
-	none := store.Evidence{}
-	claims, err := evidence.Parse(p.Document)
-	if err != nil {
-		return none, err
-	}
-	issuer := l.g.Own
-	if claims.Event.Rule().Sender {
-		issuer = sender
-	}
-	ev, by, err := l.g.verifyEvidence(ctx, issuer, p.Signed)
-	if err != nil {
-		return none, err
-	}
-	if _, err := provenBy(by, issuer, p); err != nil {
-		return none, protocol.Refuse(protocol.BadSignature, "proof of the %s: %v", ev.Event, err)
-	}
-	return store.Evidence{Packet: p, Event: ev.Event, Time: ev.Time.Time}, ev.About(env, ref)
 }

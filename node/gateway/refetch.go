@@ -4,13 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"github.com/hashicorp/go-retryablehttp"
+
 	"comity/protocol"
 	"comity/store"
 )
+
+// minPiece is how many bytes a piece brings at least, unless fewer are left: what any
+// line carries while a piece is waited for.
+const minPiece = protocol.MinTrickle
 
 // fetchLost asks for the sealed bytes of parcels that were accepted here and are
 // not here any more. One that the peer has not either is told to the operator, and
@@ -41,24 +48,24 @@ func (l *link) fetchLost(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// fetchSealed fetches the sealed bytes of one parcel, piece by piece. What came
+// stands when a piece breaks off; a peer whose pieces bring too little is left for
+// now.
 func (l *link) fetchSealed(ctx context.Context, row *store.Inbound) error {
+	at, size := address{l.peer, row.Envelope.Digest()}, row.Sealed.Size
+	if err := l.g.uploads.room.reserve(at, row.Key.To, 0, size); err != nil {
+		return err
+	}
+	defer l.g.uploads.room.removed(at)
+	defer l.g.uploads.room.giveBack(at)
 	spool := l.g.Store.NewSpool()
 	defer spool.Discard()
-	for spool.Size() < row.Sealed.Size {
-		q := url.Values{"from": {string(row.Key.From)}, "parcel": {string(row.Key.Parcel)}, "to": {string(row.Key.To)}}
-		q.Set("offset", strconv.FormatInt(spool.Size(), 10))
-		call, cancel := context.WithTimeout(ctx, 2*callTimeout)
-		_, piece, err := l.call(call, http.MethodGet, "/v1/sealed?"+q.Encode(), nil, protocol.MaxUnsettled)
-		cancel()
-		if err == nil && len(piece) == 0 {
-			err = wrongDigest(spool.Digest(), row.Sealed.Digest)
+	for spool.Size() < size {
+		came, err := l.fetchPiece(ctx, row, spool)
+		if came < min(minPiece, size-spool.Size()+came) || ctx.Err() != nil {
+			return errors.Join(err, fmt.Errorf("a piece brought %d bytes of %d", came, size))
 		}
-		if err == nil {
-			_, err = spool.Write(piece)
-		}
-		if err != nil {
-			return err
-		}
+		l.g.uploads.room.settled(at, row.Key.To, spool.Size(), size-spool.Size())
 	}
 	if spool.Digest() != row.Sealed.Digest {
 		return wrongDigest(spool.Digest(), row.Sealed.Digest)
@@ -71,4 +78,30 @@ func (l *link) fetchSealed(ctx context.Context, row *store.Inbound) error {
 		err = outcomes[0].Err
 	}
 	return err
+}
+
+// fetchPiece asks for the bytes that follow and returns how many came.
+func (l *link) fetchPiece(ctx context.Context, row *store.Inbound, to *store.Spool) (came int64, err error) {
+	offset, most := to.Size(), min(row.Sealed.Size-to.Size(), protocol.MaxUnsettled)
+	q := url.Values{"from": {string(row.Key.From)}, "parcel": {string(row.Key.Parcel)}, "to": {string(row.Key.To)}}
+	q.Set("offset", strconv.FormatInt(offset, 10))
+	call, cancel := context.WithTimeout(ctx, protocol.MaxTrickle)
+	defer cancel()
+	req, err := retryablehttp.NewRequestWithContext(call, http.MethodGet, "https://"+string(l.peer)+"/v1/sealed?"+q.Encode(), nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := l.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, readProblem(resp)
+	}
+	came, err = io.Copy(to, io.LimitReader(resp.Body, most))
+	if extra, _ := resp.Body.Read(make([]byte, 1)); err == nil && extra > 0 {
+		return 0, protocol.Refuse(protocol.SizeMismatch, "a piece of more than %d bytes", most)
+	}
+	return came, err
 }

@@ -56,13 +56,20 @@ func newSequencer(s *store.Gateway, log *merkle.Signer, now func() time.Time, da
 // stop lets nothing be committed any more: every caller gets err, and Run ends
 // with it.
 func (s *sequencer) stop(err error) {
+	s.fail(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fatal != nil {
+		s.fatal(s.failed)
+	}
+}
+
+// fail lets nothing be committed any more, and Run go on until stop.
+func (s *sequencer) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed == nil {
 		s.failed = err
-	}
-	if s.fatal != nil {
-		s.fatal(s.failed)
 	}
 }
 

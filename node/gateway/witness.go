@@ -56,7 +56,7 @@ func (g *Gateway) serveSubmission(w http.ResponseWriter, r *http.Request, l *lin
 		return
 	}
 	c.Time = claims.Time // the state is what is compared
-	lines, err := g.cosign(r, store.Submission{
+	lines, err := l.cosign(r, store.Submission{
 		LogState: store.LogState{Node: l.peer, Checkpoint: c, Note: note}, Old: sub.Old, Proof: sub.Proof,
 	})
 	if err == nil {
@@ -66,16 +66,20 @@ func (g *Gateway) serveSubmission(w http.ResponseWriter, r *http.Request, l *lin
 	l.refuseSubmission(w, r, err)
 }
 
-// cosign signs nothing while this node may not sign at all. A copy from a backup
-// that lacks nothing but cosignatures is not noticed by that (THREATS.md).
-func (g *Gateway) cosign(r *http.Request, s store.Submission) ([]byte, error) {
-	if err := g.MayDate(r.Context()); err != nil {
+// cosign signs nothing while this node may not sign at all, or may have forgotten
+// what it cosigned. A copy from a backup that lacks nothing but cosignatures is not
+// noticed by that (THREATS.md).
+func (l *link) cosign(r *http.Request, s store.Submission) ([]byte, error) {
+	if err := l.g.MayDate(r.Context()); err != nil {
 		return nil, err
 	}
-	if m := g.Own.WitnessMark(); m != nil {
+	if m := l.g.Own.WitnessMark(); m != nil {
 		return nil, protocol.Refuse(protocol.KeyCompromised, "the keys with which this node cosigns are marked compromised since %s", m.Since)
 	}
-	return g.Store.Cosign(r.Context(), s, g.Witness.Cosign)
+	if err := l.mayCosign(r.Context(), s.Checkpoint.Origin); err != nil {
+		return nil, err
+	}
+	return l.g.Store.Cosign(r.Context(), s, l.g.Witness.Cosign)
 }
 
 func (l *link) refuseSubmission(w http.ResponseWriter, r *http.Request, err error) {

@@ -24,6 +24,18 @@ import (
 // ErrNotOlder says that no peer has shown that a node is an older copy of itself.
 var ErrNotOlder = errors.New("no peer has shown that this is an older copy of the node")
 
+// OtherKeysError says that the newest record of the node's state, which a peer
+// shows, is for keys that this copy does not have.
+type OtherKeysError struct {
+	Record int64
+	Peer   protocol.NodeID
+	Why    error
+}
+
+func (e *OtherKeysError) Error() string {
+	return fmt.Sprintf("record %d, which %s shows, is not for the keys of this copy: %v", e.Record, e.Peer, e.Why)
+}
+
 // EraPlan says what NewEra needs.
 type EraPlan struct {
 	Dir     string
@@ -38,7 +50,8 @@ type EraPlan struct {
 // keys, a new record that the state's offline key signs, and a first leaf that
 // names the log before as this copy has it and as peers have shown it. Afterwards
 // the node fetches from each peer what it has lost, before it accepts anything from
-// it (R-OLD-4). The node must not run.
+// it (R-OLD-4). Where a peer has shown a record that this copy has lost too, the next
+// one follows from that. The node must not run.
 //
 // If the power goes: before the commit nothing has changed; after it the files are
 // put in their places when the node is opened next.
@@ -64,7 +77,11 @@ func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
 		now = p.Now
 	}
 	at := now().Truncate(time.Second) // OpenPGP has whole seconds
-	node, number, err := protocol.ParseLogOrigin(g.Log.Origin())
+	last, err := newestShown(g, shown)
+	if err != nil {
+		return nil, err
+	}
+	node, number, err := protocol.ParseLogOrigin(last.Record().Node.Log.Origin)
 	if err != nil {
 		return nil, err
 	}
@@ -74,44 +91,74 @@ func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
 	}
 	k := &keyring{holder: OfflineHolder, from: p.Passphrases, config: n.Config}
 	ed, pq := log.VerifierKeys()
-	signed, state, err := nextRecord(k, p.Offline, g.Own, at, func(r *record.Record) {
+	signed, state, err := nextRecord(k, p.Offline, last, at, func(r *record.Record) {
 		r.Node.Log = record.Log{Origin: log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign the next record: %w", err)
 	}
-	says, err := beginning(ctx, g, log, state, shown, at)
+	says, err := beginning(ctx, g, last, log, state, shown, at)
 	if err != nil {
 		return nil, fmt.Errorf("sign how the log begins: %w", err)
 	}
 	if err := n.prepareEra(p, log, signed); err != nil {
 		return nil, err
 	}
-	err = g.Store.NewEra(ctx, store.Era{Number: number + 1, Statement: says, Record: store.Record{
-		State: state.Record().State, Node: node, Sequence: state.Record().Sequence, Signed: signed, Own: true, Pinned: true,
-	}}, func(size int64, root merkle.Hash) ([]byte, error) { return log.Checkpoint(size, root, at) })
+	begun := store.Era{Number: number + 1, Statement: says, Record: ownRow(state)}
+	if last != g.Own {
+		begun.Shown = []store.Record{ownRow(last)}
+	}
+	err = g.Store.NewEra(ctx, begun, func(size int64, root merkle.Hash) ([]byte, error) { return log.Checkpoint(size, root, at) })
 	if err != nil {
 		return nil, err
 	}
 	return state, settleEra(ctx, n.Layout, g.Store, node.State())
 }
 
+// newestShown is the newest record of the node's state that is known: its own one, or
+// one that a peer has shown. An OtherKeysError says that this copy cannot go on
+// from it.
+func newestShown(g *gateway.Gateway, shown []store.Shown) (*record.State, error) {
+	last := g.Own
+	for _, s := range shown {
+		newer, err := s.NewerThan(g.Own)
+		if err != nil {
+			return nil, err
+		}
+		if newer == nil || newer.Record().Sequence <= last.Record().Sequence {
+			continue
+		}
+		if err := g.HasKeys(newer); err != nil {
+			return nil, &OtherKeysError{Record: newer.Record().Sequence, Peer: s.Peer, Why: err}
+		}
+		last = newer
+	}
+	return last, nil
+}
+
+func ownRow(s *record.State) store.Record {
+	r := s.Record()
+	return store.Record{State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Own: true, Pinned: true}
+}
+
 // beginning is the statement that becomes the first leaf.
-func beginning(ctx context.Context, g *gateway.Gateway, log *merkle.Signer, state *record.State, shown []store.Shown, at time.Time) (statement.Signed, error) {
+func beginning(ctx context.Context, g *gateway.Gateway, last *record.State, log *merkle.Signer, state *record.State, shown []store.Shown, at time.Time) (statement.Signed, error) {
 	note, err := g.Store.Checkpoint(ctx)
 	if err != nil {
 		return statement.Signed{}, err
 	}
 	s := &era.Statement{
-		Type: era.Type, Node: state.Record().Node.ID, Log: log.Origin(), Previous: g.Log.Origin(), Shown: []era.Shown{},
+		Type: era.Type, Node: state.Record().Node.ID, Log: log.Origin(), Previous: last.Record().Node.Log.Origin, Shown: []era.Shown{},
 		Record: state.Ref().Digest, Created: protocol.At(at),
 	}
-	if note != nil {
+	if note != nil && s.Previous == g.Log.Origin() { // of an earlier log, it says nothing of the one that was lost
 		text := string(note)
 		s.Restored = &text
 	}
-	for _, one := range shown[:min(len(shown), protocol.MaxShown)] {
-		s.Shown = append(s.Shown, era.Shown{Node: one.Peer, Checkpoint: string(one.Note)})
+	for _, one := range shown {
+		if one.Note != nil && len(s.Shown) < protocol.MaxShown {
+			s.Shown = append(s.Shown, era.Shown{Node: one.Peer, Checkpoint: string(one.Note)})
+		}
 	}
 	if err := s.Validate(); err != nil {
 		return statement.Signed{}, err

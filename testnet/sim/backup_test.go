@@ -171,34 +171,106 @@ func TestRestoreOfAnOldBackup(t *testing.T) {
 	})
 }
 
-// A node that is restored under a clock that is an hour behind, so that what it
-// signed and lost is in its future, loses no accepted parcel over it.
+// R-OLD-7, I1: a node that is restored under a clock that is an hour behind, so that
+// what it signed and lost is in its future, loses no accepted parcel over it,
+// whether or not enough peers are there to keep it from signing.
 func TestRestoreUnderAClockThatIsBehind(t *testing.T) {
-	play(t, operate.Database{}, 321, three, func(w *World) {
+	for _, c := range []struct {
+		name string
+		away bool
+	}{{"one peer is there", true}, {"all peers are there", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, operate.Database{}, 321, three, func(w *World) {
+				a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
+				a.Send(Letter{To: []*Host{b}, Size: 300})
+				w.AwaitHandover(time.Hour)
+				backup := b.Backup()
+				w.Pass(3 * time.Hour)
+				a.Send(Letter{To: []*Host{b}, Size: 300})
+				w.AwaitHandover(time.Hour)
+				b.Restore(backup)
+				b.Start()
+				w.Pass(time.Minute)
+				b.SetClock(-time.Hour)
+				b.NewEra() // by the same clock
+				if c.away {
+					d.Stop()
+				}
+				b.Start()
+				w.Pass(20 * time.Minute)
+				letter := w.sent[1].Key
+				if _, err := b.store().Inbound(w.T.Context(), letter); err == nil {
+					w.T.Fatal("what is dated an hour ahead was taken back") // then this story shows nothing
+				}
+				if doubts, err := b.store().Doubts(w.T.Context(), a.Node); err != nil || len(doubts) != 1 {
+					w.T.Errorf("in doubt: %v, %v", doubts, err)
+				}
+				b.Stop()
+				b.SetClock(0)
+				d.Start()
+				b.Start()
+				b.AwaitRecovery(3 * time.Hour)
+				w.Pass(time.Minute)
+				if _, err := b.store().Inbound(w.T.Context(), letter); err != nil {
+					w.T.Errorf("a parcel that was accepted and lost: %v", err)
+				}
+				w.Await(6*time.Hour, Delivered)
+			})
+		})
+	}
+}
+
+// R-OLD-1, R-OLD-4: a backup from before the last era is no dead end. The peers show
+// the record that was lost, the next one follows from it, and what was signed in
+// both lost logs is recovered.
+func TestASecondRestoreOfOneBackup(t *testing.T) {
+	play(t, operate.Database{}, 322, three, func(w *World) {
 		a, b, c := w.Host("xa"), w.Host("xb"), w.Host("xc")
+		ctx := w.T.Context()
 		a.Send(Letter{To: []*Host{b}, Size: 300})
 		w.AwaitHandover(time.Hour)
 		backup := b.Backup()
-		w.Pass(3 * time.Hour)
-		a.Send(Letter{To: []*Host{b}, Size: 300})
-		w.AwaitHandover(time.Hour)
-		b.Restore(backup)
-		b.Start()
-		w.Pass(time.Minute)
-		b.SetClock(-time.Hour)
-		b.NewEra()
-		c.Stop()
-		b.Start()
-		w.Pass(20 * time.Minute)
-		b.Stop()
-		b.SetClock(0)
-		c.Start()
-		b.Start()
-		b.AwaitRecovery(3 * time.Hour)
-		letter := w.sent[1].Key
-		if _, err := b.store().Inbound(w.T.Context(), letter); err != nil {
-			w.T.Errorf("a parcel that was accepted and lost: %v", err)
+		for range 2 {
+			a.Send(Letter{To: []*Host{b}, Size: 300})
+			c.Send(Letter{To: []*Host{b}, Size: 300})
+			b.Send(Letter{To: []*Host{a, c}, Size: 300})
+			w.AwaitHandover(time.Hour)
+			w.Pass(10 * time.Minute)
+			b.Restore(backup)
+			b.Start()
+			w.Pass(time.Minute)
+			if b.old == nil {
+				w.T.Fatal("the older copy runs")
+			}
+			b.old = nil
+			b.Start() // it knows by itself
+			w.Pass(time.Second)
+			if !errors.Is(b.old, gateway.ErrOlderCopy) {
+				w.T.Fatalf("started again, the older copy runs: %v", b.old)
+			}
+			b.NewEra()
+			b.Start()
+			b.AwaitRecovery(3 * time.Hour)
+			w.Await(6*time.Hour, Delivered)
 		}
-		w.Await(6*time.Hour, Delivered)
+		for _, letter := range w.sent {
+			if letter.Key.To != b.Office {
+				continue
+			}
+			if row, err := b.store().Inbound(ctx, letter.Key); err != nil || row.State == exchange.Relayed {
+				w.T.Errorf("%s: %+v, %v", letter.Key, row, err)
+			}
+		}
+		eras, err := b.store().Eras(ctx)
+		w.must(err, "eras")
+		begun, err := era.Parse(eras[0].Document)
+		w.must(err, "how the log begins")
+		if len(eras) != 1 || begun.Log != "comity/log/xb/3" || begun.Previous != "comity/log/xb/2" || begun.Restored != nil || len(begun.Shown) != 2 {
+			w.T.Errorf("%d eras; %s follows %s, restored %v, of %d peers that showed it", len(eras), begun.Log, begun.Previous, begun.Restored != nil, len(begun.Shown))
+		}
+		b.Send(Letter{To: []*Host{a, c}, Size: 300})
+		a.Send(Letter{To: []*Host{b}, Size: 300})
+		b.Restart()
+		w.Await(3*time.Hour, Delivered)
 	})
 }
