@@ -200,6 +200,9 @@ const (
 	// MaxDissent is how long a single peer whose clock disagrees keeps a node that
 	// has just started from signing, within MaxLeap of its last signature (R-TIME-1).
 	MaxDissent = 10 * time.Minute
+	// MaxLoneDissent is how long it does beyond MaxLeap: a day, in which the operator
+	// is told, so that one peer can delay a node and not stop it.
+	MaxLoneDissent = 24 * time.Hour
 	// MaxBatch is how many facts one commit of the sequencer joins.
 	MaxBatch = 256
 

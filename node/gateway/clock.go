@@ -99,22 +99,27 @@ func (g *Gateway) votes() (agree int, disagree []time.Time) {
 //
 //   - more peers that disagree than agree stop it. A single one, which may itself be
 //     wrong, does only when its clock stands nearer to the time at which this node
-//     last signed: a clock that is wrong by months seldom does. Within MaxLeap of
-//     that time it only delays, for MaxDissent: otherwise a lone peer whose clock is
-//     behind could stop a node that was down for longer than that;
+//     last signed: a clock that is wrong by months seldom does. It only delays, for
+//     MaxDissent, and beyond MaxLeap of that time for MaxLoneDissent: otherwise a
+//     lone peer whose clock is behind could stop a node that was down for longer;
 //   - where no peer says anything, the node must have signed within MaxLeap.
 //
-// So a date that is far off is signed by nobody's word alone, and of a node that
-// was down for more than MaxLeap a lone peer can say that its clock is wrong.
+// So a date that is far off is signed by nobody's word alone, but of a node that was
+// down for more than MaxLeap, that a lone peer contradicts, and that nobody sets
+// right for a day.
 func (g *Gateway) mayDate() error {
 	if err := g.clock.steady(); err != nil || g.clock.isConfirmed() {
 		return err
 	}
 	last := g.clock.last
 	leap := g.Now().Sub(last) > protocol.MaxLeap
+	patience := protocol.MaxDissent
+	if leap {
+		patience = protocol.MaxLoneDissent
+	}
 	agree, disagree := g.votes()
 	switch {
-	case len(disagree) == 1 && agree == 0 && !leap && time.Since(g.clock.began) > protocol.MaxDissent:
+	case len(disagree) == 1 && agree == 0 && time.Since(g.clock.began) > patience:
 		return nil
 	case len(disagree) > agree && (len(disagree) > 1 || last.IsZero() || nearer(disagree[0], g.Now(), last)):
 		return fmt.Errorf("%w: %d peers disagree with it and %d agree", ErrClock, len(disagree), agree)

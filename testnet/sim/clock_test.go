@@ -250,8 +250,16 @@ func TestAPeerWithAWrongClock(t *testing.T) {
 
 // R-TIME-1: the only peer that is heard has a clock that is behind, and so nearer to
 // this node's last signature than its own, which was down meanwhile. That delays
-// signing by minutes; it does not stop it.
+// signing by minutes, or by a day after a week; it does not stop it.
 func TestALonePeerWhoseClockIsBehindOnlyDelays(t *testing.T) {
+	for _, c := range []struct {
+		down, delay time.Duration
+	}{{8 * time.Hour, protocol.MaxDissent}, {protocol.MaxLeap + day, protocol.MaxLoneDissent}} {
+		t.Run("down for "+c.down.String(), func(t *testing.T) { lonePeerBehind(t, c.down, c.delay) })
+	}
+}
+
+func lonePeerBehind(t *testing.T, down, delay time.Duration) {
 	Run(t, 313, three, func(w *World) {
 		a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
 		a.Send(Letter{To: []*Host{b}, Size: 300})
@@ -260,14 +268,14 @@ func TestALonePeerWhoseClockIsBehindOnlyDelays(t *testing.T) {
 		b.Stop()
 		d.Stop()
 		d.SetClock(-2 * time.Hour)
-		w.Pass(8 * time.Hour)
+		w.Pass(down)
 		d.Start()
 		a.Start()
-		w.Pass(2 * time.Minute)
+		w.Pass(delay - 8*time.Minute)
 		if a.running.Gateway.Standing().Refusal == nil {
 			w.T.Error("xa signs at once although the only peer that it hears disagrees with its clock")
 		}
-		w.Pass(protocol.MaxDissent)
+		w.Pass(10 * time.Minute)
 		a.Send(Letter{To: []*Host{b}, Size: 300})
 		w.Check()
 		b.Start()
