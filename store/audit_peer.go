@@ -11,6 +11,7 @@ import (
 
 	"comity/protocol"
 	"comity/protocol/envelope"
+	"comity/protocol/record"
 	"comity/protocol/statement"
 )
 
@@ -23,7 +24,19 @@ type auditedPeer struct {
 	seen       *int64
 	cursor     int64
 	shown      []byte // of this node's own log
+	record     []byte // of this node's own state
+	recordSig  []byte
 	shownAt    *int64
+}
+
+// newerRecord says what it means that a peer showed a record of this node's state
+// that is not here.
+func (a *audit) newerRecord(signed statement.Signed) error {
+	state, err := record.Verify(signed, a.history.Newest(a.options.Own))
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the peer holds record %d of this node's own state, which is not here: this is an older copy", state.Record().Sequence)
 }
 
 // peers verifies the newest checkpoint of each other log that was seen.
@@ -34,8 +47,9 @@ func (a *audit) peers(ctx context.Context, v *vault) error {
 			from = after.node
 		}
 		return collect(ctx, t, func(scan func(...any) error) (p auditedPeer, err error) {
-			return p, scan(&p.node, &p.origin, &p.size, &p.root, &p.checkpoint, &p.seen, &p.cursor, &p.shown, &p.shownAt)
-		}, `SELECT node, log_origin, log_size, log_root, checkpoint, seen_us, feed_cursor, shown, shown_us FROM peer WHERE node > $1 ORDER BY node LIMIT $2`, from, checkPage)
+			return p, scan(&p.node, &p.origin, &p.size, &p.root, &p.checkpoint, &p.seen, &p.cursor, &p.shown, &p.shownAt, &p.record, &p.recordSig)
+		}, `SELECT node, log_origin, log_size, log_root, checkpoint, seen_us, feed_cursor, shown, shown_us,
+shown_record, shown_record_signature FROM peer WHERE node > $1 ORDER BY node LIMIT $2`, from, checkPage)
 	}, func(p *auditedPeer) error {
 		r := a.row("peer %s", p.node)
 		if !a.history.Names(p.node) {
@@ -44,7 +58,7 @@ func (a *audit) peers(ctx context.Context, v *vault) error {
 		if p.cursor < 0 {
 			r.fault("feed_cursor", "it is %d", p.cursor)
 		}
-		if (p.shown == nil) != (p.shownAt == nil) {
+		if (p.shown == nil && p.record == nil) != (p.shownAt == nil) {
 			r.fault("shown_us", "it stands beside what the peer showed, and only there")
 		}
 		if p.shown != nil {
@@ -53,6 +67,9 @@ func (a *audit) peers(ctx context.Context, v *vault) error {
 				err = fmt.Errorf("the peer holds a state of this node's own log over %d leaves that is not here: this is an older copy", own.Size)
 			}
 			r.check("shown", err)
+		}
+		if p.record != nil {
+			r.check("shown_record", a.newerRecord(statement.Signed{Document: p.record, Signature: p.recordSig}))
 		}
 		if p.checkpoint == nil {
 			if p.origin != nil || p.size != nil || p.root != nil || p.seen != nil {
