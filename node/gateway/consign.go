@@ -19,7 +19,7 @@ import (
 // limit. What held names is passed over without being read: the office has it at
 // work, or tries it again later, and it must not stand in the way of the others.
 func (g *Gateway) Consign(ctx context.Context, to protocol.AuthorityID, consigneeKey protocol.Digest, held func(protocol.Key) bool, limit int) ([]exchange.Consignment, error) {
-	rows, err := g.Store.Waiting(ctx, to, func(k protocol.Key) bool { return held != nil && held(k) || g.wanted.has(k) }, limit)
+	rows, err := g.Store.Waiting(ctx, to, func(k protocol.Key) bool { return held != nil && held(k) || g.wanted.has(k) || g.InDoubt(k) }, limit)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}

@@ -35,13 +35,18 @@ func (g *Gateway) doubted(ctx context.Context, newest *record.State, named envel
 	return errors.Join(err, failed)
 }
 
-// keyOf returns what the parcel of a group is called, if its envelope can be read.
-func keyOf(group []statement.Packet) (protocol.Key, bool) {
+// keyOf returns what the parcel of a group is called, if its envelope can be read
+// and it is one between the peer and this node.
+func (l *link) keyOf(group []statement.Packet, sent bool) (protocol.Key, bool) {
 	env, err := envelope.Parse(group[0].Document)
 	if err != nil {
 		return protocol.Key{}, false
 	}
-	return env.Key(), true
+	k, from, to := env.Key(), l.peer, l.g.Own.Record().Node.ID
+	if sent {
+		from, to = to, from
+	}
+	return k, k.From.State() == from.State() && k.To.State() == to.State()
 }
 
 // decidable returns a *comeBack for a parcel of which the peer holds something that
@@ -91,7 +96,7 @@ func (l *link) askPage(ctx context.Context, sent bool, place int64, doubts []sto
 	}
 	groups := map[protocol.Key][]statement.Packet{}
 	for _, group := range byEnvelope(page.Packets) {
-		if k, ok := keyOf(group); ok {
+		if k, ok := l.keyOf(group, sent); ok {
 			groups[k] = group
 		}
 	}

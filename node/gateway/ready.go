@@ -11,14 +11,22 @@ import (
 func (g *Gateway) Ready(ctx context.Context) error { return g.seq.mayCommit(ctx) }
 
 // Recovering reports whether what the node of a state holds of this one is still to
-// be fetched (R-OLD-4); without a state, of any.
+// be fetched (R-OLD-4); without a state, of any, or could not be verified yet.
 func (g *Gateway) Recovering(state protocol.StateID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, l := range g.links {
-		if l.recovering.Load() && (state == "" || l.peer.State() == state) {
+		if l.recovering.Load() && (state == "" || l.peer.State() == state) || state == "" && l.unsure.some() {
 			return true
 		}
 	}
 	return false
+}
+
+// InDoubt reports whether the sender's node holds something that was signed here
+// about a parcel, and that could not be verified yet (R-OLD-7): nothing is signed
+// about it meanwhile, because it may have been signed before.
+func (g *Gateway) InDoubt(k protocol.Key) bool {
+	s, ok := g.book.state(k.From.State())
+	return ok && g.link(s.Record().Node.ID).unsure.has(k)
 }

@@ -26,7 +26,7 @@ func (l *link) mayCosign(ctx context.Context, origin string) error {
 	if g.eraBegan.IsZero() || g.Now().Sub(g.eraBegan) > protocol.MaxUncompared {
 		return nil
 	}
-	if g.Recovering("") {
+	if g.recoversAny() {
 		return &comeBack{http.StatusServiceUnavailable, recallPause, "this node was restored from a backup, and asks its other peers first what they cosigned of your log"}
 	}
 	f, err := g.Store.Following(ctx, origin, 0)
@@ -37,6 +37,18 @@ func (l *link) mayCosign(ctx context.Context, origin string) error {
 		return &comeBack{http.StatusServiceUnavailable, recallPause, "this node was restored from a backup, and compares first what its other peers cosigned of your log"}
 	}
 	return nil
+}
+
+// recoversAny reports whether anything is still to be fetched from any peer.
+func (g *Gateway) recoversAny() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.links {
+		if l.recovering.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // askAboutOthers asks the peer, as a witness, what it cosigned of the logs of all

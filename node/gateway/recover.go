@@ -45,6 +45,12 @@ func (s *keySet) set(k protocol.Key, in bool) {
 	}
 }
 
+func (s *keySet) some() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.keys) > 0
+}
+
 func (s *keySet) has(k protocol.Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,9 +198,9 @@ func (l *link) readSide(ctx context.Context, s side, at *store.Page, cursor *int
 func (l *link) takePage(ctx context.Context, s side, groups [][]statement.Packet, place int64) (fresh int, doubts []store.Doubt, err error) {
 	for _, group := range groups {
 		isFresh, err := s.take(ctx, group)
-		k, known := keyOf(group)
+		k, ours := l.keyOf(group, s.sent)
 		switch {
-		case errors.As(err, &notYet{}) && known:
+		case errors.As(err, &notYet{}) && ours:
 			if l.unsure.has(k) {
 				continue
 			}

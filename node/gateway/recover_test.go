@@ -145,12 +145,18 @@ func TestWhatWasSignedInTheFutureIsAskedForAgain(t *testing.T) {
 		t.Fatalf("in doubt: %+v", all)
 	}
 	r.restart() // and it knows
+	if !r.InDoubt(o.env.Key()) || !r.Recovering("") {
+		t.Error("an office could answer what may have been answered before")
+	}
 	if all := r.events(o.env.Key()); len(all) != 0 {
 		t.Fatalf("taken back before it could be verified: %v", all)
 	}
 	behind.Store(0)
 	r.await(o.env.Key(), evidence.RelayAcceptance)
 	until(t, "no doubt is left", func() bool { return len(must(r.db.Doubts(t.Context(), r.peer.id))) == 0 })
+	if r.InDoubt(o.env.Key()) || r.Recovering("") {
+		t.Error("it is in doubt still")
+	}
 }
 
 // R-OLD-7, I2: what names a record that was lost with the log is no lie of the

@@ -63,7 +63,7 @@ func (o *Office) answer(ctx context.Context, name store.Name, event evidence.Eve
 			return exchange.Attested{}, err
 		}
 	}
-	if !answered && o.gateway.Recovering(name.From.State()) {
+	if !answered && (o.gateway.Recovering(name.From.State()) || o.gateway.InDoubt(k)) {
 		return exchange.Attested{}, fmt.Errorf("%w: the node of %s may hold an answer to %s", ErrRecovering, name.From.State(), name.Parcel)
 	}
 	if !answered {

@@ -297,6 +297,7 @@ func (n *node) Changed() <-chan struct{} {
 
 // Recovering is for nodes that were restored; this one was not.
 func (n *node) Recovering(protocol.StateID) bool { return false }
+func (n *node) InDoubt(protocol.Key) bool        { return false }
 
 func (n *node) ring() {
 	close(n.changes)

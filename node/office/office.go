@@ -76,8 +76,11 @@ type Gateway interface {
 	Changed() <-chan struct{}
 	// Recovering reports whether the gateway, restored from a backup, has still to
 	// fetch what the node of a state holds of this node's evidence; without a state,
-	// that of any.
+	// of any, or cannot verify it yet.
 	Recovering(protocol.StateID) bool
+	// InDoubt reports whether the sender's node holds something that was signed here
+	// about a parcel and that cannot be verified yet.
+	InDoubt(protocol.Key) bool
 }
 
 // Config is all that an office needs. Every field without "nil" in its comment

@@ -113,7 +113,7 @@ func (o *Office) noteOpening(ctx context.Context, m *store.Message, n int) error
 		}
 	}
 	// While it cannot be known whether it was opened before, it is not attested.
-	if t.Opened.IsZero() && !o.signed(ctx, k, evidence.ContentAccessTracking) && !o.gateway.Recovering(m.Name.From.State()) {
+	if t.Opened.IsZero() && !o.signed(ctx, k, evidence.ContentAccessTracking) && !o.gateway.Recovering(m.Name.From.State()) && !o.gateway.InDoubt(k) {
 		signed, err := o.signAbout(evidence.ContentAccessTracking, t, nil)
 		if err != nil {
 			return err
