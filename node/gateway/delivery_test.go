@@ -74,6 +74,7 @@ func TestOnePeerDownDelaysNoOther(t *testing.T) {
 // R-EVID-9, R-XCH-1: no failure before the end; after it, for a peer that was
 // never reached, one RelayFailure, and none again.
 func TestAPeerThatNeverComesEndsInFailure(t *testing.T) {
+	t.Parallel()
 	clock := &shifted{}
 	a := newNode(t, "xa", []protocol.AuthorityID{central}, at(clock.now))
 	b := newParty("xb", "127.0.0.1:9", prosecution)
@@ -259,6 +260,7 @@ func (n *node) relayed(k protocol.Key) {
 // R-ENV-7: of a submission that is a repeat for one recipient and new for another
 // the stored envelope stands, and the evidence about it is taken.
 func TestASubmissionThatIsPartlyARepeat(t *testing.T) {
+	t.Parallel()
 	a, b := pair(t)
 	address := b.conn.LocalAddr().String()
 	b.halt()

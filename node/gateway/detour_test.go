@@ -126,6 +126,7 @@ func crosses(a, b *node, from, to protocol.AuthorityID, size int) {
 // directions; when it passes again, QUIC is taken at the next ping, and by the
 // other side when it is called over QUIC.
 func TestUDPDropped(t *testing.T) {
+	t.Parallel()
 	wall, porter := &swallower{}, &doorman{}
 	wall.shut.Store(true)
 	a := newNode(t, "xa", []protocol.AuthorityID{central})

@@ -155,6 +155,7 @@ const seenLong = time.Second
 // Tiles that do not lead to what the log signed prove nothing, and neither does a peer that shows none: it is an alarm
 // once it lasts.
 func TestALogThatLetsNobodyCompare(t *testing.T) {
+	t.Parallel()
 	for name, tiles := range map[string]http.HandlerFunc{
 		"no tiles":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
 		"trouble":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
@@ -163,6 +164,7 @@ func TestALogThatLetsNobodyCompare(t *testing.T) {
 		"far too big": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newReceiver(t, acceptAll)
 			h := newHistory("honest", 0, 500)
 			var late atomic.Int64

@@ -102,6 +102,9 @@ func newReceiverOf(t *testing.T, id protocol.NodeID, authority protocol.Authorit
 		}
 		r.withdrawals(must(envelope.Parse(packets[0].Document)), packets[0].Ref(), w, packets)
 	})
+	mux.HandleFunc("GET /v1/held", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(must(exchange.EncodeHeld(&exchange.Held{Record: r.state.Signed()}))) // nothing of the node's log
+	})
 	mux.HandleFunc("GET /v1/evidence", func(w http.ResponseWriter, req *http.Request) {
 		<-req.Context().Done()
 	})
@@ -173,6 +176,7 @@ func TestAnEarlyAnswerIsRead(t *testing.T) {
 // Trouble at the peer, answers without evidence, and bytes that are reset are
 // retried, not taken for an end (R-EVID-8, R-XCH-1).
 func TestTroubleAtThePeerIsRetried(t *testing.T) {
+	t.Parallel()
 	var tries atomic.Int64
 	b := newReceiver(t, func(r *receiver, env *envelope.Envelope, ref statement.Ref, w http.ResponseWriter, req *http.Request) {
 		switch tries.Add(1) {

@@ -195,6 +195,7 @@ func TestPiecesRefusedForGood(t *testing.T) {
 // R-WIRE-12: a body goes on after a restart of the node, without being announced again and
 // over a TLS key that the peer's record did not list before.
 func TestABodyGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
 	h, b := besiege(t)
 	o := h.offering(large)
 	m := h.make(o)
@@ -224,6 +225,7 @@ func TestABodyGoesOnAfterARestart(t *testing.T) {
 // R-WIRE-12: what is damaged on this side's disk is asked for again; it never becomes
 // evidence against the peer.
 func TestADamagedPartIsAskedForAgain(t *testing.T) {
+	t.Parallel()
 	t.Run("the file is torn", func(t *testing.T) {
 		h, b := besiege(t)
 		o := h.offering(large)
@@ -266,6 +268,7 @@ func TestADamagedPartIsAskedForAgain(t *testing.T) {
 
 // Another peer does not see an upload, and cannot touch it.
 func TestAnUploadIsItsPeersAlone(t *testing.T) {
+	t.Parallel()
 	h, b := besiege(t)
 	other := &hostile{party: newParty("xc", "127.0.0.1:1", "xc/ministry"), t: t, to: b}
 	b.pin(other.party)
@@ -495,6 +498,7 @@ func TestAPartThatStandsStill(t *testing.T) {
 // R-WIRE-13: what is here of a body counts after a restart, for its peer and for
 // its recipient, until it is decided.
 func TestAPartCountsAfterARestart(t *testing.T) {
+	t.Parallel()
 	h, b := besiege(t)
 	o := h.offering(large)
 	m := h.make(o)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"log/slog"
 	"net"
 	"os"
@@ -31,8 +32,14 @@ import (
 	"comity/store/sickdisk"
 )
 
-// Run must leave nothing behind: every test stops its nodes.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Run must leave nothing behind: every test stops its nodes. Those that are
+// parallel wait for a peer that never answers, half a minute some of them
+// (protocol.CompareWait), so all of them do it at once.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	must(0, flag.Set("test.parallel", "12"))
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	central     protocol.AuthorityID = "xa/central-authority"
