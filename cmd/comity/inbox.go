@@ -19,7 +19,9 @@ func (p *program) inbox() *cobra.Command {
 		Use: "inbox", GroupID: "parcels", Args: words(0, 0),
 		Short: "List received parcels, the newest first",
 		Long: `Lists what was received and verified in full. A parcel is new, opened,
-acknowledged or declined. What is still on its way, or did not verify, is not here.`,
+acknowledged or declined. What is still on its way, or did not verify, is not here.
+After "comity log new-era", what was received and lost stands below until it is here
+again.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.look(c.Context(), func(node *control.Client) error {
 				list, err := node.Inbox(c.Context(), p.as, unread, int(limit))
@@ -34,13 +36,16 @@ acknowledged or declined. What is still on its way, or did not verify, is not he
 				}
 				if len(list.Parcels) == 0 {
 					p.say("Nothing has been received.")
+					p.awaited(list.Awaited)
 					return nil
 				}
 				status, err := node.Status(c.Context())
 				if err != nil {
 					return err
 				}
-				return p.received(list, len(status.Authorities) > 1)
+				err = p.received(list, len(status.Authorities) > 1)
+				p.awaited(list.Awaited)
+				return err
 			})
 		},
 	}
@@ -65,6 +70,18 @@ func (p *program) received(list *control.Parcels, several bool) error {
 		t.row(append(cells, kind(&m), moment(m.Stored), fileSum(&m), m.State)...)
 	}
 	return p.tableEnd(t, list)
+}
+
+// awaited tells of parcels that were received and lost with the node.
+func (p *program) awaited(all []control.Way) {
+	if len(all) == 0 {
+		return
+	}
+	p.say("Received before the node was restored, and lost with it; a running node asks the sender's node for the bytes:")
+	for _, w := range all {
+		p.say("  %s from %s to %s", w.Parcel, w.From, w.To)
+	}
+	p.say("Should they not appear, ask the sender to send them anew.")
 }
 
 // kind is the kind of a message, with its priority unless that is routine.

@@ -53,7 +53,7 @@ func (s *Service) find(ctx context.Context, as, ref string) (*found, error) {
 	}
 	switch len(hits) {
 	case 0:
-		return nil, noParcel(ref)
+		return nil, s.absent(ctx, offices, wanted)
 	case 1:
 		return hits[0], nil
 	}
@@ -66,6 +66,22 @@ func (s *Service) find(ctx context.Context, as, ref string) (*found, error) {
 
 func noParcel(ref string) *Error {
 	return fail(NotFound, `"comity inbox" and "comity sent" show the ids; what has just arrived is shown once it is verified`, "there is no parcel %s here", ref)
+}
+
+// absent says that there is no such parcel or, of one that an office has lost with
+// its node, what is left of it.
+func (s *Service) absent(ctx context.Context, offices []*office.Office, ref string) error {
+	for _, o := range offices {
+		lost, err := s.lost(ctx, o)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(lost, func(p Parcel) bool { return abbreviates(ref, string(p.Parcel)) }); i >= 0 {
+			return fail(NotFound, `"comity show `+string(lost[i].Parcel)+`" shows that, and "comity log disclose" proves it to an auditor`,
+				"the office of %s has lost the parcel %s with its node: only the envelope and the evidence are here again", o.Authority(), lost[i].Parcel)
+		}
+	}
+	return noParcel(ref)
 }
 
 // abbreviates reports whether part is the beginning or the end of a parcel id,
@@ -103,7 +119,7 @@ func (s *Service) byID(ctx context.Context, offices []*office.Office, id protoco
 	}
 	switch len(hits) {
 	case 0:
-		return nil, noParcel(string(id))
+		return nil, s.absent(ctx, offices, string(id))
 	case 1:
 		return hits[0], nil
 	}

@@ -46,6 +46,34 @@ func (s *Service) lost(ctx context.Context, o *office.Office) ([]Parcel, error) 
 	return all, nil
 }
 
+// awaited are the parcels that one office, or any, had received and lost, and whose
+// bytes no peer has given again yet.
+func (s *Service) awaited(ctx context.Context, as string) (all []Way, err error) {
+	g := s.node.Gateway
+	if _, era, err := protocol.ParseLogOrigin(g.OwnState().Record().Node.Log.Origin); err != nil || era == 1 {
+		return nil, err
+	}
+	offices, err := s.offices(as)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := g.Store.Peers(ctx)
+	for _, p := range peers {
+		if err != nil {
+			break
+		}
+		var rows []store.Inbound
+		rows, err = g.Store.Lost(ctx, p.Node)
+		for _, row := range rows {
+			ours := slices.ContainsFunc(offices, func(o *office.Office) bool { return o.Authority() == row.Key.To })
+			if ours && !row.Test {
+				all = append(all, wayOf(row.Key))
+			}
+		}
+	}
+	return all, err
+}
+
 // lostParcel finds one of them as find does, and tells it with its evidence. found is
 // the error of find, which stands when there is none.
 func (s *Service) lostParcel(ctx context.Context, in parcelRequest, found error) (*Parcel, error) {

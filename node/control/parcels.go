@@ -49,13 +49,21 @@ type Parcels struct {
 	Parcels []Parcel `json:"parcels"`
 	// More says that the list was cut at its limit.
 	More bool `json:"more"`
+	// Awaited are received parcels whose bytes were lost with the node and are not
+	// here again; in the inbox.
+	Awaited []Way `json:"awaited,omitempty"`
 	// Locked are the offices, of those asked for, in which nothing new can appear
 	// until their passphrase is given.
 	Locked []protocol.AuthorityID `json:"locked,omitempty"`
 }
 
 func (s *Service) inbox(ctx context.Context, in listRequest) (*Parcels, error) {
-	return s.list(ctx, in, func(o *office.Office) lister { return o.Inbox })
+	list, err := s.list(ctx, in, func(o *office.Office) lister { return o.Inbox })
+	if err != nil {
+		return nil, err
+	}
+	list.Awaited, err = s.awaited(ctx, in.As)
+	return list, err
 }
 
 func (s *Service) sent(ctx context.Context, in listRequest) (*Parcels, error) {

@@ -48,7 +48,7 @@ func (s *Service) probe(ctx context.Context, in probeRequest, each func(Check)) 
 	if err := s.sendProbe(ctx, in, to); err != nil {
 		return nothing{}, err
 	}
-	each(good(name, "a test parcel reached the office of %s, was opened and verified there, and signed evidence came back, in %s",
+	each(good(name, "a test parcel reached the office of %s, was unsealed and verified there, and signed evidence came back, in %s",
 		to, time.Since(start).Round(time.Millisecond)))
 	return nothing{}, nil
 }

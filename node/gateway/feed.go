@@ -158,6 +158,9 @@ func (l *link) polling() (bool, int64) {
 // follow is the loop that reads the peer's feed, on our own connection. It also
 // is what notices that the peer is back when nothing is due.
 func (l *link) follow(ctx context.Context) {
+	if l.g.Ready(ctx) != nil {
+		return // an older copy has forgotten what the evidence is about
+	}
 	wait := followPause
 	for ctx.Err() == nil {
 		rung := l.due.wait()

@@ -243,7 +243,6 @@ func (l *link) lookAtOwn(ctx context.Context) error {
 		return err
 	}
 	if err = l.compareNote(ctx, note); errors.Is(err, ErrOlderCopy) {
-		l.logger().Error("a witness holds what this node's log keys signed and this node has not: it is an older copy of itself, or its keys are used elsewhere", "error", err)
 		l.g.seq.stop(err)
 	}
 	return err
