@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"comity/crypto/merkle"
-	"comity/protocol"
 	"comity/protocol/statement"
 )
 
@@ -28,10 +27,6 @@ func (g *Gateway) NewEra(ctx context.Context, e Era, sign Signer) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
-		rows, err := leavesOf(ctx, t)
-		if err != nil {
-			return err
-		}
 		if err := forgetLog(ctx, t); err != nil {
 			return err
 		}
@@ -41,7 +36,7 @@ func (g *Gateway) NewEra(ctx context.Context, e Era, sign Signer) error {
 			return err
 		}
 		b.leaves = append(b.leaves, newLeafRow(e.Statement.Ref()))
-		if err := b.leafAgain(ctx, rows); err != nil {
+		if err := b.leavesAgain(ctx, sign); err != nil {
 			return err
 		}
 		for _, r := range append(slices.Clone(e.Shown), e.Record) {
@@ -56,33 +51,60 @@ shown_record = NULL, shown_record_signature = NULL`); err != nil {
 		if _, err := b.exec(ctx, `DELETE FROM doubt`); err != nil { // all is fetched again
 			return err
 		}
-		var next edge
-		_, err = b.seal(ctx, &hashes{ctx: ctx, t: t, known: make(map[int64]merkle.Hash)}, sign, &next)
-		return err
+		return b.sealPage(ctx, sign)
 	})
 	g.edge = edge{}
 	g.proofs.forget()
 	return wrap(fmt.Sprintf("beginning era %d of the log", e.Number), err)
 }
 
-// leafOf is a row whose document has a leaf.
+// leafOf is a row whose document had a leaf in the lost log.
 type leafOf struct {
 	evidence int64   // its ordinal; 0: it is a record
 	state    *string // of a record
 	sequence int64
-	ref      statement.Ref
+	signed   statement.Signed
 }
 
-// leavesOf lists those rows in the order of their leaves.
-func leavesOf(ctx context.Context, t *tx) ([]leafOf, error) {
-	return collect(ctx, t, func(scan func(...any) error) (r leafOf, err error) {
-		var leaf int64
-		var document, signature digest
-		err = scan(&leaf, &r.evidence, &r.state, &r.sequence, &document, &signature)
-		r.ref = statement.Ref{Document: protocol.Digest(document), Signature: protocol.Digest(signature)}
-		return r, err
-	}, `SELECT l.leaf, e.ordinal, NULL, 0, l.document_digest, l.signature_digest FROM log_leaf l JOIN evidence e ON e.leaf = l.leaf
-UNION ALL SELECT l.leaf, 0, r.state, r.sequence, l.document_digest, l.signature_digest FROM log_leaf l JOIN record r ON r.leaf = l.leaf ORDER BY 1`)
+// eraPage is how many leaves are held at once. Each page has a checkpoint of its own,
+// in the one transaction, so that no log is held whole (I7).
+const eraPage = checkPage
+
+// formerLeaves are those rows that have no leaf in the new log yet, in the order of
+// their old leaves, which forgetLog turned into negative numbers.
+const formerLeaves = `SELECT * FROM (SELECT leaf, ordinal, NULL AS state, 0 AS sequence, document, signature FROM evidence WHERE leaf < 0 ORDER BY leaf DESC LIMIT $1) AS e
+UNION ALL SELECT * FROM (SELECT leaf, 0 AS ordinal, state, sequence, document, signature FROM record WHERE leaf < 0 ORDER BY leaf DESC LIMIT $1) AS r
+ORDER BY 1 DESC LIMIT $1`
+
+// leavesAgain gives each of those rows a leaf in the new log, page by page.
+func (b *batch) leavesAgain(ctx context.Context, sign Signer) error {
+	for {
+		rows, err := collect(ctx, b.tx, func(scan func(...any) error) (r leafOf, err error) {
+			var leaf int64
+			return r, scan(&leaf, &r.evidence, &r.state, &r.sequence, &r.signed.Document, &r.signed.Signature)
+		}, formerLeaves, eraPage)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		if err := b.leafAgain(ctx, rows); err != nil {
+			return err
+		}
+		if len(b.leaves) >= eraPage {
+			if err := b.sealPage(ctx, sign); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// sealPage appends the leaves so far under a checkpoint.
+func (b *batch) sealPage(ctx context.Context, sign Signer) error {
+	var next edge
+	if _, err := b.seal(ctx, &hashes{ctx: ctx, t: b.tx, known: make(map[int64]merkle.Hash)}, sign, &next); err != nil {
+		return err
+	}
+	b.size, b.leaves = b.leaf(), nil
+	return nil
 }
 
 // forgetLog removes the log of a copy that is older than what was signed. Until
@@ -103,7 +125,7 @@ func forgetLog(ctx context.Context, t *tx) error {
 	return nil
 }
 
-// leafAgain gives each row a leaf in the new log.
+// leafAgain gives rows leaves in the new log.
 func (b *batch) leafAgain(ctx context.Context, rows []leafOf) (err error) {
 	for _, r := range rows {
 		if r.state == nil {
@@ -114,7 +136,7 @@ func (b *batch) leafAgain(ctx context.Context, rows []leafOf) (err error) {
 		if err != nil {
 			return err
 		}
-		b.leaves = append(b.leaves, newLeafRow(r.ref))
+		b.leaves = append(b.leaves, newLeafRow(r.signed.Ref()))
 	}
 	return nil
 }

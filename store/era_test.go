@@ -3,9 +3,11 @@ package store
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"comity/crypto/merkle"
+	"comity/protocol"
 	"comity/protocol/evidence"
 )
 
@@ -75,5 +77,42 @@ func TestANewEraOfTheLog(t *testing.T) {
 	}
 	if eras, err := n.Eras(t.Context()); err != nil || len(eras) != 1 || !bytes.Equal(eras[0].Document, era.Statement.Document) {
 		t.Errorf("eras: %v, %v", eras, err)
+	}
+}
+
+// A long log is not held whole: it gets its leaves again page by page, in their
+// order, in the one transaction.
+func TestANewEraOfALongLog(t *testing.T) {
+	n := newNode(t)
+	var facts []Fact
+	for i := range 3*eraPage + 7 {
+		facts = append(facts, AdoptRecord{Record{State: "xb", Node: nodeB, Sequence: int64(i + 1), Signed: document("record ", i, " of xb")}})
+		if i == eraPage {
+			facts = append(facts, n.submit(1, prosecution))
+		}
+	}
+	for page := range slices.Chunk(facts, 64) {
+		n.commit(page...)
+	}
+	era := Era{Number: 2, Statement: document("how it begins"), Record: Record{State: "xa", Node: "xa", Sequence: 2, Signed: document("record 2 of xa"), Own: true}}
+	leaves := n.leaves()
+	if err := n.NewEra(t.Context(), era, n.sign); err != nil {
+		t.Fatal(err)
+	}
+	r, err := n.CheckLog(t.Context(), n.logV.Checkpoint)
+	if err != nil || r.Leaves != leaves+2 || r.Checkpoints != 4 {
+		t.Fatalf("%d leaves after %d, under %d checkpoints: %v; want two more, under 4", r.Leaves, leaves, r.Checkpoints, err)
+	}
+	n.reopen()
+	n.commit(n.submit(2, prosecution))
+	if _, err := n.CheckLog(t.Context(), n.logV.Checkpoint); err != nil {
+		t.Errorf("going on: %v", err)
+	}
+	all, err := n.Evidence(t.Context(), key(1, prosecution))
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	if p, err := merkle.ParseProof(all[0].Proof, protocol.MaxProof); err != nil || p.Index != eraPage+2 {
+		t.Errorf("the evidence stands at %d, %v; want its place among the records, after the statement", p.Index, err)
 	}
 }
