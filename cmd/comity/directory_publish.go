@@ -26,7 +26,10 @@ Peers get the new record at the next contact and adopt it by themselves.
 
 Publishing confirms the entry as of now, changed or not. Readers are told that an
 entry is old when it has not been confirmed for twelve months. Keys, addresses and
-the record's own term stay as they are.`,
+the record's own term stay as they are.
+
+In a directory that was restored from a backup, run "comity serve" first: only a
+peer can tell whether the record to follow is still the newest.`,
 		Example: "  comity directory publish entry.json --offline /media/offline",
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.publish(c.Context(), args[0], offline)
