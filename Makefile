@@ -106,7 +106,7 @@ mutants: ## Plant bugs one at a time and see that a test finds each (about ten m
 bench: ## Measure two nodes, what evidence costs, and other programs in turn with them (those come with bench-tools).
 	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
 	go test -count=1 -run '^$$' -bench Verify ./protocol/bundle
-	go test -count=1 -run '^$$' -bench Find ./protocol/directory
+	go test -count=1 -run '^$$' -bench Find ./protocol/directory ./node/control
 	go test -count=1 -run '^$$' -bench 'Verifier|Sign|Verify' ./crypto/merkle ./crypto/pgp
 
 .PHONY: conformance
