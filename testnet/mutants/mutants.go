@@ -124,4 +124,24 @@ var mutants = []mutant{
 		[]edit{{"node/office/submit.go", "now.Before(m.Created)", "false"}},
 		test{pkg: "./node/office", run: "^TestAMessageDatedTooLateIsSubmittedLater$"},
 	},
+	{
+		"count-a-stolen-witness", "R-BND-11: what marked keys of a witness cosigned bounds a time",
+		[]edit{{"protocol/bundle/verdict.go", "t.holds(c.State)) && x.markOf(c) == nil", "t.holds(c.State))"}},
+		test{pkg: "./protocol/bundle", run: "^TestAttacksWithStolenKeys$"},
+	},
+	{
+		"trust-a-stolen-log", "R-BND-11: the place in a log with marked keys says when, whoever had seen it",
+		[]edit{{"protocol/bundle/report.go", `v.worse(seen.Verdict) || seen.Why == ""`, "v.worse(Invalid)"}},
+		test{pkg: "./protocol/bundle", run: "^TestAttacksWithStolenKeys$"},
+	},
+	{
+		"prove-by-a-stolen-witness", "R-WIT-8: a node proves by what marked keys cosigned",
+		[]edit{{"store/cosignature.go", "m.start = substr(c.lines, 1, length(m.start))", "m.start = ''"}},
+		test{pkg: "./store", run: "^TestProofsUnderCosignedCheckpoints$"},
+	},
+	{
+		"take-a-mark-back", "R-REC-11: a newer record no longer marks keys that were stolen",
+		[]edit{{"protocol/record/mark.go", "if !found {", "if !found && n == nil {"}},
+		test{pkg: "./protocol/record", run: "^TestMarksStay$"},
+	},
 }

@@ -221,6 +221,29 @@ func TestPageInABrowser(t *testing.T) {
 		t.Errorf("of a wrong anchor it leaves %s and shows\n%s", exit, verdict)
 	}
 
+	// Stolen keys of a log and a witness, as the auditor's anchors tell of them.
+	knowing := t.TempDir()
+	var known []string
+	for state, name := range map[string]string{"xa": "xa-log-before", "xb": "xb", "xc": "xc-witness"} {
+		path := filepath.Join(knowing, state+".json")
+		if b, err := os.ReadFile(vectors + "judged/" + name + ".json"); err != nil || os.WriteFile(path, b, 0o600) != nil {
+			t.Fatal(err)
+		}
+		known = append(known, path)
+	}
+	judged := vectors + "judged/bundle.tar"
+	verdict, exit, report = v.check(t, judged, known...)
+	if want := command(t, "--trust", knowing, judged); exit != "4" || report != want || !strings.HasPrefix(verdict, "CONTESTED") {
+		t.Errorf("of stolen keys it leaves %s and shows\n%s\nreport\n%s\nthe command reports\n%s", exit, verdict, report, want)
+	}
+	v.do(t, chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll("details")) d.open = true`))
+	told := v.read(t, `document.querySelector("#result").innerText`)
+	for _, want := range []string{"The keys of this log are marked compromised since 2026-03-02", "it counts for nothing (contested), because the keys of this witness are marked compromised", "That the witness of xc saw any of this"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("of stolen keys it does not say %q:\n%s", want, told)
+		}
+	}
+
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.requests) == 0 {
