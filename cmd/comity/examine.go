@@ -109,8 +109,11 @@ func (x *examined) evidence(folder string, event evidence.Event, ref statement.R
 	if err != nil {
 		return err
 	}
-	ev, _, err := x.history.VerifyEvidence(statement.Packet{Signed: signed, Proof: proof}, now)
+	ev, checkpoint, err := x.history.VerifyEvidence(statement.Packet{Signed: signed, Proof: proof}, now)
 	if err != nil {
+		return err
+	}
+	if err := x.history.LogCounts(checkpoint); err != nil {
 		return err
 	}
 	if ev.Event != event {

@@ -1,8 +1,10 @@
 package disclosure_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,6 +146,55 @@ func newWitness(t *testing.T, name string) (*merkle.Cosigner, *merkle.Witness) {
 		t.Fatal(err)
 	}
 	return c, w
+}
+
+// R-DISC-3, R-WIT-8: what a log signed after its keys were stolen proves nothing to
+// whoever holds the record that says so, and what it signed before does.
+func TestALogWithMarkedKeys(t *testing.T) {
+	members := map[string][]byte{}
+	for r := tar.NewReader(bytes.NewReader(read(t, "../vectors/judged/bundle.tar"))); ; {
+		h, err := r.Next()
+		if err != nil {
+			break
+		}
+		if members[h.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const base = "evidence-SubmissionAcceptance"
+	known := func(names ...string) *record.History {
+		held := &record.History{}
+		var last *record.State
+		for _, name := range names {
+			signed, err := record.DecodeIntroduction(read(t, "../vectors/judged/"+name+".json"))
+			if err == nil {
+				last, err = record.Verify(signed, last)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			held.Add(last)
+		}
+		return held
+	}
+	digest := protocol.Sum(members["envelope.json"])
+	for _, tt := range []struct {
+		proof string
+		held  *record.History
+		want  protocol.Code
+	}{
+		{".tlog-proof", known("xa"), ""},
+		{".cosigned.tlog-proof", known("xa"), ""},
+		{".tlog-proof", known("xa", "xa-log-before"), ""},
+		{".cosigned.tlog-proof", known("xa", "xa-log-before"), protocol.KeyCompromised},
+	} {
+		d := &disclosure.Disclosure{Type: disclosure.Type, Query: disclosure.Query{Envelope: &digest}, Packets: []statement.Packet{{
+			Signed: statement.Signed{Document: members[base+".json"], Signature: members[base+".json.asc"]}, Proof: members[base+tt.proof],
+		}}}
+		if _, err := d.Verify(tt.held, nil, now); protocol.CodeOf(err) != tt.want || err != nil && tt.want == "" {
+			t.Errorf("%s: %v, want %q", tt.proof, err, tt.want)
+		}
+	}
 }
 
 // R-DISC-1, R-DISC-2: whoever writes an answer is held to what a reader refuses.

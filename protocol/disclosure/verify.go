@@ -56,6 +56,9 @@ func (d *Disclosure) Verify(held *record.History, witnesses []record.Witness, no
 		if err != nil {
 			return nil, refuseProof(e, err)
 		}
+		if err := held.LogCounts(c); err != nil {
+			return nil, fmt.Errorf("disclosure: %s: %w", e.Event, err)
+		}
 		proven := Proven{Evidence: e, Leaf: proof.Index, Checkpoint: c}
 		if proven.Cosignatures, err = cosignatures(proof.Checkpoint, witnesses); err != nil {
 			return nil, fmt.Errorf("disclosure: %s: %w: %w", e.Event, protocol.Refuse(protocol.BadSignature, "a cosignature does not verify"), err)

@@ -3,6 +3,7 @@ package record
 import (
 	"crypto/ed25519"
 
+	"comity/crypto/merkle"
 	"comity/protocol"
 )
 
@@ -82,6 +83,16 @@ func (s *State) LogCounts(l Log, at protocol.Time) error {
 		return protocol.Refuse(protocol.KeyCompromised, "the keys of the log %s are marked compromised since %s, and this was signed with them on %s: the node must begin a new log", l.Origin, m.Since, at)
 	}
 	return nil
+}
+
+// LogCounts is State.LogCounts of a checkpoint that was verified, by the newest
+// record of the node whose log it is of.
+func (h *History) LogCounts(c merkle.Checkpoint) error {
+	s := h.Log(c.Origin)
+	if s == nil {
+		return nil
+	}
+	return h.Newest(s.record.State).LogCounts(s.record.Node.Log, protocol.At(c.Time))
 }
 
 // WitnessMark returns the mark on the keys with which the node cosigns; nil: they

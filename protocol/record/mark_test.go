@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"comity/crypto/merkle"
 	"comity/protocol"
 	"comity/protocol/statement"
 )
@@ -177,5 +178,34 @@ func TestMarkedKeysAreNoWitness(t *testing.T) {
 		if err != nil || len(all) != want {
 			t.Errorf("by %d records: %d witnesses, %v; want %d", n, len(all), err, want)
 		}
+	}
+}
+
+// R-WIT-8: whoever has adopted a mark goes by it, whichever record a document names:
+// what the log signed before counts, and so does a log of a later era.
+func TestHistoryKnowsOfMarkedLogs(t *testing.T) {
+	first := verified(t, newDraft())
+	d := next(first)
+	later := must(newLog("xa", 2))
+	d.record.Node.Compromised, d.record.Node.Log = []Mark{marked(logOf(keys().log).Keys)}, logOf(later)
+	second := must(d.verify(first))
+	h := &History{}
+	h.Add(first)
+	stolen := start.Add(time.Hour)
+	if err := h.LogCounts(merkle.Checkpoint{Origin: "comity/log/xa/1", Time: stolen}); err != nil {
+		t.Errorf("before anybody knows: %v", err)
+	}
+	h.Add(second)
+	for _, test := range []struct {
+		origin string
+		at     time.Time
+		want   protocol.Code
+	}{
+		{"comity/log/xa/1", stolen.Add(-time.Second), ""},
+		{"comity/log/xa/1", stolen, protocol.KeyCompromised},
+		{"comity/log/xa/2", stolen, ""},
+		{"comity/log/xb/1", stolen, ""},
+	} {
+		wantCode(t, h.LogCounts(merkle.Checkpoint{Origin: test.origin, Time: test.at}), test.want)
 	}
 }
