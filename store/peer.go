@@ -133,6 +133,16 @@ func (g *Gateway) RecordHistory(ctx context.Context) (list []Record, err error) 
 	return list, wrap("reading all records", err)
 }
 
+// RecordVersions returns every version of one state's record that was adopted, the newest
+// first.
+func (g *Gateway) RecordVersions(ctx context.Context, state protocol.StateID) (list []Record, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		list, err = collect(ctx, t, scanRecord, recordColumns+` WHERE r.state = $1 ORDER BY r.sequence DESC`, state)
+		return err
+	})
+	return list, wrap("reading the records of "+string(state), err)
+}
+
 // RecordByDigest returns the record that evidence or an envelope names. ErrNotFound.
 func (g *Gateway) RecordByDigest(ctx context.Context, digest protocol.Digest) (*Record, error) {
 	return one(ctx, g.v, "record "+digest.Short(), scanRecord, recordColumns+` WHERE r.digest = $1`, digest[:])

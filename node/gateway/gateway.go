@@ -67,6 +67,7 @@ type Gateway struct {
 	Config
 	book    *book
 	older   *recent[protocol.Digest, *record.State] // records from before the newest, by digest
+	logs    *recent[string, *record.State]          // the newest record that names an earlier log, by its origin
 	seq     *sequencer
 	uploads *uploads
 	offers  *recent[protocol.Key, statement.Packet] // SubmissionAcceptances whose offer is about to leave
@@ -105,6 +106,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		Config:  c,
 		book:    newBook(c.Own),
 		older:   newRecent[protocol.Digest, *record.State](maxOlder),
+		logs:    newRecent[string, *record.State](maxOlder),
 		uploads: newUploads(newRoom(c.Store.Space)),
 		offers:  newRecent[protocol.Key, statement.Packet](maxOffers),
 		out:     newRecent[protocol.Key, transmission](maxTransmissions),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"comity/protocol"
 	"comity/protocol/envelope"
@@ -215,6 +216,10 @@ func (g *Gateway) checkNotBefore(ctx context.Context, env *envelope.Envelope) er
 	c, err := g.Own.LogVerifier().Checkpoint([]byte(*env.NotBefore))
 	if err != nil { // perhaps of a log that this node has lost since
 		older, failed := g.olderRecord(ctx, g.Own, env.Records.To)
+		if failed == nil && older == nil {
+			origin, _, _ := strings.Cut(*env.NotBefore, "\n")
+			older, failed = g.recordOfLog(ctx, g.Own, origin)
+		}
 		if failed != nil {
 			return failed
 		}

@@ -16,8 +16,8 @@ import (
 const maxOlder = 64
 
 // verifyEvidence verifies evidence by the newest record of its issuer's state, and
-// where it names an older one, from before the node lost its log, by that
-// (R-OLD-5). It returns the record that decided. What the newest one says of the
+// where it names an older one, from before the node lost its log, by that, or by
+// another that names the same log (R-OLD-5). It returns the record that decided. What the newest one says of the
 // key counts in any case.
 func (g *Gateway) verifyEvidence(ctx context.Context, newest *record.State, signed statement.Signed) (*evidence.Evidence, *record.State, error) {
 	now := g.Now()
@@ -30,6 +30,9 @@ func (g *Gateway) verifyEvidence(ctx context.Context, newest *record.State, sign
 		return nil, newest, err
 	}
 	older, oerr := g.olderRecord(ctx, newest, claims.Record)
+	if oerr == nil && older == nil {
+		older, oerr = g.recordOfLog(ctx, newest, claims.Log)
+	}
 	if oerr != nil {
 		return nil, newest, oerr
 	}
@@ -66,6 +69,35 @@ func (g *Gateway) olderRecord(ctx context.Context, newest *record.State, ref env
 	}
 	g.older.put(ref.Digest, s)
 	return s, nil
+}
+
+// recordOfLog returns the newest adopted record of the same state that names an
+// earlier log of its node; nil when there is none. A state may publish more records
+// than are heard of, and a node loses some with its log: a log keeps its keys.
+func (g *Gateway) recordOfLog(ctx context.Context, newest *record.State, origin string) (*record.State, error) {
+	node, number, err := protocol.ParseLogOrigin(origin)
+	_, last, failed := protocol.ParseLogOrigin(newest.Record().Node.Log.Origin)
+	if err != nil || failed != nil || node != newest.Record().Node.ID || number >= last {
+		return nil, nil
+	}
+	if s, ok := g.logs.get(origin); ok {
+		return s, nil
+	}
+	rows, err := g.Store.RecordVersions(ctx, newest.Record().State)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		s, err := record.Verify(row.Signed, nil) // adopted once, and verified then
+		if err != nil {
+			return nil, err
+		}
+		if s.Record().Node.Log.Origin == origin {
+			g.logs.put(origin, s)
+			return s, nil
+		}
+	}
+	return nil, nil
 }
 
 // stillCounts refuses what was signed with a key that the newest record calls

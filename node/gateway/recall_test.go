@@ -10,16 +10,10 @@ import (
 	"comity/crypto/merkle"
 	"comity/node/gateway"
 	"comity/protocol"
-	"comity/protocol/exchange"
 )
 
-// answersAfterRestore makes a peer hold nothing of a node but its record, and tell
-// so once open is set.
-func (r *receiver) answersAfterRestore(n *node, open *atomic.Bool) {
-	own := n.state.Signed()
-	held := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(must(exchange.EncodeHeld(&exchange.Held{Record: own})))
-	})
+// holdsNothing makes a peer tell that it holds nothing, once open is set.
+func (r *receiver) holdsNothing(open *atomic.Bool) {
 	copies := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if !open.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -27,7 +21,6 @@ func (r *receiver) answersAfterRestore(n *node, open *atomic.Bool) {
 		}
 		_, _ = w.Write(page(0, nil))
 	})
-	r.held.Store(&held)
 	r.copies.Store(&copies)
 }
 
@@ -42,8 +35,8 @@ func TestARestoredWitnessAsksTheOthersFirst(t *testing.T) {
 			b := newNode(t, "xb", []protocol.AuthorityID{prosecution})
 			a := newReceiverOf(t, "xa", central, nil)
 			c := newReceiverOf(t, "xc", "xc/central-authority", nil)
-			a.answersAfterRestore(b, &open)
-			c.answersAfterRestore(b, &other)
+			a.holdsNothing(&open)
+			c.holdsNothing(&other)
 			before, after := newHistory("before", 20, 100), newHistory("after", 20, 100)
 			// What b has cosigned as well, and the backup does not have.
 			note := must(a.log.Checkpoint(60, must(merkle.Root(60, before)), time.Now()))

@@ -38,8 +38,8 @@ type receiver struct {
 	cosign atomic.Pointer[http.HandlerFunc]
 	shows  atomic.Pointer[http.HandlerFunc]
 	proves atomic.Pointer[http.HandlerFunc] // answers where evidence stands in its log; nil: 404
-	// held, copies and sealed tell what it holds of this node; nil: 404.
-	held, copies, sealed atomic.Pointer[http.HandlerFunc]
+	// copies and sealed tell what it holds of this node's parcels; nil: 404.
+	copies, sealed atomic.Pointer[http.HandlerFunc]
 }
 
 // newReceiver serves state xb on loopback. take answers the PATCH.
@@ -112,7 +112,7 @@ func newReceiverOf(t *testing.T, id protocol.NodeID, authority protocol.Authorit
 		"POST /v1/witness/add-checkpoint": &r.cosign, "GET /v1/witness/{origin}/checkpoint": &r.shows,
 		"GET /v1/log/tile/{tile...}":        &r.tiles,
 		"GET /v1/parcels/{envelope}/proofs": &r.proves,
-		"GET /v1/held":                      &r.held, "GET /v1/copies": &r.copies, "GET /v1/sealed": &r.sealed,
+		"GET /v1/copies":                    &r.copies, "GET /v1/sealed": &r.sealed,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, req *http.Request) {
 			if f := answer.Load(); f != nil {

@@ -15,7 +15,6 @@ import (
 	"comity/protocol/envelope"
 	"comity/protocol/era"
 	"comity/protocol/evidence"
-	"comity/protocol/exchange"
 	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
@@ -71,12 +70,7 @@ func restore(t *testing.T, pinned bool, copies http.HandlerFunc, options ...opti
 		r.pin(r.peer.party)
 	}
 	r.peer.copies.Store(&copies)
-	held := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(must(exchange.EncodeHeld(&exchange.Held{Record: r.before.state.Signed()})))
-	})
-	r.before = *r.party // read by the handler above, and the same in the end
-	r.peer.held.Store(&held)
-	r.newEra()
+	r.before = r.newEra()
 	r.h = &hostile{party: r.peer.party, t: t, to: r.node, over: gateway.QUIC}
 	return r
 }
@@ -199,6 +193,39 @@ func TestAnIdInDoubtIsUsed(t *testing.T) {
 	r.h.untouched("a forgery", forged.env.Key())
 	other := r.h.offering(1000)
 	m = r.h.make(other)
+	r.h.put(m)
+	r.h.accepted(other, r.h.patch(m, other.body))
+}
+
+// R-OLD-5: a record that was published after the backup, and that no peer shows any
+// more because a later one followed, is not needed for what was signed under it: a
+// record that names the same log decides. The same holds for not_before.
+func TestEvidenceUnderARecordThatWasLost(t *testing.T) {
+	var packets atomic.Pointer[[]statement.Packet]
+	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
+		list := packets.Load()
+		switch {
+		case list == nil:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case req.URL.Query().Get("of") == "received" && req.URL.Query().Get("after") == "0":
+			_, _ = w.Write(page(3, *list))
+		default:
+			_, _ = w.Write(page(3, nil))
+		}
+	})
+	lost := envelope.RecordRef{State: "xb", Sequence: 7, Digest: digest("record 7 of xb, which was lost")}
+	o, _, list := r.lost(1000, func(ev *evidence.Evidence) { ev.Record = lost })
+	packets.Store(&list)
+	r.await(o.env.Key(), evidence.RelayAcceptance)
+	until(t, "all was read", func() bool { return !r.recovering() })
+	if all := must(r.db.Doubts(t.Context(), r.peer.id)); len(all) != 0 {
+		t.Errorf("in doubt: %+v", all)
+	}
+	other := r.h.offering(1000)
+	note := string(must(r.before.log.Checkpoint(1, merkle.Hash(digest("a root")), time.Now().Add(-time.Minute))))
+	other.env.NotBefore, other.env.Records.To = &note, lost
+	m := r.h.make(other)
+	r.h.connect()
 	r.h.put(m)
 	r.h.accepted(other, r.h.patch(m, other.body))
 }
