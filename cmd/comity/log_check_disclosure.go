@@ -229,7 +229,7 @@ func (p *program) disclosureChecked(r *disclosureReport) {
 	p.say("  sealed bytes    SHA-256 %s", first.Sealed)
 	for _, e := range r.Proven {
 		p.say("%s, signed by %s and dated %s: %s", e.Event, e.Issuer, moment(e.Time), e.Says)
-		p.say("  leaf %d of the log %s, under a checkpoint over %d leaves that the log dates %s", e.Leaf, e.Log, e.Size, moment(e.Signed))
+		p.say("  leaf %d of the log %s, under a checkpoint over %d %s that the log dates %s", e.Leaf, e.Log, e.Size, noun(e.Size, "leaf", "leaves"), moment(e.Signed))
 		if e.Log != e.Named {
 			p.say("  it names the log %s, which was lost since: the leaf does not say when it stood there", e.Named)
 		}

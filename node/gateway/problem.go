@@ -86,7 +86,7 @@ func (e *comeBack) answer(w http.ResponseWriter) {
 // of our own trouble only that it is to come back.
 func (g *Gateway) answerError(w http.ResponseWriter, r *http.Request, peer protocol.NodeID, status int, err error) {
 	var refusal *protocol.Refusal
-	if errors.Is(err, context.Canceled) { // the peer gave up, or this node stops
+	if errors.Is(err, context.Canceled) || errors.Is(err, ErrOlderCopy) { // the peer gave up, or this node stops, and says why then
 		answerProblem(w, http.StatusServiceUnavailable, "", "interrupted, come back later")
 		return
 	}
