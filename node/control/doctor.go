@@ -185,7 +185,7 @@ func validities(own *record.State, now time.Time) []Check {
 	if len(checks) == before {
 		checks = append(checks, good("keys", "%d keys, the first ends on %s", len(order), first(newest).Format(time.DateOnly)))
 	}
-	return checks
+	return append(checks, confirmations(own, now)...)
 }
 
 func first(all map[string]protocol.Window) (end time.Time) {
