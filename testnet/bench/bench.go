@@ -3,10 +3,10 @@
 // Package bench measures what two nodes do on this machine: small parcels per
 // second, and speed and peak memory of a large one, end to end between two
 // processes of the real program; and what evidence costs, between two nodes in
-// its own. Beside every figure of ours stands, from the
-// same run, what the machine itself can do: hashing, syncing, and a bare HTTP/3
-// stream between two processes. Only ratios within one run mean anything; the
-// machine is never as quiet as it looks.
+// its own. Beside every figure of ours stands, from the same run, what the machine
+// itself can do: hashing, syncing, and a bare HTTP/3 stream between two processes.
+// Only ratios within one run mean anything; the machine is never as quiet as it
+// looks.
 //
 // It asserts nothing about speed. A smoke run with tiny sizes is part of the
 // ordinary tests, so that the measuring itself does not rot.
