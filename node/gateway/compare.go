@@ -79,7 +79,7 @@ func (c *comparison) wait(ctx context.Context) error {
 	}
 }
 
-// answered notes that a peer holds nothing that this node does not.
+// answered notes that a peer has said what it holds.
 func (c *comparison) answered(peer protocol.NodeID) {
 	c.mu.Lock()
 	delete(c.missing, peer)
@@ -92,6 +92,25 @@ func (c *comparison) count() (missing, heard int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.missing), len(c.heard)
+}
+
+// awaitOthers waits until every peer has answered, for compareGrace at most.
+func (c *comparison) awaitOthers(ctx context.Context) {
+	timer := time.NewTimer(compareGrace)
+	defer timer.Stop()
+	for {
+		rung := c.changed.wait()
+		if missing, _ := c.count(); missing == 0 {
+			return
+		}
+		select {
+		case <-rung:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // awaitPeers lets signing begin when all peers have answered; when one has, and
@@ -145,7 +164,8 @@ func (l *link) compare(ctx context.Context) {
 		}
 		if errors.Is(err, ErrOlderCopy) {
 			l.g.seq.fail(err)
-			pause(ctx, compareGrace) // what the others show is for the next era, too
+			l.g.comparison.answered(l.peer)
+			l.g.comparison.awaitOthers(ctx) // what they show is for the next era, too
 			l.g.seq.stop(err)
 			return
 		}
