@@ -134,7 +134,7 @@ func (s *sequencer) mayCommit(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return cmp.Or(s.failure(), err)
 	}
-	return nil
+	return s.failure() // meanwhile a peer may have shown that this is an older copy
 }
 
 func (s *sequencer) failure() error {
