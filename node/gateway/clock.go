@@ -160,11 +160,7 @@ func (g *Gateway) Standing() Standing {
 	if s.Refusal = g.seq.failure(); s.Refusal == nil {
 		s.Refusal = g.mayDate()
 	}
-	select {
-	case <-g.comparison.over:
-	default:
-		s.Waits = true
-	}
+	s.Waits = g.comparison.waits()
 	return s
 }
 

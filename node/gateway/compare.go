@@ -79,6 +79,16 @@ func (c *comparison) wait(ctx context.Context) error {
 	}
 }
 
+// waits reports whether signing may not begin yet.
+func (c *comparison) waits() bool {
+	select {
+	case <-c.over:
+		return false
+	default:
+		return true
+	}
+}
+
 // answered notes that a peer has said what it holds.
 func (c *comparison) answered(peer protocol.NodeID) {
 	c.mu.Lock()
@@ -118,10 +128,8 @@ func (c *comparison) awaitOthers(ctx context.Context) {
 // over, because peers that are away must not keep a node from working (I8).
 func (g *Gateway) awaitPeers(ctx context.Context) {
 	c := g.comparison
-	select {
-	case <-c.over:
+	if !c.waits() {
 		return
-	default:
 	}
 	began := time.Now()
 	for {
@@ -137,6 +145,7 @@ func (g *Gateway) awaitPeers(ctx context.Context) {
 					"waited", protocol.CompareWait, "peers", missing)
 			}
 			close(c.over)
+			g.adoptEarly(ctx)
 			return
 		}
 		timer := time.NewTimer(left)

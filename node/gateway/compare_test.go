@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
 	"comity/node/gateway"
 	"comity/protocol"
 	"comity/protocol/exchange"
+	"comity/protocol/record"
 )
 
 // R-OLD-2: a peer learns what is held of it: the newest checkpoint that came with
@@ -81,5 +83,58 @@ func TestARestartedNodeComparesItsLog(t *testing.T) {
 	l := newLetter(central, 1000, b.party, prosecution)
 	if _, err := a.Submit(t.Context(), l.Submission, sealed{bytes.NewReader(l.body)}); !errors.Is(err, gateway.ErrOlderCopy) {
 		t.Errorf("opened again, it took a letter: %v", err)
+	}
+}
+
+// R-OLD-1: a node that starts when its peer has published a record meanwhile asks that peer first and adopts then; it does not sit through
+// CompareWait because the leaf for the record waits for the answer, and the answer for the hello that brought the record.
+func TestANodeStartsAfterItsPeerPublished(t *testing.T) {
+	a, b := pair(t)
+	r := a.submit(newLetter(central, 1000, b.party, prosecution))
+	a.await(r[0].Key, "RelayAcceptance")
+	b.halt()
+	a.halt()
+	a.state = must(record.Verify(a.next(func(r *record.Record) { r.Name[0].Text = "State xa, as it is called now" }), a.state))
+	a.start()
+	began := time.Now()
+	b.start()
+	for range 2 { // both ways: who calls, and who is called
+		r = b.submit(newLetter(prosecution, 1000, a.party, central))
+		b.await(r[0].Key, "RelayAcceptance")
+	}
+	if took := time.Since(began); took > protocol.CompareWait {
+		t.Errorf("it took %s although the peer was there", took)
+	}
+	until(t, "b to adopt the record", func() bool {
+		held, _ := b.State("xa")
+		return held.Record().Sequence == 2
+	})
+}
+
+// R-OLD-1: an older copy of a node that starts when its peer has published a record meanwhile signs nothing, not even the leaf for that.
+func TestAnOlderCopyAdoptsNothing(t *testing.T) {
+	a, b := pair(t)
+	b.halt()
+	backup := t.TempDir()
+	if err := os.CopyFS(backup, os.DirFS(b.dir)); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	r := b.submit(newLetter(prosecution, 1000, a.party, central))
+	b.await(r[0].Key, "RelayAcceptance")
+	b.halt()
+	a.halt()
+	a.state = must(record.Verify(a.next(func(r *record.Record) { r.Name[0].Text = "State xa, as it is called now" }), a.state))
+	a.start()
+	b.dir = backup
+	b.listen(b.conn.LocalAddr().String())
+	b.open()
+	before := must(b.db.Size(t.Context()))
+	b.run()
+	if err := b.wait(); !errors.Is(err, gateway.ErrOlderCopy) {
+		t.Errorf("it ended with %v", err)
+	}
+	if after := must(b.db.Size(t.Context())); after != before {
+		t.Errorf("it signed %d leaves", after-before)
 	}
 }

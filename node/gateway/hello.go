@@ -12,6 +12,7 @@ import (
 	"comity/protocol"
 	"comity/protocol/exchange"
 	"comity/protocol/record"
+	"comity/protocol/statement"
 	"comity/store"
 )
 
@@ -141,7 +142,19 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 	}
 	l.mu.Unlock()
 	l.tell(ctx, h.Time.Time)
-	if err := l.g.offered(ctx, l.peer, h); err != nil {
+	if !l.cameEarly(h) {
+		l.takeIn(ctx, h)
+	}
+	if flush {
+		return l.flush(ctx)
+	}
+	return nil
+}
+
+// takeIn adopts the record that a hello brings, and compares the log that it tells
+// of with what was seen of that before.
+func (l *link) takeIn(ctx context.Context, h *exchange.Hello) {
+	if err := l.g.offered(ctx, l.peer, h.Record); err != nil {
 		l.aloud().Error("the peer's record was not adopted", "error", err)
 	}
 	fault, err := l.noteCheckpoint(ctx, h.Checkpoint)
@@ -152,10 +165,45 @@ func (l *link) met(ctx context.Context, h *exchange.Hello) error {
 	} else if fault != nil {
 		l.raise(fmt.Errorf("its log does not hold together: %w", fault))
 	}
-	if flush {
-		return l.flush(ctx)
+}
+
+// cameEarly keeps a record of the peer that is new here until this node may sign,
+// and reports that it did. To adopt one takes a leaf, a leaf waits until peers have
+// said what they hold of this node, and this peer is asked that only after its
+// hello: whoever adopted here would wait for himself (R-OLD-1). What the hello says
+// of the peer's log is of the new record, too, and comes again.
+func (l *link) cameEarly(h *exchange.Hello) bool {
+	held, ok := l.g.book.node(l.peer)
+	if !ok || h.Record.Digest() == held.Ref().Digest {
+		return false
 	}
-	return nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.g.comparison.waits() { // under the lock, or adoptEarly could pass by in between
+		return false
+	}
+	l.early = &h.Record
+	return true
+}
+
+// adoptEarly adopts the records that came before this node might sign.
+func (g *Gateway) adoptEarly(ctx context.Context) {
+	if g.seq.failure() != nil {
+		return // an older copy of the node, which signs nothing
+	}
+	for _, peer := range g.book.peers() {
+		l := g.link(peer)
+		l.mu.Lock()
+		early := l.early
+		l.early = nil
+		l.mu.Unlock()
+		if early == nil {
+			continue
+		}
+		if err := g.offered(ctx, peer, *early); err != nil {
+			l.aloud().Error("the peer's record was not adopted", "error", err)
+		}
+	}
 }
 
 // hearing reports whether the peer has given a sign of life just now.
@@ -176,12 +224,11 @@ func (l *link) flush(ctx context.Context) error {
 
 // offered adopts a newer record of the peer when it follows from the one we
 // hold (R-REC-3, R-REC-9); otherwise a person must confirm it.
-func (g *Gateway) offered(ctx context.Context, peer protocol.NodeID, h *exchange.Hello) error {
+func (g *Gateway) offered(ctx context.Context, peer protocol.NodeID, signed statement.Signed) error {
 	held, ok := g.book.node(peer)
 	if !ok {
 		return fmt.Errorf("no record of %s", peer)
 	}
-	signed := h.Record
 	if signed.Digest() == held.Ref().Digest {
 		return nil
 	}

@@ -80,24 +80,25 @@ type link struct {
 	unsaid atomic.Int64 // lines left out since the last
 
 	mu       sync.Mutex
-	session  session       // guarded by mu; nil before the first and after drop
-	retired  []*tcpSession // guarded by mu; sessions over TCP that end with what is under way
-	detour   time.Time     // guarded by mu; real time before which the peer is called over TCP; zero: over QUIC
-	probed   time.Time     // guarded by mu; real time when it last turned out whether UDP passes
-	stalls   int           // guarded by mu; uploads over QUIC in a row that stalled
-	failure  error         // guarded by mu; why the last attempt to connect failed
-	failures int           // guarded by mu; since the last success
-	retry    time.Time     // guarded by mu; real time before which nobody dials
-	contact  time.Time     // guarded by mu; wall clock of the last word from the peer
-	heard    time.Time     // guarded by mu; real time of the same
-	flushed  time.Time     // guarded by mu; real time when all was last made due
-	greeted  time.Time     // guarded by mu; real time of our last hello
-	alarm    error         // guarded by mu; what its operator should be called about; nil: nothing
-	told     time.Time     // guarded by mu; real time when the peer last said what time it is
-	polled   time.Time     // guarded by mu; real time when the peer last asked for its feed
-	asked    int64         // guarded by mu; the cursor with which it did
-	theirs   time.Time     // guarded by mu; the peer's clock at told
-	drift    drift         // guarded by mu; what was seen of it since the last note
+	session  session           // guarded by mu; nil before the first and after drop
+	retired  []*tcpSession     // guarded by mu; sessions over TCP that end with what is under way
+	detour   time.Time         // guarded by mu; real time before which the peer is called over TCP; zero: over QUIC
+	probed   time.Time         // guarded by mu; real time when it last turned out whether UDP passes
+	stalls   int               // guarded by mu; uploads over QUIC in a row that stalled
+	failure  error             // guarded by mu; why the last attempt to connect failed
+	failures int               // guarded by mu; since the last success
+	retry    time.Time         // guarded by mu; real time before which nobody dials
+	contact  time.Time         // guarded by mu; wall clock of the last word from the peer
+	heard    time.Time         // guarded by mu; real time of the same
+	flushed  time.Time         // guarded by mu; real time when all was last made due
+	greeted  time.Time         // guarded by mu; real time of our last hello
+	early    *statement.Signed // guarded by mu; a record of the peer that came before this node might sign, nil: none
+	alarm    error             // guarded by mu; what its operator should be called about; nil: nothing
+	told     time.Time         // guarded by mu; real time when the peer last said what time it is
+	polled   time.Time         // guarded by mu; real time when the peer last asked for its feed
+	asked    int64             // guarded by mu; the cursor with which it did
+	theirs   time.Time         // guarded by mu; the peer's clock at told
+	drift    drift             // guarded by mu; what was seen of it since the last note
 }
 
 // maxTaken is how many evidences of a peer are known again without a look into

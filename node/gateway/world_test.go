@@ -255,6 +255,12 @@ func (n *node) halt() {
 func (n *node) restart() {
 	n.t.Helper()
 	n.halt()
+	n.start()
+}
+
+// start runs a node again that was halted.
+func (n *node) start() {
+	n.t.Helper()
 	n.listen(n.conn.LocalAddr().String())
 	n.open()
 	n.run()
