@@ -29,7 +29,7 @@ func (w withPostgres) Run() int { return pgtest.Main(w.m.Run) }
 
 // TestScripts plays the stories in testdata/script on the real program, each in
 // a folder of its own with nodes on free ports. The program is this test's own
-// binary, or the one that COMITY_PROGRAM names, as people get it: "make program"
+// binary, or the one that COMITY_PROGRAM names, as people get it: "make stories"
 // plays all on that one. UPDATE=1 rewrites expected output.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
