@@ -94,7 +94,10 @@ func newReceiverOf(t *testing.T, id protocol.NodeID, authority protocol.Authorit
 		r.standing(w)
 	})
 	mux.HandleFunc("PUT /v1/parcels/{envelope}/withdrawal", func(w http.ResponseWriter, req *http.Request) {
-		body, _ := io.ReadAll(req.Body)
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return // the caller gave up, as it does when it stops
+		}
 		packets, err := statement.DecodePackets(body, 1<<20, 3)
 		if err != nil || len(packets) != 3 {
 			t.Errorf("withdrawal: %d packets, %v", len(packets), err)
