@@ -17,9 +17,13 @@ import (
 // with consigneeKey: it issues ContentConsignment for each parcel that has none
 // and returns what the office has not yet answered, urgent ones first, at most
 // limit. What held names is passed over without being read: the office has it at
-// work, or tries it again later, and it must not stand in the way of the others.
+// work, or tries it again later, and it must not stand in the way of the others. So
+// is what this node may have consigned before it was restored from a backup, while
+// it has not heard that from the sender's node.
 func (g *Gateway) Consign(ctx context.Context, to protocol.AuthorityID, consigneeKey protocol.Digest, held func(protocol.Key) bool, limit int) ([]exchange.Consignment, error) {
-	rows, err := g.Store.Waiting(ctx, to, func(k protocol.Key) bool { return held != nil && held(k) || g.wanted.has(k) || g.InDoubt(k) }, limit)
+	rows, err := g.Store.Waiting(ctx, to, func(k protocol.Key) bool {
+		return held != nil && held(k) || g.wanted.has(k) || g.Recovering(k.From.State()) || g.InDoubt(k)
+	}, limit)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"comity/protocol"
@@ -67,60 +69,81 @@ func (l *link) askDoubts(ctx context.Context) error {
 		return err
 	}
 	var still error
-	for len(doubts) > 0 {
-		first, rest := doubts[0], 1
-		for rest < len(doubts) && doubts[rest].Sent == first.Sent && doubts[rest].After == first.After {
-			rest++
+	for _, s := range []side{l.receivedSide(), l.sentSide()} {
+		places := map[protocol.Key]int64{}
+		for _, d := range doubts {
+			if d.Sent == s.sent {
+				places[d.Key] = d.After
+			}
 		}
-		left, err := l.askPage(ctx, first.Sent, first.After, doubts[:rest])
+		left, err := l.askSide(ctx, s, places)
 		if err != nil {
 			return err
 		}
 		still = errors.Join(still, left)
-		doubts = doubts[rest:]
 	}
 	return still
 }
 
-// askPage asks for one page of the peer's list once more. left is why some of the
-// parcels in it are still in doubt. One that the page does not hold any more stays
-// so: its id was used.
-func (l *link) askPage(ctx context.Context, sent bool, place int64, doubts []store.Doubt) (left, err error) {
-	s := l.receivedSide()
-	if sent {
-		s = l.sentSide()
-	}
-	page, err := l.askCopies(ctx, s.of, place)
+// askSide reads one of the peer's lists once more, as far as it takes to see all
+// parcels that are in doubt. Each stands behind the place where it was seen, but not
+// on the same page: about parcels before it something may have been signed since,
+// with which they join the list. left is why some are still in doubt. One that the
+// peer does not show any more stays so: its id was used.
+func (l *link) askSide(ctx context.Context, s side, places map[protocol.Key]int64) (left, err error) {
+	barren, err := l.barrenAtMost(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	groups := map[protocol.Key][]statement.Packet{}
-	for _, group := range byEnvelope(page.Packets) {
-		if k, ok := l.keyOf(group, sent); ok {
-			groups[k] = group
+	for at := int64(0); len(places) > 0; {
+		at = max(at, slices.Min(slices.Collect(maps.Values(places))))
+		page, err := l.askCopies(ctx, s.of, at)
+		if err != nil {
+			return nil, err
 		}
+		if len(page.Packets) == 0 {
+			break
+		}
+		for _, group := range byEnvelope(page.Packets) {
+			k, ours := l.keyOf(group, s.sent)
+			if _, doubted := places[k]; !ours || !doubted {
+				barren--
+				continue
+			}
+			delete(places, k)
+			why, err := l.askAgain(ctx, s, k, group)
+			if err != nil {
+				return nil, err
+			}
+			left = errors.Join(left, why)
+		}
+		if barren < 0 {
+			l.raise(errEndless)
+			return nil, errEndless
+		}
+		at = page.Next
 	}
-	for _, d := range doubts {
-		group, there := groups[d.Key]
-		if !there {
-			left = errors.Join(left, fmt.Errorf("what it held of %s, and this node could not verify, it shows no more", d.Key))
-			continue
-		}
-		_, err := s.take(ctx, group)
-		switch {
-		case errors.As(err, &notYet{}):
-			left = errors.Join(left, err)
-			continue
-		case err != nil && protocol.CodeOf(err) == "":
-			return left, err
-		case err != nil:
-			l.raise(fmt.Errorf("it holds something in this node's name that does not verify: %w", err))
-		}
-		if err := l.g.Store.EndDoubt(ctx, l.peer, d.Key); err != nil {
-			return left, err
-		}
-		l.unsure.set(d.Key, false)
-		l.g.changes.ring()
+	for k := range places {
+		left = errors.Join(left, fmt.Errorf("what it held of %s, and this node could not verify, it shows no more", k))
 	}
 	return left, nil
+}
+
+// askAgain takes back one parcel that was in doubt. left is why it still is.
+func (l *link) askAgain(ctx context.Context, s side, k protocol.Key, group []statement.Packet) (left, err error) {
+	_, err = s.take(ctx, group)
+	switch {
+	case errors.As(err, &notYet{}):
+		return err, nil
+	case err != nil && protocol.CodeOf(err) == "":
+		return nil, err
+	case err != nil:
+		l.raise(fmt.Errorf("it holds something in this node's name that does not verify: %w", err))
+	}
+	if err := l.g.Store.EndDoubt(ctx, l.peer, k); err != nil {
+		return nil, err
+	}
+	l.unsure.set(k, false)
+	l.g.letOn()
+	return nil, nil
 }

@@ -30,3 +30,11 @@ func (g *Gateway) InDoubt(k protocol.Key) bool {
 	s, ok := g.book.state(k.From.State())
 	return ok && g.link(s.Record().Node.ID).unsure.has(k)
 }
+
+// letOn tells the offices that what was held back for them may go on.
+func (g *Gateway) letOn() {
+	g.changes.ring()
+	for _, m := range g.Own.Members() {
+		g.arrived.of(m.ID()).ring()
+	}
+}

@@ -144,7 +144,7 @@ func (l *link) recoverCopies(ctx context.Context) error {
 	l.g.heardOut.Store(l.g.Now().UnixMicro())
 	l.recovering.Store(false)
 	l.logger().Info("all that a peer holds of this node's evidence is here again, and parcels are taken from it", "parcels", found)
-	l.g.changes.ring()
+	l.g.letOn()
 	return l.flush(ctx)
 }
 
@@ -161,15 +161,20 @@ func (l *link) sentSide() side     { return side{copiesSent, true, l.restoreSent
 // errEndless says that a peer shows more parcels than there can be.
 var errEndless = errors.New("it shows one parcel after another and none of them brings anything")
 
-// readSide reads one list to its end, page by page, from where the cursor stands,
-// and returns how many parcels brought something that was lost. Each parcel of an
+// barrenAtMost is how many parcels of a list may bring nothing: each parcel of an
 // honest peer is here already or brings something; of others it takes maxBarren.
+func (l *link) barrenAtMost(ctx context.Context, s side) (int64, error) {
+	known, err := l.g.Store.Known(ctx, l.peer, s.sent)
+	return known + maxBarren, err
+}
+
+// readSide reads one list to its end, page by page, from where the cursor stands,
+// and returns how many parcels brought something that was lost.
 func (l *link) readSide(ctx context.Context, s side, at *store.Page, cursor *int64) (found int, err error) {
-	barren, err := l.g.Store.Known(ctx, l.peer, s.sent)
+	barren, err := l.barrenAtMost(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	barren += maxBarren
 	for {
 		page, err := l.askCopies(ctx, s.of, *cursor)
 		if err != nil || len(page.Packets) == 0 {

@@ -101,6 +101,22 @@ func page(next int64, packets []statement.Packet) []byte {
 	}{"comity/copies/v1", next, packets}, statement.SizeOf(packets)))
 }
 
+// tellsOf is a peer that says what it holds as soon as packets is set: all of them
+// on one page of what it had sent.
+func tellsOf(packets *atomic.Pointer[[]statement.Packet]) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		list := packets.Load()
+		switch {
+		case list == nil:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case req.URL.Query().Get("of") == "received" && req.URL.Query().Get("after") == "0":
+			_, _ = w.Write(page(3, *list))
+		default:
+			_, _ = w.Write(page(3, nil))
+		}
+	}
+}
+
 func (r *restored) recovering() bool {
 	r.t.Helper()
 	still, _, _, err := r.db.Recovering(r.t.Context(), r.peer.id)
@@ -113,106 +129,12 @@ func (r *restored) recovering() bool {
 // stamped gives an answer the clock of whoever sends it.
 func stamped(w http.ResponseWriter) { w.Header().Set("Comity-Time", protocol.At(time.Now()).String()) }
 
-// R-OLD-7, I1: a node that is restored under a clock that is behind takes back what
-// it signed in its future when the clock is right.
-func TestWhatWasSignedInTheFutureIsAskedForAgain(t *testing.T) {
-	var behind atomic.Int64
-	behind.Store(int64(30 * time.Minute))
-	var packets atomic.Pointer[[]statement.Packet]
-	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
-		stamped(w)
-		list := packets.Load()
-		for list == nil { // until the test has made it
-			time.Sleep(10 * time.Millisecond)
-			list = packets.Load()
-		}
-		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
-			_, _ = w.Write(page(7, nil))
-			return
-		}
-		_, _ = w.Write(page(7, *list))
-	}, at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
-	o, _, list := r.lost(1000, nil)
-	packets.Store(&list)
-	until(t, "all was read", func() bool { return !r.recovering() })
-	if all := must(r.db.Doubts(t.Context(), r.peer.id)); len(all) != 1 || all[0].Key != o.env.Key() || all[0].Sent {
-		t.Fatalf("in doubt: %+v", all)
-	}
-	r.restart() // and it knows
-	if !r.InDoubt(o.env.Key()) || !r.Recovering("") {
-		t.Error("an office could answer what may have been answered before")
-	}
-	if all := r.events(o.env.Key()); len(all) != 0 {
-		t.Fatalf("taken back before it could be verified: %v", all)
-	}
-	behind.Store(0)
-	r.await(o.env.Key(), evidence.RelayAcceptance)
-	until(t, "no doubt is left", func() bool { return len(must(r.db.Doubts(t.Context(), r.peer.id))) == 0 })
-	if r.InDoubt(o.env.Key()) || r.Recovering("") {
-		t.Error("it is in doubt still")
-	}
-}
-
-// R-OLD-7, I2: what names a record that was lost with the log is no lie of the
-// peer: its id is used, also after a restart, while others are accepted.
-func TestAnIdInDoubtIsUsed(t *testing.T) {
-	var packets atomic.Pointer[[]statement.Packet]
-	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
-		list := packets.Load()
-		for list == nil {
-			time.Sleep(10 * time.Millisecond)
-			list = packets.Load()
-		}
-		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
-			_, _ = w.Write(page(7, nil))
-			return
-		}
-		_, _ = w.Write(page(7, *list))
-	})
-	o, m, list := r.lost(1000, func(ev *evidence.Evidence) {
-		ev.Log = "comity/log/xb/7"
-		ev.Record = envelope.RecordRef{State: "xb", Sequence: 7, Digest: digest("record 7 of xb, which was lost")}
-	})
-	forged, forgedPut, lie := r.lost(1000, func(ev *evidence.Evidence) { ev.Issuer.Key = digest("another key") })
-	list = append(list, lie...)
-	packets.Store(&list)
-	until(t, "all was read", func() bool { return !r.recovering() })
-	for range 2 {
-		r.h.connect()
-		got := r.h.put(m)
-		if got.status != http.StatusServiceUnavailable || !strings.Contains(string(got.body), "cannot verify yet") {
-			t.Errorf("a replay was answered with %d %s", got.status, got.body)
-		}
-		r.h.untouched("a replay", o.env.Key())
-		r.restart()
-	}
-	r.h.connect()
-	if got := r.h.put(forgedPut); got.status != http.StatusCreated {
-		t.Errorf("a parcel of which the peer held a forgery: %d %s", got.status, got.body)
-	}
-	r.h.untouched("a forgery", forged.env.Key())
-	other := r.h.offering(1000)
-	m = r.h.make(other)
-	r.h.put(m)
-	r.h.accepted(other, r.h.patch(m, other.body))
-}
-
 // R-OLD-5: a record that was published after the backup, and that no peer shows any
 // more because a later one followed, is not needed for what was signed under it: a
 // record that names the same log decides. The same holds for not_before.
 func TestEvidenceUnderARecordThatWasLost(t *testing.T) {
 	var packets atomic.Pointer[[]statement.Packet]
-	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
-		list := packets.Load()
-		switch {
-		case list == nil:
-			w.WriteHeader(http.StatusServiceUnavailable)
-		case req.URL.Query().Get("of") == "received" && req.URL.Query().Get("after") == "0":
-			_, _ = w.Write(page(3, *list))
-		default:
-			_, _ = w.Write(page(3, nil))
-		}
-	})
+	r := restore(t, true, tellsOf(&packets))
 	lost := envelope.RecordRef{State: "xb", Sequence: 7, Digest: digest("record 7 of xb, which was lost")}
 	o, _, list := r.lost(1000, func(ev *evidence.Evidence) { ev.Record = lost })
 	packets.Store(&list)
@@ -234,17 +156,7 @@ func TestEvidenceUnderARecordThatWasLost(t *testing.T) {
 // again, tells what it holds before anything is accepted from it.
 func TestAPeerPinnedAfterTheBackup(t *testing.T) {
 	var packets atomic.Pointer[[]statement.Packet]
-	r := restore(t, false, func(w http.ResponseWriter, req *http.Request) {
-		list := packets.Load()
-		switch {
-		case list == nil:
-			w.WriteHeader(http.StatusServiceUnavailable)
-		case req.URL.Query().Get("of") == "received" && req.URL.Query().Get("after") == "0":
-			_, _ = w.Write(page(3, *list))
-		default:
-			_, _ = w.Write(page(3, nil))
-		}
-	})
+	r := restore(t, false, tellsOf(&packets))
 	o, m, list := r.lost(1000, nil)
 	r.pin(r.peer.party)
 	r.h.connect()

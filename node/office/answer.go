@@ -58,12 +58,13 @@ func (o *Office) answer(ctx context.Context, name store.Name, event evidence.Eve
 	}
 	k := keyTo(name, o.authority)
 	answered := !t.Acknowledged.IsZero()
+	unsure := o.mayHaveSigned(k) // before the look, so that nothing slips between
 	if !answered {
 		if answered, err = o.recall(ctx, k); err != nil {
 			return exchange.Attested{}, err
 		}
 	}
-	if !answered && (o.gateway.Recovering(name.From.State()) || o.gateway.InDoubt(k)) {
+	if !answered && unsure {
 		return exchange.Attested{}, fmt.Errorf("%w: the node of %s may hold an answer to %s", ErrRecovering, name.From.State(), name.Parcel)
 	}
 	if !answered {

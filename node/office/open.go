@@ -107,13 +107,14 @@ func (o *Office) noteOpening(ctx context.Context, m *store.Message, n int) error
 	t := &m.Transmissions[0]
 	var ev *store.Evidence
 	k := keyTo(m.Name, o.authority)
+	unsure := o.mayHaveSigned(k) // before the look, so that nothing slips between
 	if t.Opened.IsZero() {
 		if _, err := o.recall(ctx, k); err != nil {
 			return err
 		}
 	}
 	// While it cannot be known whether it was opened before, it is not attested.
-	if t.Opened.IsZero() && !o.signed(ctx, k, evidence.ContentAccessTracking) && !o.gateway.Recovering(m.Name.From.State()) && !o.gateway.InDoubt(k) {
+	if t.Opened.IsZero() && !o.signed(ctx, k, evidence.ContentAccessTracking) && !unsure {
 		signed, err := o.signAbout(evidence.ContentAccessTracking, t, nil)
 		if err != nil {
 			return err

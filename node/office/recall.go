@@ -23,6 +23,12 @@ const (
 // before: its node was restored from a backup, and has still to fetch that.
 var ErrRecovering = errors.New("this node was restored from a backup, and has still to fetch what it signed before")
 
+// mayHaveSigned reports whether this office may have signed something about a parcel
+// that it received which is not here: the sender's node has not given it back yet.
+func (o *Office) mayHaveSigned(k protocol.Key) bool {
+	return o.gateway.Recovering(k.From.State()) || o.gateway.InDoubt(k)
+}
+
 // recall takes back what this office signed about a parcel that it received, and has
 // lost: its node was restored from a copy that is older, and the gateway has fetched
 // the evidence from the sender's node. An office that signed such a thing again would

@@ -1,0 +1,137 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"comity/protocol/envelope"
+	"comity/protocol/evidence"
+	"comity/protocol/statement"
+)
+
+// R-OLD-7, I1: a node that is restored under a clock that is behind takes back what
+// it signed in its future when the clock is right.
+func TestWhatWasSignedInTheFutureIsAskedForAgain(t *testing.T) {
+	var behind atomic.Int64
+	behind.Store(int64(30 * time.Minute))
+	var packets atomic.Pointer[[]statement.Packet]
+	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
+		stamped(w)
+		list := packets.Load()
+		for list == nil { // until the test has made it
+			time.Sleep(10 * time.Millisecond)
+			list = packets.Load()
+		}
+		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
+			_, _ = w.Write(page(7, nil))
+			return
+		}
+		_, _ = w.Write(page(7, *list))
+	}, at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
+	o, _, list := r.lost(1000, nil)
+	packets.Store(&list)
+	until(t, "all was read", func() bool { return !r.recovering() })
+	if all := must(r.db.Doubts(t.Context(), r.peer.id)); len(all) != 1 || all[0].Key != o.env.Key() || all[0].Sent {
+		t.Fatalf("in doubt: %+v", all)
+	}
+	r.restart() // and it knows
+	if !r.InDoubt(o.env.Key()) || !r.Recovering("") {
+		t.Error("an office could answer what may have been answered before")
+	}
+	if all := r.events(o.env.Key()); len(all) != 0 {
+		t.Fatalf("taken back before it could be verified: %v", all)
+	}
+	behind.Store(0)
+	r.await(o.env.Key(), evidence.RelayAcceptance)
+	until(t, "no doubt is left", func() bool { return len(must(r.db.Doubts(t.Context(), r.peer.id))) == 0 })
+	if r.InDoubt(o.env.Key()) || r.Recovering("") {
+		t.Error("it is in doubt still")
+	}
+}
+
+// R-OLD-7, I2: what names a record that was lost with the log is no lie of the
+// peer: its id is used, also after a restart, while others are accepted.
+func TestAnIdInDoubtIsUsed(t *testing.T) {
+	var packets atomic.Pointer[[]statement.Packet]
+	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
+		list := packets.Load()
+		for list == nil {
+			time.Sleep(10 * time.Millisecond)
+			list = packets.Load()
+		}
+		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
+			_, _ = w.Write(page(7, nil))
+			return
+		}
+		_, _ = w.Write(page(7, *list))
+	})
+	o, m, list := r.lost(1000, func(ev *evidence.Evidence) {
+		ev.Log = "comity/log/xb/7"
+		ev.Record = envelope.RecordRef{State: "xb", Sequence: 7, Digest: digest("record 7 of xb, which was lost")}
+	})
+	forged, forgedPut, lie := r.lost(1000, func(ev *evidence.Evidence) { ev.Issuer.Key = digest("another key") })
+	list = append(list, lie...)
+	packets.Store(&list)
+	until(t, "all was read", func() bool { return !r.recovering() })
+	for range 2 {
+		r.h.connect()
+		got := r.h.put(m)
+		if got.status != http.StatusServiceUnavailable || !strings.Contains(string(got.body), "cannot verify yet") {
+			t.Errorf("a replay was answered with %d %s", got.status, got.body)
+		}
+		r.h.untouched("a replay", o.env.Key())
+		r.restart()
+	}
+	r.h.connect()
+	if got := r.h.put(forgedPut); got.status != http.StatusCreated {
+		t.Errorf("a parcel of which the peer held a forgery: %d %s", got.status, got.body)
+	}
+	r.h.untouched("a forgery", forged.env.Key())
+	other := r.h.offering(1000)
+	m = r.h.make(other)
+	r.h.put(m)
+	r.h.accepted(other, r.h.patch(m, other.body))
+}
+
+// R-OLD-7, I1: about parcels before one in doubt something may be signed meanwhile,
+// with which they join the peer's list and push it off its page. It is found where it
+// stands now.
+func TestADoubtIsPushedOffItsPage(t *testing.T) {
+	var behind atomic.Int64
+	behind.Store(int64(30 * time.Minute))
+	var joined atomic.Bool
+	var list atomic.Pointer[[5][]statement.Packet]
+	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
+		stamped(w)
+		for list.Load() == nil { // until the test has made it
+			time.Sleep(10 * time.Millisecond)
+		}
+		after := must(strconv.Atoi(req.URL.Query().Get("after")))
+		next, shown, parcels := after, []statement.Packet(nil), 0
+		for place := after + 1; place <= 5 && parcels < 4 && req.URL.Query().Get("of") == "received"; place++ {
+			if joined.Load() || place == 5 {
+				next, shown, parcels = place, append(shown, list.Load()[place-1]...), parcels+1
+			}
+		}
+		_, _ = w.Write(page(int64(next), shown))
+	}, at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
+	var all [5][]statement.Packet
+	var o *offering
+	for i := range all {
+		o, _, all[i] = r.lost(1000, nil)
+	}
+	list.Store(&all)
+	until(t, "all was read", func() bool { return !r.recovering() })
+	if d := must(r.db.Doubts(t.Context(), r.peer.id)); len(d) != 1 || d[0].Key != o.env.Key() {
+		t.Fatalf("in doubt: %+v", d)
+	}
+	joined.Store(true)
+	behind.Store(0)
+	r.restart()
+	r.await(o.env.Key(), evidence.RelayAcceptance)
+	until(t, "nothing is in doubt", func() bool { return len(must(r.db.Doubts(t.Context(), r.peer.id))) == 0 })
+}
