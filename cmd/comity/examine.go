@@ -38,13 +38,15 @@ type examined struct {
 
 // examine checks an export of one transmission: the sealed bytes, and every
 // signature, digest and proof, against records that the caller trusts, and who has
-// cosigned what the proofs lead to. Others are earlier records of the two sides, of
-// logs that were lost since, and those of further witnesses. It knows no key and
-// does not open the parcel.
+// cosigned what the proofs lead to. Others are further records of the two sides, of
+// logs that were lost since or with marks on stolen keys, and those of further
+// witnesses. It knows no key and does not open the parcel.
 func examine(folder string, sender, receiver *record.State, now time.Time, others ...*record.State) (*examined, error) {
 	x := &examined{documents: map[string]string{}, says: map[evidence.Event]string{}, witnesses: map[evidence.Event][]control.Cosignature{}}
 	for _, s := range append([]*record.State{sender, receiver}, others...) {
-		x.history.Add(s)
+		if !x.history.Has(s.Ref()) {
+			x.history.Add(s)
+		}
 	}
 	var err error
 	if x.pairs, err = x.history.Witnesses(); err != nil {

@@ -151,6 +151,13 @@ func (p *program) recordsFor(ctx context.Context, d *disclosure.Disclosure, trus
 		}
 		wanted = append(wanted, e.Record.Digest)
 	}
+	return a, p.recordsOf(ctx, wanted, a)
+}
+
+// recordsOf asks the node for the newest record of each state that it has adopted,
+// and for those wanted. Where there is no node, and none is named, there are none: so
+// it is on an auditor's machine.
+func (p *program) recordsOf(ctx context.Context, wanted []protocol.Digest, a *heldRecords) error {
 	err := p.look(ctx, func(node *control.Client) error {
 		status, err := node.Status(ctx)
 		if err != nil {
@@ -166,9 +173,9 @@ func (p *program) recordsFor(ctx context.Context, d *disclosure.Disclosure, trus
 		return err
 	})
 	if control.CodeOf(err) == control.NoNode && p.dir == "" {
-		return a, nil // an auditor's machine has no node
+		return nil
 	}
-	return a, err
+	return err
 }
 
 // earlierRecords is the folder in that of the anchors for introductions from before

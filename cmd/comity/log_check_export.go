@@ -31,7 +31,7 @@ type exportReport struct {
 	Proofs     int                  `json:"proofs"`
 	Events     []evidence.Event     `json:"events"`
 	// Witnesses are who cosigned a state of the log in which an event stands, as far
-	// as their records are in the folder.
+	// as their records are in the folder or held here.
 	Witnesses map[evidence.Event][]control.Cosignature `json:"witnesses"`
 	says      map[evidence.Event]string
 	// Withdrawn is when the sender withdrew it; whether in time, the evidence says.
@@ -51,24 +51,32 @@ func (p *program) checkExport(ctx context.Context, folder, trust string) error {
 	if err != nil {
 		return err
 	}
-	var reports []exportReport
 	var records recordSet
-	for _, f := range folders {
-		r, err := p.checkTransmission(f)
-		if err != nil {
+	all := make([]*transmissionFiles, len(folders))
+	for i, f := range folders {
+		if all[i], err = readTransmission(f); err != nil {
 			return err
 		}
-		for i := range r.Records {
-			r.Records[i] = records.add(r.Records[i])
+		for _, s := range all[i].states() {
+			records.add(exported(s))
 		}
-		reports = append(reports, *r)
 	}
-	by, err := p.vouch(ctx, records, trust)
+	by, held, err := p.vouch(ctx, records, trust)
 	if err != nil {
 		return err
 	}
-	for i := range reports {
-		reports[i].Identities = !slices.ContainsFunc(reports[i].Records, func(r *exportedRecord) bool { return !r.Adopted })
+	var reports []exportReport
+	for _, t := range all {
+		r, err := t.check(held)
+		if err != nil {
+			return err
+		}
+		for _, s := range t.states() {
+			r.Records = append(r.Records, records.add(exported(s)))
+		}
+		r.Signatures += len(r.Records)
+		r.Identities = !slices.ContainsFunc(r.Records, func(r *exportedRecord) bool { return !r.Adopted })
+		reports = append(reports, *r)
 	}
 	if p.json {
 		if err := p.object(reports); err != nil {
@@ -115,44 +123,54 @@ func transmissions(folder string) ([]string, error) {
 	return inside, nil
 }
 
-func (p *program) checkTransmission(folder string) (*exportReport, error) {
-	// Only to learn which records to read: everything is verified below.
+// transmissionFiles is what an export of one transmission says of itself: which
+// records it is to be checked by. Only the records are verified.
+type transmissionFiles struct {
+	folder           string
+	envelope         *envelope.Envelope
+	sender, receiver *record.State
+	others           []*record.State
+}
+
+func (t *transmissionFiles) states() []*record.State {
+	return append([]*record.State{t.sender, t.receiver}, t.others...)
+}
+
+func readTransmission(folder string) (*transmissionFiles, error) {
 	doc, err := readAll(filepath.Join(folder, "envelope.json"), protocol.MaxEnvelope)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, problem("see who owns the folder", "%s: permission denied", folder)
 	} else if err != nil {
 		return nil, problem("", "%v", err)
 	}
-	env, err := envelope.Parse(doc)
-	if err != nil {
+	t := &transmissionFiles{folder: folder}
+	if t.envelope, err = envelope.Parse(doc); err != nil {
 		return nil, integrity("%s: %v", folder, err)
 	}
-	sender, err := readRecord(folder, env.From.State())
-	if err != nil {
+	if t.sender, err = readRecord(folder, t.envelope.From.State()); err != nil {
 		return nil, err
 	}
-	receiver, err := readRecord(folder, env.To.State())
-	if err != nil {
+	if t.receiver, err = readRecord(folder, t.envelope.To.State()); err != nil {
 		return nil, err
 	}
-	others, err := readOthers(folder, sender, receiver)
-	if err != nil {
-		return nil, err
-	}
-	x, err := examine(folder, sender, receiver, time.Now(), others...)
+	t.others, err = readOthers(folder, t.sender, t.receiver)
+	return t, err
+}
+
+// check checks everything, by the records in the folder and by what those that
+// somebody here holds say of their keys: whoever made the folder could leave out the
+// record that calls a key compromised (R-REC-11).
+func (t *transmissionFiles) check(held *heldRecords) (*exportReport, error) {
+	x, err := examine(t.folder, t.sender, t.receiver, time.Now(), slices.Concat(t.others, held.records)...)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, integrity("%s: something is missing: %v", folder, err)
+		return nil, integrity("%s: something is missing: %v", t.folder, err)
 	} else if err != nil {
-		return nil, integrity("%s: %v", folder, err)
+		return nil, integrity("%s: %v", t.folder, err)
 	}
-	records := []*exportedRecord{exported(sender), exported(receiver)}
-	for _, o := range others {
-		records = append(records, exported(o))
-	}
+	e := t.envelope
 	return &exportReport{
-		Folder: folder, Parcel: env.Parcel, From: env.From, To: env.To, Sealed: x.sealed,
-		Signatures: x.signatures + len(records), Proofs: x.proofs, Events: x.events, says: x.says, Witnesses: x.witnesses, Withdrawn: x.withdrawn,
-		Records: records,
+		Folder: t.folder, Parcel: e.Parcel, From: e.From, To: e.To, Sealed: x.sealed,
+		Signatures: x.signatures, Proofs: x.proofs, Events: x.events, says: x.says, Witnesses: x.witnesses, Withdrawn: x.withdrawn,
 	}, nil
 }
 

@@ -70,7 +70,6 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 		"/v1/log/check":         answer(s.checkLog),
 		"/v1/records":           answer(s.records),
 		"/v1/disclose":          answer(s.disclose),
-		"/v1/adopted":           answer(s.adopted),
 		"/v1/act":               answer(s.note),
 		"/v1/report/exceptions": answer(s.exceptions),
 		"/v1/send":              stream(s.send),
