@@ -14,23 +14,41 @@ import (
 // What stands in one cell of the table, and how it is read back.
 
 // formulas are first characters that make a spreadsheet compute a cell. Foreign
-// text must not, and a telephone number must keep its plus sign, so such cells
-// begin with an apostrophe, which is not of the text.
-const formulas = "=+-@'"
+// text must not, and a telephone number must keep its plus sign, so before such a
+// character stands an apostrophe, which is not of the text. A cell may begin anew
+// after each of separators: in much of Europe spreadsheets split at semicolons, in
+// quotes or not.
+const (
+	formulas   = "=+-@'"
+	separators = ";\t\r\n"
+)
 
 func guarded(cell string) string {
-	if cell != "" && strings.ContainsRune(formulas, rune(cell[0])) {
-		return "'" + cell
+	var b strings.Builder
+	for i := range len(cell) {
+		if begins(cell, i) && strings.IndexByte(formulas, cell[i]) >= 0 {
+			b.WriteByte('\'')
+		}
+		b.WriteByte(cell[i])
 	}
-	return cell
+	return b.String()
 }
 
+// unguarded is what guarded was given. Of another's table, an apostrophe that guards
+// nothing stays.
 func unguarded(cell string) string {
-	if len(cell) > 1 && cell[0] == '\'' && strings.ContainsRune(formulas, rune(cell[1])) {
-		return cell[1:]
+	var b strings.Builder
+	for i := range len(cell) {
+		guards := begins(cell, i) && cell[i] == '\'' && i+1 < len(cell) && strings.IndexByte(formulas, cell[i+1]) >= 0
+		if !guards {
+			b.WriteByte(cell[i])
+		}
 	}
-	return cell
+	return b.String()
 }
+
+// begins reports whether a spreadsheet may begin a cell at a byte.
+func begins(cell string, i int) bool { return i == 0 || strings.IndexByte(separators, cell[i-1]) >= 0 }
 
 // writeLines writes a list, one element a line.
 func writeLines[T any](list []T, write func(T) string) string {
