@@ -62,7 +62,7 @@ func (p *program) publish(ctx context.Context, path, offline string) error {
 	if err != nil {
 		return err
 	}
-	state, err := operate.Publish(ctx, operate.PublishPlan{Dir: dir, Offline: offline, Entry: entry, Passphrases: from, Now: time.Now})
+	state, err := operate.Publish(ctx, operate.PublishPlan{Amendment: operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now}, Entry: entry})
 	if err != nil {
 		return control.Explain(err)
 	}

@@ -69,7 +69,7 @@ func (p *program) compromised(ctx context.Context, since time.Time, offline stri
 	if err != nil {
 		return err
 	}
-	state, err := operate.ReplaceWitness(ctx, operate.CompromisedPlan{Dir: dir, Offline: offline, Since: since, Passphrases: from, Now: time.Now})
+	state, err := operate.ReplaceWitness(ctx, operate.CompromisedPlan{Amendment: operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now}, Since: since})
 	if errors.Is(err, operate.ErrNotYet) {
 		return problem("give the time since when the keys may have been in other hands", "%v", err)
 	} else if err != nil {

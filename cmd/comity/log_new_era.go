@@ -55,7 +55,7 @@ func (p *program) newEra(ctx context.Context, offline string) error {
 	if err != nil {
 		return err
 	}
-	state, err := operate.NewEra(ctx, operate.EraPlan{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now})
+	state, err := operate.NewEra(ctx, operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now})
 	var other *operate.OtherKeysError
 	if errors.As(err, &other) {
 		const hint = `bring back the key files in %s and the record in %s as they were when that record was made, and type "comity log new-era" again`

@@ -20,7 +20,7 @@ func TestDoctorOfUnconfirmedEntries(t *testing.T) {
 	}
 	entry := &operate.EntryFile{Type: operate.EntryType, Authority: "xa/court", Name: []record.Name{{Language: "en", Text: "Court"}}}
 	at := time.Now().Add(time.Minute)
-	state, err := operate.Publish(t.Context(), operate.PublishPlan{Dir: dir, Offline: filepath.Join(dir, "offline"), Entry: entry, Now: func() time.Time { return at }})
+	state, err := operate.Publish(t.Context(), operate.PublishPlan{Amendment: operate.Amendment{Dir: dir, Offline: filepath.Join(dir, "offline"), Now: func() time.Time { return at }}, Entry: entry})
 	if err != nil {
 		t.Fatal(err)
 	}

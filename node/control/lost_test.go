@@ -39,7 +39,7 @@ func restored(t *testing.T) (*Client, *operate.Node) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := operate.NewEra(t.Context(), operate.EraPlan{Dir: dir, Offline: filepath.Join(dir, "offline"), Now: time.Now}); err != nil {
+	if _, err := operate.NewEra(t.Context(), operate.Amendment{Dir: dir, Offline: filepath.Join(dir, "offline"), Now: time.Now}); err != nil {
 		t.Fatal(err)
 	}
 	return opened(t, dir)

@@ -24,7 +24,7 @@ func TestReplaceWitness(t *testing.T) {
 	}
 	offline, now, since := filepath.Join(dir, "offline"), p.Now.Add(time.Hour), p.Now.Add(time.Minute)
 	replace := func(since time.Time) error {
-		_, err := ReplaceWitness(t.Context(), CompromisedPlan{Dir: dir, Offline: offline, Since: since, Now: func() time.Time { return now }})
+		_, err := ReplaceWitness(t.Context(), CompromisedPlan{Amendment: Amendment{Dir: dir, Offline: offline, Now: func() time.Time { return now }}, Since: since})
 		return err
 	}
 	old := first.Record().Node
@@ -94,7 +94,7 @@ func TestReplaceWitnessOfAProtectedNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	from := &Passphrases{Files: map[Holder]string{NodeHolder: file}}
-	if _, err := ReplaceWitness(t.Context(), CompromisedPlan{Dir: dir, Offline: filepath.Join(dir, "offline"), Since: p.Now, Now: func() time.Time { return p.Now.Add(time.Hour) }, Passphrases: from}); err != nil {
+	if _, err := ReplaceWitness(t.Context(), CompromisedPlan{Amendment: Amendment{Dir: dir, Offline: filepath.Join(dir, "offline"), Now: func() time.Time { return p.Now.Add(time.Hour) }, Passphrases: from}, Since: p.Now}); err != nil {
 		t.Fatal(err)
 	}
 	if data, err := os.ReadFile(path); err != nil || !seal.Protected(data) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,16 +37,6 @@ func (e *OtherKeysError) Error() string {
 	return fmt.Sprintf("record %d, which %s shows, is not for the keys of this copy: %v", e.Record, e.Peer, e.Why)
 }
 
-// EraPlan says what NewEra needs.
-type EraPlan struct {
-	Dir     string
-	Offline string // the folder with the state's offline key
-	Now     func() time.Time
-	// Passphrases open the node's keys, the new log key is protected with, and the
-	// offline key.
-	Passphrases *Passphrases
-}
-
 // NewEra gives a node that was restored from an old backup its next log: with new
 // keys, a new record that the state's offline key signs, and a first leaf that
 // names the log before as this copy has it and as peers have shown it. Afterwards
@@ -55,16 +46,13 @@ type EraPlan struct {
 //
 // If the power goes: before the commit nothing has changed; after it the files are
 // put in their places when the node is opened next.
-func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
-	n, err := Open(ctx, p.Dir, Options{Passphrases: p.Passphrases, Now: p.Now})
+func NewEra(ctx context.Context, p Amendment) (_ *record.State, err error) {
+	c, err := p.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, n.Close()) }()
-	if locked := n.Locked[NodeHolder]; locked != nil {
-		return nil, locked
-	}
-	g := n.Gateway
+	defer func() { err = errors.Join(err, c.Close()) }()
+	g := c.Gateway
 	shown, err := g.Store.Shown(ctx)
 	if err != nil {
 		return nil, err
@@ -72,11 +60,6 @@ func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
 	if len(shown) == 0 {
 		return nil, ErrNotOlder
 	}
-	now := time.Now
-	if p.Now != nil {
-		now = p.Now
-	}
-	at := now().Truncate(time.Second) // OpenPGP has whole seconds
 	last, err := newestShown(g, shown)
 	if err != nil {
 		return nil, err
@@ -89,30 +72,29 @@ func NewEra(ctx context.Context, p EraPlan) (_ *record.State, err error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keyring{holder: OfflineHolder, from: p.Passphrases, config: n.Config}
 	ed, pq := log.VerifierKeys()
-	signed, state, err := nextRecord(k, p.Offline, last, at, func(r *record.Record) {
+	signed, state, err := c.next(last, func(r *record.Record) {
 		r.Node.Log = record.Log{Origin: log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("sign the next record: %w", err)
+		return nil, err
 	}
-	says, err := beginning(ctx, g, last, log, state, shown, at)
+	says, err := beginning(ctx, g, last, log, state, shown, c.at)
 	if err != nil {
 		return nil, fmt.Errorf("sign how the log begins: %w", err)
 	}
-	if err := n.prepareEra(p, log, signed); err != nil {
+	if err := c.prepareEra(log, signed); err != nil {
 		return nil, err
 	}
 	begun := store.Era{Number: number + 1, Statement: says, Record: ownRow(state)}
 	if last != g.Own {
 		begun.Shown = []store.Record{ownRow(last)}
 	}
-	err = g.Store.NewEra(ctx, begun, func(size int64, root merkle.Hash) ([]byte, error) { return log.Checkpoint(size, root, at) })
+	err = g.Store.NewEra(ctx, begun, func(size int64, root merkle.Hash) ([]byte, error) { return log.Checkpoint(size, root, c.at) })
 	if err != nil {
 		return nil, err
 	}
-	return state, settleEra(ctx, n.Layout, g.Store, node.State())
+	return state, settleEra(ctx, c.Layout, g.Store, node.State())
 }
 
 // newestShown is the newest record of the node's state that is known: its own one, or
@@ -169,58 +151,52 @@ func beginning(ctx context.Context, g *gateway.Gateway, last *record.State, log 
 // next marks files that take their place when the database has begun the era.
 const next = ".next"
 
-// eraFiles are the files of an era, or of new keys of the witness, the record last. It is the first to be written
-// and the last to get its place or to be removed, so whenever one of them waits,
-// the record waits too, and with it the answer to whether the database has begun
-// the era. Without it nothing may take a place: a log key that replaced the true
-// one would end the node.
+// eraFiles are the files of an era, or of new keys of the witness, the record last.
+// It is the first to be written and the last to get its place or to be removed, so
+// whenever one of them waits, the record waits too, and with it the answer to
+// whether the database has begun the era. Without it nothing may take a place: a log
+// key that replaced the true one would end the node.
 func eraFiles(l Layout) []string {
 	return []string{l.NodeFile(logKeyFile), l.NodeFile(witnessKeyFile), l.Record() + ".asc", l.Record()}
 }
 
-// prepareEra writes the files beside those that they will replace. A protected
-// node's new log key is protected as well.
-func (n *Node) prepareEra(p EraPlan, log *merkle.Signer, signed statement.Signed) error {
+// prepareEra writes the files beside those that they will replace.
+func (c *amendment) prepareEra(log *merkle.Signer, signed statement.Signed) error {
 	secret, err := log.Marshal()
 	if err != nil {
 		return err
 	}
-	path := n.Layout.NodeFile(logKeyFile)
-	if secret, err = n.protectAlike(p.Passphrases, path, secret); err != nil {
+	path := c.Layout.NodeFile(logKeyFile)
+	if secret, err = c.protectAlike(path, secret); err != nil {
 		return err
 	}
-	content := recordFiles(n.Layout, signed)
-	content[path] = secret
-	return writeNext(n.Layout, content)
+	return writeNext(c.Layout, signed, map[string][]byte{path: secret})
 }
 
 // protectAlike protects what takes the place of a key file of the node as that file
 // is protected.
-func (n *Node) protectAlike(from *Passphrases, path string, secret []byte) ([]byte, error) {
+func (c *amendment) protectAlike(path string, secret []byte) ([]byte, error) {
 	old, err := keys.Read(path, seal.MaxProtected)
 	if err != nil || !seal.Protected(old) {
 		return secret, err
 	}
-	pass, _, err := from.Find(NodeHolder, n.Config)
+	pass, _, err := c.from.Find(NodeHolder, c.Config)
 	if err != nil {
 		return nil, err
 	}
 	return protect(pass, secret)
 }
 
-// recordFiles are the files of a record.
-func recordFiles(l Layout, signed statement.Signed) map[string][]byte {
-	return map[string][]byte{l.Record() + ".asc": signed.Signature, l.Record(): signed.Document}
-}
-
-// writeNext writes those files of an era that there are beside the ones that they
-// will replace. A record that is published alone waits likewise.
-func writeNext(l Layout, content map[string][]byte) error {
+// writeNext writes a record, and those other files of an era that there are, beside
+// the ones that they will replace.
+func writeNext(l Layout, signed statement.Signed, files map[string][]byte) error {
 	if err := dropEra(l); err != nil {
 		return err
 	}
+	all := map[string][]byte{l.Record() + ".asc": signed.Signature, l.Record(): signed.Document}
+	maps.Copy(all, files)
 	for _, path := range slices.Backward(eraFiles(l)) {
-		if file, there := content[path]; there {
+		if file, there := all[path]; there {
 			if err := keys.WriteNew(path+next, file); err != nil {
 				return err
 			}

@@ -109,7 +109,7 @@ func TestANewEraFollowsFromTheRecordThatAPeerShows(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	era := EraPlan{Dir: dir, Offline: filepath.Join(dir, "offline")}
+	era := Amendment{Dir: dir, Offline: filepath.Join(dir, "offline")}
 	var other *OtherKeysError
 	if _, err := NewEra(t.Context(), era); !errors.As(err, &other) || other.Record != 2 || other.Peer != "xz" {
 		t.Fatalf("for other keys: %v", err)

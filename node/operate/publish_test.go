@@ -18,7 +18,7 @@ func published(t *testing.T, dir, name string, now time.Time) (*record.State, er
 	t.Helper()
 	entry := &EntryFile{Type: EntryType, Authority: "xa/central-authority", Name: []record.Name{{Language: "en", Text: name}}}
 	entry.Particulars.Languages = []record.Language{{Language: "fr"}}
-	return Publish(t.Context(), PublishPlan{Dir: dir, Offline: filepath.Join(dir, "offline"), Entry: entry, Now: func() time.Time { return now }})
+	return Publish(t.Context(), PublishPlan{Amendment: Amendment{Dir: dir, Offline: filepath.Join(dir, "offline"), Now: func() time.Time { return now }}, Entry: entry})
 }
 
 func own(t *testing.T, dir string) *record.State {
@@ -94,7 +94,7 @@ func TestPublishRefused(t *testing.T) {
 	try := func(offline string, a protocol.AuthorityID) error {
 		e := *entry
 		e.Authority = a
-		_, err := Publish(t.Context(), PublishPlan{Dir: dir, Offline: offline, Entry: &e})
+		_, err := Publish(t.Context(), PublishPlan{Amendment: Amendment{Dir: dir, Offline: offline}, Entry: &e})
 		return err
 	}
 	if err := try(filepath.Join(dir, "nowhere"), "xa/central-authority"); !errors.Is(err, fs.ErrNotExist) {

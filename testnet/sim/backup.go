@@ -36,7 +36,7 @@ func (h *Host) Restore(backup string) {
 // NewEra is what the operator of an older copy types when there is no newer one.
 func (h *Host) NewEra() {
 	h.world.T.Helper()
-	_, err := operate.NewEra(h.world.T.Context(), operate.EraPlan{
+	_, err := operate.NewEra(h.world.T.Context(), operate.Amendment{
 		Dir: h.dir, Offline: filepath.Join(h.dir, "offline"), Now: func() time.Time { return time.Now().Add(time.Duration(h.skew.Load())) },
 	})
 	h.world.must(err, "begin a new era at %s", h.Node)
