@@ -72,21 +72,29 @@ UNWATCHED := modernc.org/sqlite/lib filippo.io/mldsa/... github.com/cloudflare/c
   crypto/internal/fips140/edwards25519/... crypto/internal/fips140/nistec/... crypto/internal/fips140/bigmod crypto/internal/fips140/mlkem crypto/internal/fips140/sha3
 RACE := CGO_ENABLED=1 go test -race $(UNWATCHED:%=-gcflags=%=-race=false) -count=1 -timeout 45m
 
-# In these the nodes, or the page, are programs of their own, built as people get them: the detector would only watch whoever watches those.
+# In these the nodes, or the page, are programs of their own, built as people get them, or are measured: the detector would watch whoever watches those.
 APART := ./testnet/local ./testnet/hostile ./testnet/bench ./testnet/conformance ./cmd/comity-verify/page
 
-# Stories that run in goroutines of cmd/comity itself: serve, the demo's two sides, a person who is asked for a passphrase or for words.
-RACE_STORIES := demo_own_files keys_protected two_nodes
+# Stories that run much at once in cmd/comity itself: serve under commands, the demo's two sides, a person who is asked, a node that takes back what it lost.
+RACE_STORIES := demo_own_files keys_protected new_era old_backup two_nodes withdraw
 OTHER_STORIES := $(filter-out $(RACE_STORIES),$(basename $(notdir $(wildcard cmd/comity/testdata/script/*.txt))))
 empty :=
 space := $(empty) $(empty)
+UNRACED = ^TestScripts$$/^($(subst $(space),|,$(OTHER_STORIES)))$$
 
-# Packages that take long go first, so that none of them is left to run alone at the end. Some wait more than they compute, hence three at a time.
+# testnet/sim has one processor for each process: its two halves, of about the same length, run beside the rest, of which those that take long go first.
 .PHONY: race
 race: ## Run the Go tests with the race detector (PKG=./protocol/... for a part); whole nodes as programs are for "make stories".
 	@# Stories of chance take several times as long here; "make stories" plays more of them.
-	SEEDS=5 $(RACE) -p 3 -skip '^TestScripts$$/^($(subst $(space),|,$(OTHER_STORIES)))$$' $(if $(filter ./...,$(PKG)),./node/gateway ./testnet/sim ./store ./cmd/comity \
-	  $$(go list ./... | grep -vxF "$$(go list $(APART))"),$(PKG))
+ifeq ($(PKG),./...)
+	export SEEDS=5; failed=0; \
+	$(RACE) -run Clock ./testnet/sim & clocks=$$!; \
+	$(RACE) -skip Clock ./testnet/sim & others=$$!; \
+	$(RACE) -p 2 -skip '$(UNRACED)' ./node/gateway ./store ./cmd/comity $$(go list ./... | grep -vxF "$$(go list $(APART) ./testnet/sim)") || failed=1; \
+	wait $$clocks || failed=1; wait $$others || failed=1; exit $$failed
+else
+	SEEDS=5 $(RACE) -skip '$(UNRACED)' $(PKG)
+endif
 	@# The detector's own memory is not what this test means to measure.
 	go test -count=1 -run LeavesNoMemory ./store
 

@@ -269,6 +269,10 @@ func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 	done := &Pinned{State: i.State, Node: i.Node, Sequence: i.Sequence}
 	if held, ok := s.node.Gateway.State(i.State); ok {
 		done.Before = held.Record().Sequence
+		if i.Sequence < done.Before {
+			return nil, fail(Usage, "ask the other side for their newest introduction, which they write with: comity introduce -o FILE",
+				"record %d of state %s is older than record %d, which this node has; nothing changed", i.Sequence, i.State, done.Before)
+		}
 		if held.Ref().Digest == state.Ref().Digest {
 			if done.Already, err = s.confirmed(ctx, i.Node); err != nil || done.Already {
 				return done, err
