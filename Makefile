@@ -80,7 +80,10 @@ RACE_STORIES := demo_own_files keys_protected new_era old_backup two_nodes withd
 OTHER_STORIES := $(filter-out $(RACE_STORIES),$(basename $(notdir $(wildcard cmd/comity/testdata/script/*.txt))))
 empty :=
 space := $(empty) $(empty)
-UNRACED = ^TestScripts$$/^($(subst $(space),|,$(OTHER_STORIES)))$$
+
+# Tests that go through everything one by one, or that play the shell's part: nothing runs at once in them. "make stories" has them.
+ONE_BY_ONE := ^Test(EveryByteCounts|Recipe.*|AnAuditFindsEveryFlippedBit)$$
+UNRACED = ^TestScripts$$/^($(subst $(space),|,$(OTHER_STORIES)))$$|$(ONE_BY_ONE)
 
 # testnet/sim has one processor for each process: its two halves, of about the same length, run beside the rest, of which those that take long go first.
 .PHONY: race
@@ -101,6 +104,7 @@ endif
 .PHONY: stories
 stories: build ## Play whole nodes: every story of .bin/comity, SEEDS=n simulated networks, real processes, hostile peers, the page.
 	COMITY_PROGRAM=$(CURDIR)/.bin/comity SEEDS=$(SEEDS) go test -count=1 -timeout 60m ./testnet/sim ./cmd/comity $(APART)
+	go test -count=1 -run '$(ONE_BY_ONE)' ./protocol/bundle ./protocol/parcel ./protocol/vectors ./store
 
 .PHONY: sim
 sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.

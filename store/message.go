@@ -301,22 +301,23 @@ func (o *Office) MessageByParcel(ctx context.Context, p protocol.ParcelID) (list
 	return list, wrap("reading parcel "+string(p), err)
 }
 
-// TestsAmong returns those of the names whose messages are marked as tests.
-func (o *Office) TestsAmong(ctx context.Context, names []Name) (tests map[Name]bool, err error) {
+// Among returns which of the messages are here, and of each whether it is a test.
+func (o *Office) Among(ctx context.Context, names []Name) (tests map[Name]bool, err error) {
 	tests = map[Name]bool{}
 	err = o.v.read(ctx, func(ctx context.Context, t *tx) error {
 		for _, n := range names {
 			var test bool
-			if _, err := t.find(ctx, []any{&test}, `SELECT test FROM message WHERE sender = $1 AND parcel = $2`, n.From, n.Parcel); err != nil {
+			found, err := t.find(ctx, []any{&test}, `SELECT test FROM message WHERE sender = $1 AND parcel = $2`, n.From, n.Parcel)
+			if err != nil {
 				return err
 			}
-			if test {
-				tests[n] = true
+			if found {
+				tests[n] = test
 			}
 		}
 		return nil
 	})
-	return tests, wrap("reading which messages are tests", err)
+	return tests, wrap("reading which messages are here", err)
 }
 
 // Slip returns a message's key slip. ErrNotFound; ErrGone once destroyed.

@@ -293,8 +293,9 @@ func TestTestMessagesAreLeftOut(t *testing.T) {
 			t.Errorf("mode %d: %v, %v; want %v", mode, numbers(list), err, want)
 		}
 	}
-	if tests, err := d.TestsAmong(ctx, []Name{m.Name, {central, parcelID(1)}, {central, parcelID(9)}}); err != nil || len(tests) != 1 || !tests[m.Name] {
-		t.Errorf("tests among them: %v, %v; want %v", tests, err, m.Name)
+	want := map[Name]bool{m.Name: true, {central, parcelID(1)}: false}
+	if here, err := d.Among(ctx, []Name{m.Name, {central, parcelID(1)}, {central, parcelID(9)}}); err != nil || !cmp.Equal(here, want) {
+		t.Errorf("here of three: %v, %v; want %v", here, err, want)
 	}
 	if list, err := d.CaseMessages(ctx, theCase); err != nil || !cmp.Equal(numbers(list), []string{"1", "2"}) {
 		t.Errorf("case: %v, %v; want both in order", numbers(list), err)

@@ -21,22 +21,3 @@ func (g *Gateway) SentBefore(ctx context.Context, from protocol.AuthorityID) (li
 	})
 	return list, wrap("reading what "+string(from)+" had sent before the log was lost", err)
 }
-
-// Missing returns which of the messages the office does not have.
-func (o *Office) Missing(ctx context.Context, names []Name) (missing map[Name]bool, err error) {
-	missing = map[Name]bool{}
-	err = o.v.read(ctx, func(ctx context.Context, t *tx) error {
-		for _, n := range names {
-			var ordinal int64
-			found, err := t.find(ctx, []any{&ordinal}, `SELECT ordinal FROM message WHERE sender = $1 AND parcel = $2`, n.From, n.Parcel)
-			if err != nil {
-				return err
-			}
-			if !found {
-				missing[n] = true
-			}
-		}
-		return nil
-	})
-	return missing, wrap("reading which messages are here", err)
-}

@@ -79,10 +79,4 @@ func TestParcelsSentBeforeALogWasLost(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Key.Parcel != parcelID(2) {
 		t.Errorf("%v, %v; want the parcel that was fetched back", list, err)
 	}
-	d := newDesk(t)
-	m := d.takeIn(1, 1)
-	names := []Name{m.Name, {central, parcelID(7)}}
-	if missing, err := d.Missing(ctx, names); err != nil || len(missing) != 1 || !missing[names[1]] {
-		t.Errorf("missing %v, %v; want %v", missing, err, names[1])
-	}
 }

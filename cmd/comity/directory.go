@@ -21,8 +21,9 @@ func (p *program) directoryShow() *cobra.Command {
 		Use: "show AUTHORITY", Args: words(1, 1),
 		Short: "Show what an authority says of itself",
 		Long: `Shows an authority of this state, of one whose record this node has adopted, or
-one that was imported and is not on the network: what it is competent for, what it requires, when and how it is reached, and when
-it last confirmed all that. Times of day are those of its own clock.`,
+one that was imported and is not on the network: what it is competent for, what it
+requires, when and how it is reached, and when it last confirmed all that. Times of
+day are those of its own clock.`,
 		Example: "  comity directory show xb/prosecution-service",
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := authorityNamed(args[0])
@@ -59,7 +60,7 @@ func (p *program) heading(l *control.Listing) {
 	p.say("%s, %s (%s)", name(inAll(l.Name)), name(inAll(l.StateName)), l.State)
 	switch {
 	case l.Network == nil:
-		p.say("  address      none: %s is not on the network", l.Authority)
+		p.say("  address      none: %s is not on the network; imported, and signed by nobody", l.Authority)
 	case l.Own:
 		p.say("  address      %s, of this state, on node %s", l.Authority, l.Network.Node)
 	default:

@@ -2,22 +2,28 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
+	"comity/protocol/record"
 )
 
 func (p *program) directoryFind() *cobra.Command {
 	var q control.FindRequest
+	limit := atMost(20)
 	c := &cobra.Command{
 		Use: "find [TEXT...]", Args: cobra.ArbitraryArgs,
 		Short: "Find the authority for a request",
 		Long: `Searches the authorities of this state, of all whose records this node has
-adopted, and those that were imported and are not on the network. Every part of the question has to fit. TEXT is looked for in names of
-authorities, states and places, in instruments and functions; beginnings of words
-are enough. Case, accents and vowel marks do not matter, nor does one error in
-typing a word of four letters or more.
+adopted, and those that were imported and are not on the network. Every part of the
+question has to fit. TEXT is looked for in names of authorities, states and places,
+in instruments and functions; beginnings of words are enough. Case, accents and
+vowel marks do not matter, nor does one error in typing a word of four letters or
+more.
+
+FUNCTION is one of ` + functions() + `.
 
 --article and --for have to fit under one instrument. An authority that has not
 told what is asked for is only counted; --untold lists it, after those that have.
@@ -27,6 +33,7 @@ told what is asked for is only counted; --untold lists it, after those that have
   comity directory find السلطة المركزية`,
 		RunE: func(c *cobra.Command, args []string) error {
 			q.Text = args
+			q.Limit = int(limit)
 			return p.look(c.Context(), func(node *control.Client) error {
 				found, err := node.Find(c.Context(), q)
 				if err != nil {
@@ -46,8 +53,26 @@ told what is asked for is only counted; --untold lists it, after those that have
 	flags.StringVar(&q.Article, "article", "", "`ARTICLE` of an instrument; 18 finds 18(13) as well")
 	flags.StringVar(&q.Language, "language", "", "`LANGUAGE` that it takes, such as fr")
 	flags.BoolVar(&q.Untold, "untold", false, "list those as well that have not told what is asked for")
-	flags.IntVar(&q.Limit, "limit", 20, "`NUMBER` of hits at most, up to 200")
+	flags.Var(&limit, "limit", "`NUMBER` of hits at most, up to 200")
 	return c
+}
+
+// functions lists what --for knows, in lines of a help text.
+func functions() string {
+	var b strings.Builder
+	width := len("FUNCTION is one of ")
+	for i, f := range record.Functions() {
+		if i > 0 {
+			b.WriteString(", ")
+			width += 2
+		}
+		if width += len(f); width > 80 {
+			b.WriteString("\n")
+			width = len(f)
+		}
+		b.WriteString(string(f))
+	}
+	return strings.ReplaceAll(b.String(), " \n", "\n")
 }
 
 func (p *program) found(f *control.Found) {
@@ -67,22 +92,12 @@ func (p *program) found(f *control.Found) {
 		p.say("\n%d more: ask more exactly, or for up to 200 with --limit.", f.More)
 	}
 	if f.Untold > 0 {
-		p.say("\n%s may fit, and %s not told: --untold lists them.", authorities(f.Untold), has(f.Untold))
+		p.say("\n%s may fit, and %s not told: --untold lists them.", authorities(f.Untold), noun(int64(f.Untold), "has", "have"))
 	}
 }
 
 func authorities(n int) string {
-	if n == 1 {
-		return "1 authority"
-	}
-	return fmt.Sprintf("%d authorities", n)
-}
-
-func has(n int) string {
-	if n == 1 {
-		return "has"
-	}
-	return "have"
+	return fmt.Sprintf("%d %s", n, noun(int64(n), "authority", "authorities"))
 }
 
 // hit shows what an officer has to know to choose: who, where, what they require.

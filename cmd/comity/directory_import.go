@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -55,13 +56,13 @@ func (p *program) importListings(ctx context.Context, f control.Format, data []b
 		}
 		p.say("%d new, %d changed, %d as they were.", done.New, done.Changed, done.Unchanged)
 		if done.Older > 0 {
-			p.say("%d are older in the file than here, and stay as they are.", done.Older)
+			p.say("%s older in the file than here, and %s as it was.", are(done.Older), noun(int64(done.Older), "stays", "each stays"))
 		}
 		if done.Gone > 0 {
-			p.say("%d are gone: the file does not have them.", done.Gone)
+			p.say("%s gone, because the file does not have %s.", are(done.Gone), noun(int64(done.Gone), "it", "them"))
 		}
 		if done.Known > 0 {
-			p.say("%d are on the network: they are shown as their record has them.", done.Known)
+			p.say("%s on the network, and shown as a record has %s.", are(done.Known), noun(int64(done.Known), "it", "them"))
 		}
 		return nil
 	})
@@ -78,3 +79,6 @@ func formatOf(flag, path string) (control.Format, error) {
 	}
 	return "", misuse("", "--format %q: want csv or json", flag)
 }
+
+// are is a number of authorities and its verb.
+func are(n int) string { return fmt.Sprintf("%d %s", n, noun(int64(n), "is", "are")) }

@@ -239,7 +239,7 @@ func (s *Service) checkLogQuickly(ctx context.Context) Check {
 	report, err := s.checkLog(ctx, nothing{})
 	switch {
 	case err == nil:
-		return good("log", "%d leaves and %d checkpoints agree", report.Leaves, report.Checkpoints)
+		return good("log", "all leaves (%d) and checkpoints (%d) agree", report.Leaves, report.Checkpoints)
 	case ctx.Err() != nil:
 		return warn("log", `check it in full with "comity log check"`, "too long to check here")
 	case errors.Is(err, store.ErrUnreachable):
@@ -266,7 +266,7 @@ func (s *Service) checkStanding() Check {
 		return warn(name, "nothing, unless this directory was restored from a backup: then stop the node until a peer can be reached",
 			"no peer has said yet what it holds of this node's log")
 	}
-	return good(name, "no peer of %d that were asked holds anything of this node's log that is not here", now.Compared)
+	return good(name, "no peer holds anything of this node's log that is not here (%d asked)", now.Compared)
 }
 
 // checkDatabase asks for one row.

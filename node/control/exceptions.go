@@ -292,7 +292,7 @@ func officeActs(ctx context.Context, o *office.Office, entries []store.JournalEn
 		acts = append(acts, journalled{act, ordinary})
 		names = append(names, store.Name{From: act.From, Parcel: act.Parcel})
 	}
-	tests, err := o.TestsAmong(ctx, names)
+	tests, err := o.Among(ctx, names)
 	return slices.DeleteFunc(acts, func(a journalled) bool { return tests[store.Name{From: a.From, Parcel: a.Parcel}] }), err
 }
 

@@ -24,13 +24,13 @@ func (s *Service) lost(ctx context.Context, o *office.Office) ([]Parcel, error) 
 	for _, row := range rows {
 		names = append(names, store.Name{From: row.Key.From, Parcel: row.Key.Parcel})
 	}
-	missing, err := o.Missing(ctx, names)
+	here, err := o.Among(ctx, names)
 	if err != nil {
 		return nil, err
 	}
 	var all []Parcel
 	for i, row := range rows {
-		if !missing[names[i]] {
+		if _, kept := here[names[i]]; kept {
 			continue
 		}
 		to := Transmission{To: row.Key.To, Status: row.State.Status()}

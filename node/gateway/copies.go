@@ -15,12 +15,6 @@ import (
 	"comity/store"
 )
 
-// copiesType is the first member of a page of copies.
-const copiesType = exchange.CopiesType
-
-// copiesPage is what this node holds of the asker about some parcels (R-OLD-3).
-type copiesPage = exchange.Copies
-
 // maxCopies is how many parcels one page tells of: each has at most an envelope
 // and one evidence of each event.
 const maxCopies = 4
@@ -45,7 +39,7 @@ func (g *Gateway) serveCopies(w http.ResponseWriter, r *http.Request, l *link) {
 		g.answerError(w, r, l.peer, http.StatusServiceUnavailable, err)
 		return
 	}
-	page := copiesPage{Next: after, Packets: []statement.Packet{}}
+	page := exchange.Copies{Next: after, Packets: []statement.Packet{}}
 	for _, c := range all {
 		page.Next = c.Ordinal
 		page.Packets = append(page.Packets, statement.Packet{Signed: c.Envelope})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"comity/protocol"
+	"comity/protocol/exchange"
 	"comity/protocol/statement"
 	"comity/store"
 )
@@ -223,19 +224,16 @@ func (l *link) takePage(ctx context.Context, s side, groups [][]statement.Packet
 	return fresh, doubts, nil
 }
 
-func (l *link) askCopies(ctx context.Context, of string, after int64) (*copiesPage, error) {
+func (l *link) askCopies(ctx context.Context, of string, after int64) (*exchange.Copies, error) {
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, data, err := l.call(call, http.MethodGet, fmt.Sprintf("/v1/copies?of=%s&after=%d", of, after), nil, maxAnswer)
 	if err != nil {
 		return nil, err
 	}
-	page := new(copiesPage)
-	if err := statement.Decode(data, copiesType, maxAnswer, page); err != nil {
+	page, err := exchange.DecodeCopies(data, after)
+	if err != nil {
 		return nil, fmt.Errorf("read a page of copies: %w", err)
-	}
-	if len(page.Packets) > protocol.MaxFeedPage || len(page.Packets) > 0 && page.Next <= after {
-		return nil, protocol.Refuse(protocol.Malformed, "a page of %d packets that leads from %d to %d", len(page.Packets), after, page.Next)
 	}
 	return page, nil
 }

@@ -100,14 +100,9 @@ func (o *Office) JournalOf(ctx context.Context, p store.Period, after int64, lim
 	return o.store.JournalOf(ctx, p, after, limit)
 }
 
-// Missing returns which of the messages the office does not have.
-func (o *Office) Missing(ctx context.Context, names []store.Name) (map[store.Name]bool, error) {
-	return o.store.Missing(ctx, names)
-}
-
-// TestsAmong returns those of the names whose messages are marked as tests.
-func (o *Office) TestsAmong(ctx context.Context, names []store.Name) (map[store.Name]bool, error) {
-	return o.store.TestsAmong(ctx, names)
+// Among returns which of the messages are here, and of each whether it is a test.
+func (o *Office) Among(ctx context.Context, names []store.Name) (tests map[store.Name]bool, err error) {
+	return o.store.Among(ctx, names)
 }
 
 // ContestedOf returns the manifests that arrived in a period under an identity

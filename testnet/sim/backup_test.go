@@ -175,10 +175,11 @@ func TestRestoreOfAnOldBackup(t *testing.T) {
 // what it signed and lost is in its future, loses no accepted parcel over it,
 // whether or not enough peers are there to keep it from signing.
 func TestRestoreUnderAClockThatIsBehind(t *testing.T) {
-	for _, c := range []struct {
+	type there struct {
 		name string
 		away bool
-	}{{"one peer is there", true}, {"all peers are there", false}} {
+	}
+	for _, c := range some(t, there{"one peer is there", true}, there{"all peers are there", false}) {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, operate.Database{}, 321, three, func(w *World) {
 				a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")

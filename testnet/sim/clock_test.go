@@ -46,28 +46,35 @@ func TestAClockWeeksAheadDecidesNothing(t *testing.T) {
 // is right again, all that was written meanwhile arrives.
 func TestAClockWrongByAnHourOrAYear(t *testing.T) {
 	const year = 366 * 24 * time.Hour
-	for i, skew := range []time.Duration{time.Hour, -time.Hour, year, -year} {
-		for j, id := range pair {
-			t.Run(skew.String()+" at "+string(id), func(t *testing.T) {
-				Run(t, uint64(50+10*i+j), pair, func(w *World) {
-					a, b := w.Host("xa"), w.Host("xb")
-					wrong := w.Host(id)
-					w.Net.Jitter(time.Second)
-					a.Send(Letter{To: []*Host{b}, Size: 1000}) // on its way at the step
-					w.Pass(time.Duration(w.Rand.IntN(3000)) * time.Millisecond)
-					wrong.SetClock(skew)
-					for range 3 {
-						a.Try(Letter{To: []*Host{b}, Size: 1000})
-						b.Try(Letter{To: []*Host{a}, Size: 1000})
-						w.Pass(10 * time.Minute)
-						w.Check()
-						w.datedAhead()
-					}
-					wrong.SetClock(0)
-					w.AwaitHandover(6 * time.Hour)
-				})
-			})
+	type wrong struct {
+		skew time.Duration
+		id   protocol.NodeID
+	}
+	var all []wrong
+	for _, skew := range []time.Duration{time.Hour, -time.Hour, year, -year} {
+		for _, id := range pair {
+			all = append(all, wrong{skew, id})
 		}
+	}
+	for i, c := range some(t, all...) {
+		t.Run(c.skew.String()+" at "+string(c.id), func(t *testing.T) {
+			Run(t, uint64(50+i), pair, func(w *World) {
+				a, b := w.Host("xa"), w.Host("xb")
+				w.Net.Jitter(time.Second)
+				a.Send(Letter{To: []*Host{b}, Size: 1000}) // on its way at the step
+				w.Pass(time.Duration(w.Rand.IntN(3000)) * time.Millisecond)
+				w.Host(c.id).SetClock(c.skew)
+				for range 3 {
+					a.Try(Letter{To: []*Host{b}, Size: 1000})
+					b.Try(Letter{To: []*Host{a}, Size: 1000})
+					w.Pass(10 * time.Minute)
+					w.Check()
+					w.datedAhead()
+				}
+				w.Host(c.id).SetClock(0)
+				w.AwaitHandover(6 * time.Hour)
+			})
+		})
 	}
 }
 
@@ -136,19 +143,20 @@ func (w *World) datedAhead() {
 // and when it is right again everything goes on: nothing waits for a year, and the
 // log is the same.
 func TestAClockWrongByAYearForAMinute(t *testing.T) {
-	for _, c := range []struct {
+	type wrong struct {
 		name  string
 		skew  time.Duration
 		start bool     // it is started so
 		away  []string // peers that are down meanwhile
-	}{
-		{"ahead, while it runs", year, false, nil},
-		{"behind, while it runs", -year, false, nil},
-		{"ahead, from its start on", 360 * day, true, nil}, // the record still holds
-		{"ahead, with one peer", 360 * day, true, []string{"xc"}},
-		{"ahead, with nobody to ask", 360 * day, true, []string{"xa", "xc"}},
-		{"behind, from its start on", -year, true, nil},
-	} {
+	}
+	for _, c := range some(t,
+		wrong{"ahead, while it runs", year, false, nil},
+		wrong{"behind, while it runs", -year, false, nil},
+		wrong{"ahead, from its start on", 360 * day, true, nil}, // the record still holds
+		wrong{"ahead, with one peer", 360 * day, true, []string{"xc"}},
+		wrong{"ahead, with nobody to ask", 360 * day, true, []string{"xa", "xc"}},
+		wrong{"behind, from its start on", -year, true, nil},
+	) {
 		t.Run(c.name, func(t *testing.T) {
 			Run(t, 310, three, func(w *World) {
 				a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
@@ -228,7 +236,7 @@ func TestAClockThatWasAheadUnwarned(t *testing.T) {
 // R-TIME-1: a peer whose clock is wrong stops nobody: the others go on with each
 // other, restarted or not, and with it when its clock is right again.
 func TestAPeerWithAWrongClock(t *testing.T) {
-	for _, skew := range []time.Duration{300 * day, -300 * day, -2 * time.Hour} {
+	for _, skew := range some(t, 300*day, -300*day, -2*time.Hour) {
 		t.Run(skew.String(), func(t *testing.T) {
 			Run(t, 312, three, func(w *World) {
 				a, b, d := w.Host("xa"), w.Host("xb"), w.Host("xc")
@@ -265,9 +273,8 @@ func TestAPeerWithAWrongClock(t *testing.T) {
 // this node's last signature than its own, which was down meanwhile. That delays
 // signing by minutes, or by a day after a week; it does not stop it.
 func TestALonePeerWhoseClockIsBehindOnlyDelays(t *testing.T) {
-	for _, c := range []struct {
-		down, delay time.Duration
-	}{{8 * time.Hour, protocol.MaxDissent}, {protocol.MaxLeap + day, protocol.MaxLoneDissent}} {
+	type away struct{ down, delay time.Duration }
+	for _, c := range some(t, away{8 * time.Hour, protocol.MaxDissent}, away{protocol.MaxLeap + day, protocol.MaxLoneDissent}) {
 		t.Run("down for "+c.down.String(), func(t *testing.T) { lonePeerBehind(t, c.down, c.delay) })
 	}
 }

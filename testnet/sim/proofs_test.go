@@ -58,7 +58,7 @@ func TestAllPeersButTwoAreAwayForAWeek(t *testing.T) {
 // week is seven days. With few seeds, as under the race detector, which makes each
 // day several times as long, it is one: the stories are the same.
 func week(t *testing.T) int {
-	if number(t, "SEEDS", 10) < 10 {
+	if few(t) {
 		return 1
 	}
 	return 7

@@ -121,3 +121,20 @@ func number(t *testing.T, name string, otherwise int) int {
 	}
 	return n
 }
+
+// some are the variants of a story that are played: all, or with few seeds, as under
+// the race detector, every third. What runs at once in them is the same.
+func some[T any](t *testing.T, variants ...T) (played []T) {
+	t.Helper()
+	every := 1
+	if few(t) {
+		every = 3
+	}
+	for i := 0; i < len(variants); i += every {
+		played = append(played, variants[i])
+	}
+	return played
+}
+
+// few reports whether SEEDS asks for few stories.
+func few(t *testing.T) bool { return number(t, "SEEDS", 10) < 10 }
