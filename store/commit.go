@@ -30,6 +30,9 @@ type Outcome struct {
 	// the checkpoint of the commit that stored them. On Equivocation they are
 	// the stored ones that stand in the way.
 	Packets []statement.Packet
+	// Disputed is why evidence of a RestoreInbound was left out: other evidence of
+	// this side stands in its place.
+	Disputed []error
 	// Envelopes are the stored envelopes of a Submit, in the order of Out.
 	Envelopes []statement.Signed
 	// State is the row's state after the fact, where it has one row.
@@ -41,6 +44,7 @@ type answer struct {
 	repeat    bool
 	packets   []storedPacket
 	envelopes []statement.Signed
+	disputed  []error
 	state     exchange.State
 }
 
@@ -149,7 +153,7 @@ func (g *Gateway) Commit(ctx context.Context, facts []Fact, sign Signer) ([]Outc
 				continue
 			}
 			o := &outcomes[i]
-			o.Repeat, o.Envelopes, o.State = a.repeat, a.envelopes, a.state
+			o.Repeat, o.Envelopes, o.Disputed, o.State = a.repeat, a.envelopes, a.disputed, a.state
 			for _, p := range a.packets {
 				packet, err := b.packet(ctx, r, p, note)
 				if err != nil {

@@ -183,6 +183,34 @@ func TestEquivocationIsRefused(t *testing.T) {
 	wantCode(t, "older record", n.commitOne(AdoptRecord{Record{State: "xb", Node: nodeB, Sequence: 2, Signed: document("record 2")}}).Err, protocol.Expired)
 }
 
+// R-EVID-11: a parcel is taken over or refused, and acknowledged or declined, never
+// both; who signs both is refused the second one, on either side.
+func TestOneDecisionExcludesTheOther(t *testing.T) {
+	n := newNode(t)
+	here, sent := key(1, prosecution), key(2, prosecution)
+	n.commit(n.accept(1), n.submit(2, prosecution))
+	ours := func(e evidence.Event) Fact { return FileEvidence{Key: here, Evidence: n.evidence(here, e)} }
+	theirs := func(e evidence.Event) Fact { return TakeEvidence{Key: sent, Evidence: n.foreign(sent, e)} }
+	n.commit(ours(evidence.ConsignmentAcceptance), theirs(evidence.RelayAcceptance), theirs(evidence.ConsignmentRejection))
+	size, _ := n.Size(t.Context())
+	for name, f := range map[string]Fact{
+		"refused after it was taken over": ours(evidence.RelayRejection), "declined after it was acknowledged": ours(evidence.ConsignmentRejection),
+		"a peer's rejection": theirs(evidence.RelayRejection), "a peer's acknowledgement": theirs(evidence.ConsignmentAcceptance),
+	} {
+		o := n.commitOne(f)
+		wantCode(t, name, o.Err, protocol.Equivocation)
+		if len(o.Packets) != 1 {
+			t.Errorf("%s: refused with %d packets, want the one that stands", name, len(o.Packets))
+		}
+	}
+	if now, _ := n.Size(t.Context()); now != size {
+		t.Errorf("refused evidence appended %d leaves", now-size)
+	}
+	if row, err := n.Outbound(t.Context(), sent); err != nil || row.State != exchange.Declined {
+		t.Errorf("the parcel sent is %s, %v; want %s", row.State, err, exchange.Declined)
+	}
+}
+
 // One bad fact fails alone; the leaves of its neighbours stay without a gap.
 func TestBadFactFailsAlone(t *testing.T) {
 	n := newNode(t)

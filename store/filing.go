@@ -51,9 +51,10 @@ func (b *batch) allEvidence(ctx context.Context, k protocol.Key, events ...evide
 const (
 	lastEvidence   = `SELECT coalesce(max(ordinal), 0) FROM evidence`
 	insertEvidence = `INSERT INTO evidence (ordinal, sender, parcel, recipient, event, document, signature, event_us, stored_us, own, leaf, proof, taken_us, feed_peer, peer)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $15 = 1 THEN coalesce(
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $15 = 1 THEN coalesce(
   (SELECT o.peer FROM outbound o WHERE o.sender = $2 AND o.parcel = $3 AND o.recipient = $4),
-  (SELECT i.peer FROM inbound i WHERE i.sender = $2 AND i.parcel = $3 AND i.recipient = $4)) END)
+  (SELECT i.peer FROM inbound i WHERE i.sender = $2 AND i.parcel = $3 AND i.recipient = $4)) END
+WHERE NOT EXISTS (SELECT 1 FROM evidence e WHERE e.sender = $2 AND e.parcel = $3 AND e.recipient = $4 AND e.event = $16)
 ON CONFLICT (sender, parcel, recipient, event) DO NOTHING`
 )
 
@@ -62,7 +63,7 @@ ON CONFLICT (sender, parcel, recipient, event) DO NOTHING`
 var staysHome = map[evidence.Event]bool{evidence.SubmissionRejection: true, evidence.RelayFailure: true}
 
 // insertEvidence inserts a row with its leaf (I4) and reports whether there was
-// none before.
+// none before, nor one that excludes it.
 func (b *batch) insertEvidence(ctx context.Context, k protocol.Key, e Evidence, own bool, proof, taken, feed any) (bool, error) {
 	if len(e.Document) == 0 || len(e.Signature) == 0 || e.Event == "" || e.Time.IsZero() {
 		return false, factError("evidence without document, signature, event or time")
@@ -72,7 +73,7 @@ func (b *batch) insertEvidence(ctx context.Context, k protocol.Key, e Evidence, 
 		return false, err
 	}
 	n, err := b.exec(ctx, insertEvidence, ordinal, k.From, k.Parcel, k.To, e.Event, string(e.Document), string(e.Signature),
-		e.Time.UnixMicro(), b.now.UnixMicro(), flag(own), b.leaf(), proof, taken, feed, flag(!staysHome[e.Event]))
+		e.Time.UnixMicro(), b.now.UnixMicro(), flag(own), b.leaf(), proof, taken, feed, flag(!staysHome[e.Event]), e.Event.Opposite())
 	if err != nil {
 		return false, err
 	}
@@ -100,11 +101,11 @@ func (b *batch) file(ctx context.Context, k protocol.Key, e Evidence, feed proto
 	if fresh {
 		return storedPacket{signed: e.Signed, leaf: leaf}, false, nil
 	}
-	s, err := b.storedEvidence(ctx, k, e.Event)
-	if err != nil {
+	s, err := b.standing(ctx, k, e)
+	if s == nil {
 		return p, false, err
 	}
-	return s.storedPacket, true, b.same(k, e, s)
+	return s.storedPacket, true, err
 }
 
 // take stores evidence issued elsewhere. Its leaf in the own log says, to whoever
@@ -123,11 +124,11 @@ func (b *batch) take(ctx context.Context, k protocol.Key, e Evidence) (p storedP
 	if fresh {
 		return storedPacket{signed: e.Signed, leaf: -1, proof: e.Proof}, true, nil
 	}
-	s, err := b.storedEvidence(ctx, k, e.Event)
-	if err != nil {
+	s, err := b.standing(ctx, k, e)
+	switch {
+	case s == nil:
 		return p, false, err
-	}
-	if err := b.same(k, e, s); err != nil {
+	case err != nil:
 		return s.storedPacket, false, err
 	}
 	if s.taken != nil && (s.proof != nil || s.own || e.Proof == nil) {
@@ -142,12 +143,25 @@ WHERE sender = $1 AND parcel = $2 AND recipient = $3 AND event = $4`, k.From, k.
 	return s.storedPacket, fresh, err
 }
 
-// same refuses a second evidence of one event that is another document (R-EVID-11).
-func (b *batch) same(k protocol.Key, e Evidence, s *storedEvidence) error {
-	if string(s.signed.Document) == string(e.Document) {
-		return nil
+// standing returns the evidence in the place of e. It is refused when it is another
+// document, or says the opposite (R-EVID-11).
+func (b *batch) standing(ctx context.Context, k protocol.Key, e Evidence) (*storedEvidence, error) {
+	event := e.Event
+	s, err := b.storedEvidence(ctx, k, event)
+	if opposite := event.Opposite(); opposite != "" && errors.Is(err, ErrNotFound) {
+		event = opposite
+		s, err = b.storedEvidence(ctx, k, event)
 	}
-	return protocol.Refuse(protocol.Equivocation, "another %s (%s…) of %s is stored already", e.Event, s.signed.Digest().Short(), k)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case event != e.Event:
+		return s, protocol.Refuse(protocol.Equivocation, "a %s (%s…) of %s is stored already, which excludes a %s", event, s.signed.Digest().Short(), k, e.Event)
+	case string(s.signed.Document) != string(e.Document):
+		return s, protocol.Refuse(protocol.Equivocation, "another %s (%s…) of %s is stored already", event, s.signed.Digest().Short(), k)
+	}
+	return s, nil
 }
 
 func (f FileEvidence) apply(ctx context.Context, b *batch) (*answer, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"comity/protocol"
 	"comity/protocol/evidence"
@@ -12,7 +13,8 @@ import (
 // RestoreInbound takes back what this node signed about a parcel and has lost,
 // from the copy of the peer that sent it (R-OLD-4). Its key is used from then on.
 // Of a parcel that was accepted, the row waits for its sealed bytes, see Lost, and
-// then for its office. The caller has verified everything.
+// then for its office. The caller has verified everything. Evidence that another one
+// excludes is left out, and told in Outcome.Disputed (R-EVID-11); the rest counts.
 type RestoreInbound struct {
 	Inbound
 	Submission Evidence
@@ -20,34 +22,28 @@ type RestoreInbound struct {
 }
 
 func (f RestoreInbound) apply(ctx context.Context, b *batch) (*answer, error) {
-	state, ended := exchange.Relayed, false
-	for _, e := range f.Evidence {
-		switch e.Event {
-		case evidence.RelayRejection, evidence.ContentHandoverFailure:
-			state, ended = exchange.Refused, true
-		case evidence.ContentConsignment:
-			if !ended {
-				state = exchange.Consigned
-			}
-		default: // the office has lost the parcel: it waits, whatever the office had signed
-		}
-	}
-	before, err := b.arrive(ctx, &f.Inbound, state, !ended)
+	told, a := f.agreed()
+	var ended bool
+	a.state, ended = stateOf(told)
+	before, err := b.arrive(ctx, &f.Inbound, a.state, !ended)
 	if err != nil {
 		return before, err
 	}
-	a := &answer{state: state, repeat: before != nil}
+	a.repeat = before != nil
 	if before == nil && len(f.Submission.Document) > 0 {
 		if p, _, err := b.take(ctx, f.Key, f.Submission); err != nil {
 			return blocked(p), err
 		}
 	}
-	for _, e := range f.Evidence {
-		p, repeat, err := b.file(ctx, f.Key, e, f.Peer)
-		if err != nil {
-			return blocked(p), err
-		}
-		if repeat {
+	for _, e := range told {
+		_, repeat, err := b.file(ctx, f.Key, e, f.Peer)
+		switch {
+		case protocol.CodeOf(err) == protocol.Equivocation:
+			a.disputed = append(a.disputed, err)
+			continue
+		case err != nil:
+			return nil, err
+		case repeat:
 			continue
 		}
 		a.repeat = false
@@ -58,6 +54,40 @@ func (f RestoreInbound) apply(ctx context.Context, b *batch) (*answer, error) {
 		}
 	}
 	return a, nil
+}
+
+// agreed returns the evidence that can stand together, in its order. What another
+// one before it excludes is disputed: a key of this side has signed both.
+func (f RestoreInbound) agreed() ([]Evidence, *answer) {
+	var told []Evidence
+	a := new(answer)
+	for _, e := range f.Evidence {
+		i := slices.IndexFunc(told, func(t Evidence) bool {
+			return t.Event == e.Event && string(t.Document) != string(e.Document) || t.Event == e.Event.Opposite()
+		})
+		if i < 0 {
+			told = append(told, e)
+			continue
+		}
+		a.disputed = append(a.disputed, protocol.Refuse(protocol.Equivocation, "a %s of %s beside its %s (%s…)", e.Event, f.Key, told[i].Event, told[i].Digest().Short()))
+	}
+	return told, a
+}
+
+// stateOf is where a parcel stands that was lost with everything about it but this
+// evidence, and whether it has ended. The office has lost it, too: it waits there,
+// whatever the office had signed.
+func stateOf(told []Evidence) (state exchange.State, ended bool) {
+	state = exchange.Relayed
+	for _, e := range told {
+		switch {
+		case e.Event == evidence.RelayRejection || e.Event == evidence.ContentHandoverFailure:
+			return exchange.Refused, true
+		case e.Event == evidence.ContentConsignment:
+			state = exchange.Consigned
+		}
+	}
+	return state, false
 }
 
 // restoreState brings a row to the state that follows from evidence which this

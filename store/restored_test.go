@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
@@ -78,5 +80,49 @@ func TestParcelsSentBeforeALogWasLost(t *testing.T) {
 	list, err := n.SentBefore(ctx, central)
 	if err != nil || len(list) != 1 || list[0].Key.Parcel != parcelID(2) {
 		t.Errorf("%v, %v; want the parcel that was fetched back", list, err)
+	}
+}
+
+// R-OLD-4, R-EVID-11: of what comes back of a lost parcel, two words of which only one
+// can be true cost the later one, and not the parcel.
+func TestOneWordInDisputeDoesNotCostTheParcel(t *testing.T) {
+	for name, before := range map[string]bool{"a parcel that was lost": false, "a parcel that is here": true} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			f := n.accept(1)
+			k := f.Key
+			back := RestoreInbound{Inbound: f.Inbound, Submission: f.Submission, Evidence: []Evidence{
+				f.Evidence, n.evidence(k, evidence.ContentConsignment), n.evidence(k, evidence.ContentHandover),
+				n.evidence(k, evidence.ConsignmentRejection), n.evidence(k, evidence.ConsignmentAcceptance), n.evidence(k, evidence.RelayRejection),
+			}}
+			if before {
+				n.commit(f, FileEvidence{Key: k, Evidence: n.evidence(k, evidence.ContentConsignment, "by this log")})
+			}
+			o := n.commitOne(back)
+			disputed := 2
+			if before {
+				disputed = 3
+			}
+			if o.Err != nil || o.Repeat || len(o.Disputed) != disputed {
+				t.Errorf("%v, repeat %v, disputed %v; want %d in dispute", o.Err, o.Repeat, o.Disputed, disputed)
+			}
+			for _, err := range o.Disputed {
+				wantCode(t, "dispute", err, protocol.Equivocation)
+			}
+			var events []evidence.Event
+			all, err := n.Evidence(t.Context(), k)
+			for _, e := range all {
+				events = append(events, e.Event)
+			}
+			want := []evidence.Event{
+				evidence.SubmissionAcceptance, evidence.RelayAcceptance, evidence.ContentConsignment, evidence.ContentHandover, evidence.ConsignmentRejection,
+			}
+			if diff := cmp.Diff(want, events); diff != "" || err != nil {
+				t.Error(diff, err)
+			}
+			if row, err := n.Inbound(t.Context(), k); err != nil || !row.Keeps {
+				t.Errorf("its bytes are not kept: %+v, %v", row, err)
+			}
+		})
 	}
 }

@@ -39,7 +39,7 @@ func TestForeignEvidenceWithoutALeafStays(t *testing.T) {
 	old := n.foreign(k, evidence.RelayAcceptance)
 	err := n.v.write(t.Context(), func(ctx context.Context, x *tx) error {
 		_, err := x.exec(ctx, insertEvidence, 77, k.From, k.Parcel, k.To, old.Event, string(old.Document), string(old.Signature),
-			old.Time.UnixMicro(), x.now.UnixMicro(), 0, nil, string(old.Proof), x.now.UnixMicro(), nil, 1)
+			old.Time.UnixMicro(), x.now.UnixMicro(), 0, nil, string(old.Proof), x.now.UnixMicro(), nil, 1, "")
 		return err
 	})
 	if err != nil {

@@ -70,6 +70,7 @@ type link struct {
 
 	recovering atomic.Bool // what it holds of this node is still to be fetched: nothing is accepted from it
 	unsure     keySet      // of what it holds, what could not be verified yet
+	half       *half       // of sealed bytes that are fetched again; recover's own
 
 	refused atomic.Int64 // its requests that were refused, since this node started
 	limited atomic.Int64 // its requests that were asked to come back later

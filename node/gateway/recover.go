@@ -98,6 +98,11 @@ func whole(next handler) handler {
 // node's evidence, and then the sealed bytes that are lost. It ends when nothing
 // is missing any more. Each peer has its own: none waits for another.
 func (l *link) recover(ctx context.Context) {
+	defer func() {
+		if h := l.half; h != nil {
+			l.giveUp(h.at, h.spool)
+		}
+	}()
 	for wait := recoverPause; ctx.Err() == nil; wait = min(2*wait, recoverPauseMax) {
 		rung := l.renewed.wait()
 		err := l.recoverCopies(ctx)

@@ -211,13 +211,19 @@ func TestAPeerShowsCopiesWithoutEnd(t *testing.T) {
 func TestSealedBytesComeInPieces(t *testing.T) {
 	const size = 200_000
 	for name, c := range map[string]struct {
-		piece int
-		comes bool
-	}{"one byte at a time": {1, false}, "what a thin line carries": {40 << 10, true}} {
+		piece  int
+		breaks bool // the line, once, in the middle of the body
+		comes  bool
+	}{
+		"one byte at a time":       {piece: 1},
+		"what a thin line carries": {piece: 40 << 10, comes: true},
+		"over a line that breaks":  {piece: 40 << 10, breaks: true, comes: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			var packets atomic.Pointer[[]statement.Packet]
 			var body atomic.Pointer[[]byte]
-			var asked, furthest atomic.Int64
+			var asked, begun, furthest atomic.Int64
+			var broke atomic.Bool
 			r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
 				list := packets.Load()
 				switch {
@@ -235,6 +241,12 @@ func TestSealedBytesComeInPieces(t *testing.T) {
 				all, at := *body.Load(), must(strconv.Atoi(req.URL.Query().Get("offset")))
 				furthest.Store(max(furthest.Load(), int64(at)))
 				asked.Add(1)
+				if at == 0 {
+					begun.Add(1)
+				}
+				if c.breaks && at > len(all)/2 && broke.CompareAndSwap(false, true) {
+					panic(http.ErrAbortHandler)
+				}
 				_, _ = w.Write(all[at:min(at+c.piece, len(all))])
 			})
 			r.peer.sealed.Store(&sealed)
@@ -251,6 +263,9 @@ func TestSealedBytesComeInPieces(t *testing.T) {
 				back := make([]byte, got.Size())
 				if _, err := got.ReadAt(back, 0); err != nil || !bytes.Equal(back, o.body) {
 					t.Errorf("other bytes came: %v", err)
+				}
+				if n := begun.Load(); n != 1 || broke.Load() != c.breaks {
+					t.Errorf("it began %d times; the line broke: %v", n, broke.Load())
 				}
 				return
 			}

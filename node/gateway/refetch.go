@@ -48,18 +48,48 @@ func (l *link) fetchLost(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// half is what came of a body before it broke off. A link keeps one at most, so that
+// a peer cannot have us hold files open, and only while the node runs.
+type half struct {
+	at    address
+	spool *store.Spool
+}
+
+// takeUp returns the spool that a body goes on with.
+func (l *link) takeUp(at address) *store.Spool {
+	if h := l.half; h != nil && h.at == at {
+		l.half = nil
+		return h.spool
+	}
+	return l.g.Store.NewSpool()
+}
+
+// layDown keeps what came for the next time, where that may be of use: the reason
+// why no more came lies with the line.
+func (l *link) layDown(at address, spool *store.Spool, why error) {
+	if _, broken := spool.Write(nil); broken == nil && protocol.CodeOf(why) == "" && l.half == nil && spool.Size() >= minPiece {
+		l.half = &half{at, spool}
+		return
+	}
+	l.giveUp(at, spool)
+}
+
+func (l *link) giveUp(at address, spool *store.Spool) {
+	spool.Discard()
+	l.g.uploads.room.removed(at)
+}
+
 // fetchSealed fetches the sealed bytes of one parcel, piece by piece. What came
-// stands when a piece breaks off; a peer whose pieces bring too little is left for
-// now.
-func (l *link) fetchSealed(ctx context.Context, row *store.Inbound) error {
+// stands when a piece breaks off, also over an outage of the line; a peer whose
+// pieces bring too little is left for now.
+func (l *link) fetchSealed(ctx context.Context, row *store.Inbound) (err error) {
 	at, size := address{l.peer, row.Envelope.Digest()}, row.Sealed.Size
-	if err := l.g.uploads.room.reserve(at, row.Key.To, 0, size); err != nil {
+	spool := l.takeUp(at)
+	defer func() { l.layDown(at, spool, err) }()
+	if err := l.g.uploads.room.reserve(at, row.Key.To, spool.Size(), size-spool.Size()); err != nil {
 		return err
 	}
-	defer l.g.uploads.room.removed(at)
 	defer l.g.uploads.room.giveBack(at)
-	spool := l.g.Store.NewSpool()
-	defer spool.Discard()
 	for spool.Size() < size {
 		came, err := l.fetchPiece(ctx, row, spool)
 		if came < min(minPiece, size-spool.Size()+came) || ctx.Err() != nil {

@@ -56,6 +56,11 @@ func (l *link) restoreReceived(ctx context.Context, group []statement.Packet) (f
 	if err == nil {
 		err = outcomes[0].Err
 	}
+	if err == nil {
+		for _, d := range outcomes[0].Disputed {
+			l.raise(fmt.Errorf("it holds two words of this node of which only one can be true: %w", d))
+		}
+	}
 	if sealed, gone := l.g.Store.Sealed(ctx, env.Sealed.Digest); gone == nil {
 		l.g.wanted.set(env.Key(), false)
 		err = errors.Join(err, sealed.Close())

@@ -55,6 +55,17 @@ var rules = map[Event]Rule{
 // Rule returns who may sign e. The zero Rule belongs to no event.
 func (e Event) Rule() Rule { return rules[e] }
 
+var opposites = map[Event]Event{
+	RelayAcceptance: RelayRejection, RelayRejection: RelayAcceptance,
+	ConsignmentAcceptance: ConsignmentRejection, ConsignmentRejection: ConsignmentAcceptance,
+}
+
+// Opposite returns the event that excludes e: a parcel is taken over or refused, and
+// acknowledged or declined, and never both (R-EVID-11). It is empty for other events.
+// A ContentHandoverFailure excludes nothing: an office that has lost its keys since it
+// handed a parcel over may have to say both.
+func (e Event) Opposite() Event { return opposites[e] }
+
 // Events returns all events in the order in which they can happen.
 func Events() []Event {
 	return []Event{
