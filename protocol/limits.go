@@ -138,6 +138,16 @@ const (
 	// MaxUnconfirmed is how long what an authority says of itself is shown as it is;
 	// then every reader is told that it is old: twelve months.
 	MaxUnconfirmed = 366 * 24 * time.Hour
+	// MaxStewards is how many keys may share a role in a federation's root.
+	MaxStewards = 32
+	// MaxRoot is the largest root, MaxTimestamp the largest snapshot or timestamp,
+	// and MaxListing the largest listing of a federation: 30,000 records, which is
+	// 250 states that publish one a month for ten years.
+	MaxRoot      = 64 << 10
+	MaxTimestamp = 16 << 10
+	MaxListing   = 4 << 20
+	// MaxDirectory is how many bytes all records that one listing names have together.
+	MaxDirectory = 8 << 30
 	// MaxListings is how many authorities that are not on the network a node keeps:
 	// forty in each of 250 states.
 	MaxListings = 10_000

@@ -44,6 +44,17 @@ func (h *History) Has(ref envelope.RecordRef) bool {
 	return slices.ContainsFunc(h.states[ref.State], func(s *State) bool { return s.Ref() == ref })
 }
 
+// CheckRef refuses a reference to another document under a number that was adopted
+// (Equivocation). A number that was never adopted passes.
+func (h *History) CheckRef(ref envelope.RecordRef) error {
+	for _, s := range h.states[ref.State] {
+		if err := s.CheckRef(ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // isLater reports whether the log that a record names is of a later era of a node.
 func (s *State) isLater(node protocol.NodeID, era int64) bool {
 	id, number, err := protocol.ParseLogOrigin(s.record.Node.Log.Origin)

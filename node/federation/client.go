@@ -1,0 +1,224 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"comity/crypto/keys"
+	"comity/protocol"
+	"comity/protocol/record"
+)
+
+// Config says how a node follows a federation.
+type Config struct {
+	// Dir is the folder for what is fetched; nothing else is in it. It can be served
+	// by Mirror.
+	Dir string
+	// Root is the root with which trust begins: the operator got it another way and
+	// compared its digest. Later roots follow from it. It may be left out when Dir
+	// holds one.
+	Root []byte
+	// Mirrors are addresses, "https://…" or "http://…", each asked at every refresh.
+	Mirrors []string
+	// Now is the node's clock.
+	Now func() time.Time
+	// Transport carries the requests; nil: an ordinary one.
+	Transport http.RoundTripper
+}
+
+// Client is a node's side of a federation. It is safe for concurrent use; one
+// refresh runs at a time.
+type Client struct {
+	cfg    Config
+	folder folder
+	http   *retryablehttp.Client
+
+	mu      sync.Mutex           // guards all below, and the folder
+	listing *Listing             // the newest accepted one; nil: none yet
+	ends    map[string]time.Time // of the newest metadata, by file name
+	known   map[Item]protocol.Digest
+}
+
+// Open reads what was fetched before, or begins with the root in cfg.
+func Open(cfg Config) (*Client, error) {
+	c := &Client{cfg: cfg, folder: folder(cfg.Dir), http: newHTTP(cfg.Transport), known: map[Item]protocol.Digest{}}
+	for _, m := range cfg.Mirrors {
+		u, err := url.Parse(m)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return nil, fmt.Errorf("federation: %q is not the address of a mirror: want a form like https://directory.example/", m)
+		}
+	}
+	if err := keys.MkdirPrivate(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if err := c.begin(); err != nil {
+		return nil, fmt.Errorf("federation in %s: %w", cfg.Dir, err)
+	}
+	return c, nil
+}
+
+// begin takes the first root in where there is none, and reads what is there.
+func (c *Client) begin() error {
+	has, err := c.folder.has(rootFile)
+	if err != nil {
+		return err
+	}
+	if !has {
+		root, err := parseRoot(c.cfg.Root)
+		if err == nil {
+			err = verify(root, metadata.ROOT, root)
+		}
+		if err != nil {
+			return fmt.Errorf("the root with which trust begins: %w", err)
+		}
+		if err := c.folder.keep(numbered(root.Signed.Version, rootFile), c.cfg.Root); err != nil {
+			return err
+		}
+		if err := c.folder.put(rootFile, c.cfg.Root); err != nil {
+			return err
+		}
+	}
+	return c.load()
+}
+
+// load reads the newest metadata, and until when each counts. It was verified
+// before it was written; but a newer root may have taken a key back since. What such
+// a key has listed is still remembered, so that nobody takes it back (R-FED-4).
+func (c *Client) load() error {
+	c.ends = map[string]time.Time{}
+	data, err := c.folder.read(rootFile, protocol.MaxRoot)
+	if err != nil {
+		return err
+	}
+	root, err := parseRoot(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", rootFile, err)
+	}
+	c.ends[rootFile] = root.Signed.Expires
+	listing, err := loadPart(c, root, listingFile, protocol.MaxListing, parseListing)
+	if err != nil {
+		return err
+	}
+	if listing != nil {
+		if c.listing, err = newListing(listing); err != nil {
+			return err
+		}
+	}
+	if _, err := loadPart(c, root, snapshotFile, protocol.MaxTimestamp, parseSnapshot); err != nil {
+		return err
+	}
+	_, err = loadPart(c, root, timestampFile, protocol.MaxTimestamp, parseTimestamp)
+	return err
+}
+
+// loadPart reads one file, and notes its end if the root's keys have signed it.
+// Nil: there is none.
+func loadPart[T metadata.Roles](c *Client, root *metadata.Metadata[metadata.RootType], name string, limit int64, parse func([]byte) (*metadata.Metadata[T], error)) (*metadata.Metadata[T], error) {
+	data, err := c.folder.read(name, limit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var m *metadata.Metadata[T]
+	if err == nil {
+		m, err = parse(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if verify(root, strings.TrimSuffix(name, ".json"), m) == nil {
+		c.ends[name] = expires(&m.Signed)
+	}
+	return m, nil
+}
+
+// expires is when metadata of any kind ends.
+func expires(signed any) time.Time {
+	switch s := signed.(type) {
+	case *metadata.TargetsType:
+		return s.Expires
+	case *metadata.SnapshotType:
+		return s.Expires
+	case *metadata.TimestampType:
+		return s.Expires
+	}
+	return time.Time{}
+}
+
+// Listing returns the newest listing that was accepted; nil: none yet.
+func (c *Client) Listing() *Listing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listing
+}
+
+// Report is what a refresh found. None of it is an error: traffic goes on whatever
+// it says (R-FED-8).
+type Report struct {
+	Listing   *Listing   // the newest that is held; nil: none yet
+	Adoptions []Adoption // records that follow from those held, by state
+	Refusals  []Refusal  // records that do not
+	Trouble   []Trouble  // mirrors from which nothing was taken
+	Stale     *Stale     // the alarm; nil: the directory is fresh
+}
+
+// Trouble is why nothing was taken from a mirror. With a reason code
+// (protocol.CodeOf) somebody has shown what must not be; without one the mirror
+// was only not reached. A mirror that lags behind another has the code expired.
+type Trouble struct {
+	Mirror string
+	Err    error
+}
+
+// Refresh asks every mirror, keeps what is newer and signed, and judges each
+// listed record by those that the node holds. An error is trouble on this side
+// alone: a disk, or a context that ended.
+func (c *Client) Refresh(ctx context.Context, held *record.History) (*Report, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	report := &Report{}
+	for _, mirror := range c.cfg.Mirrors {
+		err := c.fetch(ctx, strings.TrimSuffix(mirror, "/")+"/")
+		var own *ownError
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("refresh the directory: %w", ctx.Err())
+		case errors.As(err, &own):
+			return nil, fmt.Errorf("refresh the directory: %w", own.err)
+		case err != nil:
+			report.Trouble = append(report.Trouble, Trouble{mirror, err})
+		}
+	}
+	report.Listing, report.Stale = c.listing, c.stale(c.cfg.Now())
+	if c.listing == nil {
+		return report, nil
+	}
+	var err error
+	report.Adoptions, report.Refusals, err = c.judge(held, c.cfg.Now())
+	if err != nil {
+		return nil, fmt.Errorf("refresh the directory: %w", err)
+	}
+	return report, nil
+}
+
+// ownError is trouble on this side, for which no mirror is to blame.
+type ownError struct{ err error }
+
+func (e *ownError) Error() string { return e.err.Error() }
+
+// own marks an error so.
+func own(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ownError{err}
+}

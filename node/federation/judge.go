@@ -1,0 +1,116 @@
+package federation
+
+import (
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/record"
+)
+
+// Adoption is what the directory has of one state and the node has not. Adopting
+// it, with a leaf for each record, is the node's.
+type Adoption struct {
+	State protocol.StateID
+	// Chain are the records in order, each following from the one before and the
+	// first from the newest that is held.
+	Chain []*record.State
+	// Newest is the last of them that is valid now; nil: none is.
+	Newest *record.State
+	// First says that nothing of this state is held: only the stewards vouch for it,
+	// as long as no person has compared its words (R-REC-4).
+	First bool
+}
+
+// Refusal is a listed record that must not be adopted. The file is kept: it bears
+// the signatures of those who listed it.
+type Refusal struct {
+	Item Item
+	Err  error
+}
+
+// judge carries out R-FED-5: whoever signed the listing, a record counts only if
+// it follows from those of its state that the node holds (R-REC-3). A bad one does
+// not keep the next one, which may follow, from counting; and states do not wait
+// for each other.
+func (c *Client) judge(held *record.History, now time.Time) (adoptions []Adoption, refusals []Refusal, err error) {
+	items := c.listing.Items()
+	for len(items) > 0 {
+		n := 1
+		for n < len(items) && items[n].State == items[0].State {
+			n++
+		}
+		a, refused, err := c.judgeState(items[:n], held, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(a.Chain) > 0 {
+			adoptions = append(adoptions, a)
+		}
+		refusals = append(refusals, refused...)
+		items = items[n:]
+	}
+	return adoptions, refusals, nil
+}
+
+// judgeState judges the records of one state, given by number. The error is
+// trouble with this side's own files.
+func (c *Client) judgeState(items []Item, held *record.History, now time.Time) (a Adoption, refused []Refusal, err error) {
+	prev := held.Newest(items[0].State)
+	a = Adoption{State: items[0].State, First: prev == nil}
+	for _, i := range items {
+		if prev != nil && i.Sequence <= prev.Record().Sequence {
+			err = c.checkHeld(i, held)
+		} else {
+			var next *record.State
+			if next, err = c.follow(i, prev, now); err == nil {
+				prev, a.Chain = next, append(a.Chain, next)
+				if next.CheckTimes(now) == nil {
+					a.Newest = next
+				}
+			}
+		}
+		if err != nil && protocol.CodeOf(err) == "" {
+			return a, nil, err
+		}
+		if err != nil {
+			refused = append(refused, Refusal{i, err})
+		}
+	}
+	return a, refused, nil
+}
+
+// follow verifies a listed record as the one after prev. One that has ended is a
+// link of the chain all the same; one of the future is none yet.
+func (c *Client) follow(i Item, prev *record.State, now time.Time) (*record.State, error) {
+	signed, err := c.folder.record(i, c.listing.files[i])
+	if err != nil {
+		return nil, err
+	}
+	next, err := record.Verify(signed, prev)
+	if err != nil {
+		return nil, err
+	}
+	if ref := next.Ref(); ref.State != i.State || ref.Sequence != i.Sequence {
+		return nil, protocol.Refuse(protocol.WrongRole, "%s is record %d of %s", i.name(), ref.Sequence, ref.State)
+	}
+	if err := next.CheckTimes(now); protocol.CodeOf(err) == protocol.ClockSkew {
+		return nil, err
+	}
+	return next, nil
+}
+
+// checkHeld compares a listed record with what is held under its number (R-FED-5).
+// An older one that was never held is kept in the folder and changes nothing.
+func (c *Client) checkHeld(i Item, held *record.History) error {
+	digest, known := c.known[i]
+	if !known {
+		signed, err := c.folder.record(i, c.listing.files[i])
+		if err != nil {
+			return err
+		}
+		digest = signed.Digest()
+		c.known[i] = digest
+	}
+	return held.CheckRef(envelope.RecordRef{State: i.State, Sequence: i.Sequence, Digest: digest})
+}

@@ -1,0 +1,192 @@
+package federation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+	"github.com/theupdateframework/go-tuf/v2/metadata/config"
+	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
+	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
+
+	"comity/protocol"
+)
+
+// maxRoots is how many roots one refresh follows; more take the next one.
+const maxRoots = 64
+
+// fetch takes from one mirror what is newer than what is held, whole or not at
+// all. Only new roots stay whatever else fails: a key that stewards have taken
+// back must not count again because a mirror withholds the rest.
+//
+// The library's own cache is off: it is neither durable nor kept for ever, and it
+// begins each time with the root that it is given, which must be the newest (from
+// an older one, keys that were taken back would count again, and what they signed
+// would be the memory against which a rollback is seen).
+func (c *Client) fetch(ctx context.Context, base string) error {
+	ctx, cancel := context.WithTimeout(ctx, mirrorTime)
+	defer cancel()
+	root, err := c.folder.read(rootFile, protocol.MaxRoot)
+	if err != nil {
+		return own(err)
+	}
+	f := &fetcher{ctx: ctx, http: c.http, base: base, got: map[string][]byte{}}
+	cfg, err := config.New(base, root)
+	if err != nil {
+		return own(err)
+	}
+	cfg.Fetcher, cfg.DisableLocalCache, cfg.LocalMetadataDir = f, true, string(c.folder)
+	cfg.MaxRootRotations, cfg.MaxDelegations = maxRoots, 1
+	cfg.RootMaxLength, cfg.TimestampMaxLength = protocol.MaxRoot, protocol.MaxTimestamp
+	cfg.SnapshotMaxLength, cfg.TargetsMaxLength = protocol.MaxTimestamp, protocol.MaxListing
+	var u *updater.Updater
+	err = guarded(func() error {
+		if u, err = updater.New(cfg); err != nil {
+			return err
+		}
+		u.UnsafeSetRefTime(c.cfg.Now()) // the node's clock, as everywhere; the library would ask the machine
+		return u.Refresh()
+	})
+	if u != nil {
+		if err := c.keepRoots(u, f); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return explain(err)
+	}
+	return c.accept(u, f)
+}
+
+// keepRoots keeps the roots that the library has verified on its walk.
+func (c *Client) keepRoots(u *updater.Updater, f *fetcher) error {
+	newest := u.GetTrustedMetadataSet().Root.Signed.Version
+	first := newest + 1
+	for f.got[numbered(first-1, rootFile)] != nil {
+		first--
+	}
+	for v := first; v <= newest; v++ {
+		data := f.got[numbered(v, rootFile)]
+		if _, err := parseRoot(data); err != nil { // the library knows nothing of R-FED-1
+			return fmt.Errorf("root %d: %w", v, err)
+		}
+		if err := c.folder.keep(numbered(v, rootFile), data); err != nil {
+			return own(err)
+		}
+		if err := c.folder.put(rootFile, data); err != nil {
+			return own(err)
+		}
+	}
+	return own(c.load()) // what a key has signed that is taken back ends now
+}
+
+// accept takes in what the library has verified, after our own rules.
+func (c *Client) accept(u *updater.Updater, f *fetcher) error {
+	trusted := u.GetTrustedMetadataSet()
+	if err := checkPinned(trusted.Timestamp.Signed.Meta, snapshotFile); err != nil {
+		return err
+	}
+	if err := checkPinned(trusted.Snapshot.Signed.Meta, listingFile); err != nil {
+		return err
+	}
+	if err := c.checkOnline(trusted, f); err != nil {
+		return err
+	}
+	targets := trusted.Targets[metadata.TARGETS]
+	l, err := newListing(targets)
+	if err != nil {
+		return err
+	}
+	if err := l.follows(c.listing); err != nil {
+		return err
+	}
+	for _, i := range l.Items() {
+		if err := c.fetchRecord(u, targets.Signed.Targets[i.name()], i, l.files[i]); err != nil {
+			return err
+		}
+	}
+	return c.commit(trusted, f)
+}
+
+// checkOnline carries out R-FED-7 for the online key: it must not say two things
+// under one number. The library would take neither note of a second timestamp nor of
+// a second snapshot with the number of one that it has in its folder.
+func (c *Client) checkOnline(trusted trustedmetadata.TrustedMetadata, f *fetcher) error {
+	held, err := c.timestamp(trusted.Root)
+	if err != nil {
+		return own(err)
+	}
+	shown, err := parseTimestamp(f.got[timestampFile])
+	if err != nil {
+		return err
+	}
+	named := shown.Signed.Meta[snapshotFile]
+	if held != nil && shown.Signed.Version == held.Signed.Version {
+		if was := held.Signed.Meta[snapshotFile]; named.Version != was.Version || !named.Hashes.Equal(was.Hashes) {
+			return twice("timestamp", shown.Signed.Version)
+		}
+	}
+	snapshot := f.got[numbered(named.Version, snapshotFile)]
+	if snapshot == nil { // the library took the one in the folder, by its number alone
+		if snapshot, err = c.folder.read(snapshotFile, protocol.MaxTimestamp); err != nil {
+			return own(err)
+		}
+	}
+	if named.VerifyLengthHashes(snapshot) != nil {
+		return twice("snapshot", named.Version)
+	}
+	return nil
+}
+
+func twice(what string, number int64) error {
+	return protocol.Refuse(protocol.Equivocation, "the online key has signed two %ss with the number %d: compare them with a steward by telephone, for it may be stolen", what, number)
+}
+
+// fetchRecord fetches the file of a listed record unless it is there.
+func (c *Client) fetchRecord(u *updater.Updater, t *metadata.TargetFiles, i Item, want file) error {
+	has, err := c.folder.has(want.path(i))
+	if err != nil || has {
+		return own(err)
+	}
+	var data []byte
+	err = guarded(func() error {
+		_, data, err = u.DownloadTarget(t, "", "")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", i.name(), explain(err))
+	}
+	return own(c.folder.keep(want.path(i), data))
+}
+
+// commit writes the metadata, the timestamp last: until it is written, the old one
+// names the old listing, which is kept.
+func (c *Client) commit(trusted trustedmetadata.TrustedMetadata, f *fetcher) error {
+	for _, m := range []struct {
+		version int64
+		name    string
+	}{{trusted.Targets[metadata.TARGETS].Signed.Version, listingFile}, {trusted.Snapshot.Signed.Version, snapshotFile}} {
+		data := f.got[numbered(m.version, m.name)]
+		if data == nil {
+			continue // the one that is held is the newest
+		}
+		// A version that was kept with another spelling keeps it: what it says was compared.
+		if err := c.folder.keep(numbered(m.version, m.name), data); err != nil && protocol.CodeOf(err) != protocol.Equivocation {
+			return own(err)
+		}
+		if err := c.folder.put(m.name, data); err != nil {
+			return own(err)
+		}
+	}
+	// The library leaves a second timestamp of one version aside; so do we.
+	held, err := c.timestamp(trusted.Root)
+	if err != nil {
+		return own(err)
+	}
+	if held == nil || trusted.Timestamp.Signed.Version > held.Signed.Version {
+		if err := c.folder.put(timestampFile, f.got[timestampFile]); err != nil {
+			return own(err)
+		}
+	}
+	return own(c.load())
+}

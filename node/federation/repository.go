@@ -1,0 +1,245 @@
+package federation
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"comity/crypto/keys"
+	"comity/protocol"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// Repository is the stewards' side: the folder in which a federation is published.
+// Drafts leave it without signatures and come back with them; each step verifies
+// what it writes as a client would. Not safe for concurrent use.
+type Repository struct{ folder folder }
+
+// NewRepository uses a folder, which it makes if there is none.
+func NewRepository(dir string) (*Repository, error) {
+	if err := keys.MkdirPrivate(dir); err != nil {
+		return nil, err
+	}
+	return &Repository{folder(dir)}, nil
+}
+
+// DraftRoot writes the next root, the first one where there is none. The root
+// before and the new one must both be signed by their thresholds, so a change of
+// stewards is signed by old and new ones (R-FED-2).
+func (r *Repository) DraftRoot(c Charter, now time.Time) ([]byte, error) {
+	version := int64(1)
+	if held, err := r.root(); err == nil {
+		version = held.Signed.Version + 1
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	m, err := c.root(version, now)
+	if err != nil {
+		return nil, err
+	}
+	return m.ToBytes(false)
+}
+
+// PublishRoot takes a root that enough stewards have signed.
+func (r *Repository) PublishRoot(signed []byte, now time.Time) error {
+	next, err := parseRoot(signed)
+	if err != nil {
+		return fmt.Errorf("publish a root: %w", err)
+	}
+	version := next.Signed.Version
+	held, err := r.root()
+	switch {
+	case err == nil:
+		if version != held.Signed.Version+1 {
+			return fmt.Errorf("publish root %d: it does not follow root %d", version, held.Signed.Version)
+		}
+		err = verify(held, metadata.ROOT, next)
+	case errors.Is(err, fs.ErrNotExist) && version == 1:
+		err = nil
+	}
+	if err == nil {
+		err = verify(next, metadata.ROOT, next)
+	}
+	if err == nil && next.Signed.IsExpired(now) {
+		err = protocol.Refuse(protocol.Expired, "it has ended on %s", protocol.At(next.Signed.Expires))
+	}
+	if err != nil {
+		return fmt.Errorf("publish root %d: %w", version, err)
+	}
+	if err := r.folder.keep(numbered(version, rootFile), signed); err != nil {
+		return err
+	}
+	return r.folder.put(rootFile, signed)
+}
+
+// DraftListing writes the next listing: all that is listed, and these records
+// more. It refuses a record that would not follow from the newest listed one of
+// its state, as clients would (R-FED-5). The records' files are stored at once;
+// nobody asks for them before the listing is published.
+func (r *Repository) DraftListing(records []statement.Signed, now time.Time) ([]byte, error) {
+	m := metadata.Targets(ends(now, ListingLifetime))
+	held, err := r.listing()
+	if err != nil {
+		return nil, err
+	}
+	if held != nil {
+		m.Signed.Version, m.Signed.Targets = held.Signed.Version+1, held.Signed.Targets
+	}
+	for _, s := range records {
+		if err := r.add(m, s); err != nil {
+			return nil, fmt.Errorf("draft listing %d: %w", m.Signed.Version, err)
+		}
+	}
+	if _, err := newListing(m); err != nil {
+		return nil, err
+	}
+	data, err := m.ToBytes(false)
+	if err == nil && len(data) > protocol.MaxListing {
+		err = protocol.Refuse(protocol.TooLarge, "draft listing %d: %d bytes, at most %d allowed", m.Signed.Version, len(data), protocol.MaxListing)
+	}
+	return data, err
+}
+
+// add lists one record in a draft.
+func (r *Repository) add(m *metadata.Metadata[metadata.TargetsType], s statement.Signed) error {
+	parsed, err := record.Parse(s.Document)
+	if err != nil {
+		return err
+	}
+	prev, err := r.newest(m, parsed.State)
+	if err != nil {
+		return err
+	}
+	st, err := record.Verify(s, prev)
+	if err != nil || st == prev {
+		return err // listed already
+	}
+	data, err := record.EncodeIntroduction(s)
+	if err != nil {
+		return err
+	}
+	item := Item{parsed.State, parsed.Sequence}
+	entry, err := metadata.TargetFile().FromBytes(item.name(), data, "sha256")
+	if err != nil {
+		return err
+	}
+	m.Signed.Targets[item.name()] = entry
+	return r.folder.keep(file{protocol.Sum(data), int64(len(data))}.path(item), data)
+}
+
+// newest returns the newest record that a draft lists of a state, or nil.
+func (r *Repository) newest(m *metadata.Metadata[metadata.TargetsType], id protocol.StateID) (*record.State, error) {
+	l, err := newListing(m)
+	if err != nil {
+		return nil, err
+	}
+	item := Item{id, l.newest(id)}
+	if item.Sequence == 0 {
+		return nil, nil
+	}
+	signed, err := r.folder.record(item, l.files[item])
+	if err != nil {
+		return nil, err
+	}
+	return record.Verify(signed, nil)
+}
+
+// PublishListing takes a listing that enough stewards have signed. Clients see it
+// after Stamp.
+func (r *Repository) PublishListing(signed []byte, now time.Time) error {
+	m, err := parseListing(signed)
+	if err != nil {
+		return fmt.Errorf("publish a listing: %w", err)
+	}
+	if err := r.checkListing(m, now); err != nil {
+		return fmt.Errorf("publish listing %d: %w", m.Signed.Version, err)
+	}
+	if err := r.folder.keep(numbered(m.Signed.Version, listingFile), signed); err != nil {
+		return err
+	}
+	return r.folder.put(listingFile, signed)
+}
+
+func (r *Repository) checkListing(m *metadata.Metadata[metadata.TargetsType], now time.Time) error {
+	root, err := r.root()
+	if err != nil {
+		return err
+	}
+	if err := verify(root, metadata.TARGETS, m); err != nil {
+		return err
+	}
+	if m.Signed.IsExpired(now) {
+		return protocol.Refuse(protocol.Expired, "it has ended on %s", protocol.At(m.Signed.Expires))
+	}
+	l, err := newListing(m)
+	if err != nil {
+		return err
+	}
+	held, err := r.listing()
+	if err != nil {
+		return err
+	}
+	if held != nil {
+		before, err := newListing(held)
+		if err == nil {
+			err = l.follows(before)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, i := range l.Items() {
+		if _, err := r.folder.record(i, l.files[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Repository) root() (*metadata.Metadata[metadata.RootType], error) {
+	data, err := r.folder.read(rootFile, protocol.MaxRoot)
+	if err != nil {
+		return nil, err
+	}
+	return parseRoot(data)
+}
+
+// listing returns the newest listing; nil: there is none yet.
+func (r *Repository) listing() (*metadata.Metadata[metadata.TargetsType], error) {
+	data, err := r.folder.read(listingFile, protocol.MaxListing)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseListing(data)
+}
+
+// numbered is the name of one version of a file: "12.targets.json".
+func numbered(version int64, name string) string { return fmt.Sprintf("%d.%s", version, name) }
+
+// verify checks signatures of a role up to its threshold.
+func verify(root *metadata.Metadata[metadata.RootType], role string, m any) error {
+	return guarded(func() error { return explain(root.VerifyDelegate(role, m)) })
+}
+
+// record reads the file of a listed record. It does not verify the record.
+func (f folder) record(i Item, want file) (statement.Signed, error) {
+	data, err := f.read(want.path(i), protocol.MaxIntroduction)
+	if err != nil {
+		return statement.Signed{}, err
+	}
+	if d := protocol.Sum(data); d != want.digest {
+		return statement.Signed{}, protocol.Refuse(protocol.DigestMismatch, "%s has the digest %s, listed as %s", i.name(), d.Short(), want.digest.Short())
+	}
+	s, err := record.DecodeIntroduction(data)
+	if err != nil {
+		return statement.Signed{}, fmt.Errorf("%s: %w", i.name(), err)
+	}
+	return s, nil
+}
