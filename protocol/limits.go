@@ -140,6 +140,9 @@ const (
 	MaxUnconfirmed = 366 * 24 * time.Hour
 	// MaxStewards is how many keys may share a role in a federation's root.
 	MaxStewards = 32
+	// MaxSignatures is how many signatures metadata of a federation may have: a root is
+	// signed by the stewards before and by the new ones.
+	MaxSignatures = 2 * MaxStewards
 	// MaxRoot is the largest root, MaxTimestamp the largest snapshot or timestamp,
 	// and MaxListing the largest listing of a federation: 30,000 records, which is
 	// 250 states that publish one a month for ten years.

@@ -64,6 +64,22 @@ var houseResidents = []struct {
 	{"go.uber.org/goleak", nil, true, "it watches tests for lost goroutines"},
 }
 
+// houseVersions are of libraries that are never updated by the way: newer ones want another Go, or change what is signed.
+var houseVersions = []string{"github.com/theupdateframework/go-tuf/v2 v2.4.2", "github.com/sigstore/sigstore v1.10.6"}
+
+// TestHouseVersions: an update of one of these is a change of its own.
+func TestHouseVersions(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join(houseRoot, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range houseVersions {
+		if !strings.Contains(string(mod), "\t"+want+"\n") {
+			t.Errorf("go.mod does not require %s, as it stands in node/federation's room", want)
+		}
+	}
+}
+
 // housePackage is one package of ours as go list describes it.
 type housePackage struct {
 	ImportPath, Dir, Name              string

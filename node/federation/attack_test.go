@@ -165,6 +165,24 @@ func TestEndlessAnswer(t *testing.T) {
 	caught(t, r.refresh(endless), protocol.TooLarge, "more than")
 }
 
+// R-FED-1. A mirror sends signatures without number, for the library to compare each
+// with each.
+// Caught by the limit of signatures, before the library reads them.
+func TestEndlessSignatures(t *testing.T) {
+	w := newWorld(t)
+	w.publish(stateOf("xa").records[0])
+	r := newReader(w)
+	signatures := strings.TrimSuffix(strings.Repeat(`{"keyid":"","sig":""},`, protocol.MaxSignatures+1), ",")
+	many := w.only(func(path string, out http.ResponseWriter) bool {
+		if path != "/timestamp.json" {
+			return false
+		}
+		_, _ = out.Write([]byte(`{"signed":{"_type":"timestamp"},"signatures":[` + signatures + `]}`))
+		return true
+	})
+	caught(t, r.refresh(many), protocol.TooLarge, "65 signatures")
+}
+
 // Wrong threshold: one steward alone signs a listing and holds the online key too.
 // Caught by the threshold that the root sets.
 func TestOneSteward(t *testing.T) {
@@ -199,6 +217,7 @@ func TestLooseRoot(t *testing.T) {
 		{"the online key lists", func(w *world, r *metadata.RootType) {
 			r.Roles["targets"].KeyIDs = append(r.Roles["targets"].KeyIDs, r.Roles["timestamp"].KeyIDs...)
 		}, protocol.WrongRole, "online key"},
+		{"files without numbers", func(_ *world, r *metadata.RootType) { r.ConsistentSnapshot = false }, protocol.Malformed, "no numbers"},
 		{"nobody has the role", func(_ *world, r *metadata.RootType) { delete(r.Roles, "targets") }, protocol.Malformed, "targets"},
 		{"a key that is none", func(_ *world, r *metadata.RootType) { r.Keys[r.Roles["targets"].KeyIDs[0]] = nil }, protocol.Malformed, ""},
 	} {

@@ -83,9 +83,12 @@ func ends(now time.Time, lifetime time.Duration) time.Time {
 }
 
 // checkRoot carries out R-FED-1 for a root that somebody else wrote: Ed25519 keys
-// only, a threshold of at least MinThreshold for what stewards sign, and no key in
-// two of the three hands.
+// only, a threshold of at least MinThreshold for what stewards sign, no key in
+// two of the three hands, and files that keep their number.
 func checkRoot(r *metadata.RootType) error {
+	if !r.ConsistentSnapshot {
+		return protocol.Refuse(protocol.Malformed, "root %d: its files have no numbers (consistent_snapshot is false)", r.Version)
+	}
 	hands := map[string]string{metadata.ROOT: "root", metadata.TARGETS: "listing", metadata.SNAPSHOT: "online", metadata.TIMESTAMP: "online"}
 	holder := map[string]string{} // by the key itself: an id is only what the root calls it
 	for role, hand := range hands {

@@ -16,6 +16,7 @@ import (
 
 	"comity/crypto/keys"
 	"comity/protocol"
+	"comity/protocol/envelope"
 	"comity/protocol/record"
 )
 
@@ -43,10 +44,22 @@ type Client struct {
 	folder folder
 	http   *retryablehttp.Client
 
-	mu      sync.Mutex           // guards all below, and the folder
+	// refreshing guards the folder and known, and is held for a whole refresh; mu is
+	// held for moments, so that nobody who only looks waits for a mirror.
+	refreshing sync.Mutex
+	known      map[Item]protocol.Digest
+
+	mu      sync.Mutex           // guards all below; only a refresh writes them
 	listing *Listing             // the newest accepted one; nil: none yet
+	files   Files                // it was taken from
 	ends    map[string]time.Time // of the newest metadata, by file name
-	known   map[Item]protocol.Digest
+}
+
+// Files names the files that the newest listing was taken from.
+type Files struct {
+	Root       int64           // number of the newest root
+	RootDigest protocol.Digest // of its file
+	Listing    protocol.Digest // of the listing's file; zero: there is none
 }
 
 // Open reads what was fetched before, or begins with the root in cfg.
@@ -95,7 +108,6 @@ func (c *Client) begin() error {
 // before it was written; but a newer root may have taken a key back since. What such
 // a key has listed is still remembered, so that nobody takes it back (R-FED-4).
 func (c *Client) load() error {
-	c.ends = map[string]time.Time{}
 	data, err := c.folder.read(rootFile, protocol.MaxRoot)
 	if err != nil {
 		return err
@@ -104,27 +116,38 @@ func (c *Client) load() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", rootFile, err)
 	}
-	c.ends[rootFile] = root.Signed.Expires
-	listing, err := loadPart(c, root, listingFile, protocol.MaxListing, parseListing)
+	files := Files{Root: root.Signed.Version, RootDigest: protocol.Sum(data)}
+	ends := map[string]time.Time{rootFile: root.Signed.Expires}
+	targets, err := loadPart(c.folder, ends, root, listingFile, protocol.MaxListing, parseListing)
 	if err != nil {
 		return err
 	}
-	if listing != nil {
-		if c.listing, err = newListing(listing); err != nil {
+	var listing *Listing
+	if targets != nil {
+		if listing, err = newListing(targets); err != nil {
 			return err
 		}
+		if data, err = c.folder.read(listingFile, protocol.MaxListing); err != nil {
+			return err
+		}
+		files.Listing = protocol.Sum(data)
 	}
-	if _, err := loadPart(c, root, snapshotFile, protocol.MaxTimestamp, parseSnapshot); err != nil {
+	if _, err := loadPart(c.folder, ends, root, snapshotFile, protocol.MaxTimestamp, parseSnapshot); err != nil {
 		return err
 	}
-	_, err = loadPart(c, root, timestampFile, protocol.MaxTimestamp, parseTimestamp)
-	return err
+	if _, err = loadPart(c.folder, ends, root, timestampFile, protocol.MaxTimestamp, parseTimestamp); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files, c.listing, c.ends = files, listing, ends
+	return nil
 }
 
 // loadPart reads one file, and notes its end if the root's keys have signed it.
 // Nil: there is none.
-func loadPart[T metadata.Roles](c *Client, root *metadata.Metadata[metadata.RootType], name string, limit int64, parse func([]byte) (*metadata.Metadata[T], error)) (*metadata.Metadata[T], error) {
-	data, err := c.folder.read(name, limit)
+func loadPart[T metadata.Roles](f folder, ends map[string]time.Time, root *metadata.Metadata[metadata.RootType], name string, limit int64, parse func([]byte) (*metadata.Metadata[T], error)) (*metadata.Metadata[T], error) {
+	data, err := f.read(name, limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -136,7 +159,7 @@ func loadPart[T metadata.Roles](c *Client, root *metadata.Metadata[metadata.Root
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if verify(root, strings.TrimSuffix(name, ".json"), m) == nil {
-		c.ends[name] = expires(&m.Signed)
+		ends[name] = expires(&m.Signed)
 	}
 	return m, nil
 }
@@ -161,14 +184,38 @@ func (c *Client) Listing() *Listing {
 	return c.listing
 }
 
+// Files names the files that the newest listing was taken from.
+func (c *Client) Files() Files {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.files
+}
+
+// Fresh returns until when the directory is fresh if nothing newer comes; zero: it
+// is not.
+func (c *Client) Fresh() (until time.Time) {
+	now := c.cfg.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range []string{rootFile, listingFile, snapshotFile, timestampFile} {
+		ends := c.ends[name]
+		if !ends.After(now) {
+			return time.Time{}
+		}
+		if until.IsZero() || ends.Before(until) {
+			until = ends
+		}
+	}
+	return until
+}
+
 // Report is what a refresh found. None of it is an error: traffic goes on whatever
 // it says (R-FED-8).
 type Report struct {
-	Listing   *Listing   // the newest that is held; nil: none yet
-	Adoptions []Adoption // records that follow from those held, by state
-	Refusals  []Refusal  // records that do not
-	Trouble   []Trouble  // mirrors from which nothing was taken
-	Stale     *Stale     // the alarm; nil: the directory is fresh
+	Listing  *Listing  // the newest that is held; nil: none yet
+	Refusals []Refusal // records that do not follow from those held
+	Trouble  []Trouble // mirrors from which nothing was taken
+	Stale    *Stale    // the alarm; nil: the directory is fresh
 }
 
 // Trouble is why nothing was taken from a mirror. With a reason code
@@ -179,12 +226,22 @@ type Trouble struct {
 	Err    error
 }
 
+// Held is what a node holds of the states' records.
+type Held interface {
+	// Newest returns the newest record of a state; nil: none.
+	Newest(protocol.StateID) *record.State
+	// CheckRef refuses a reference to another document under a number that is held
+	// (Equivocation).
+	CheckRef(envelope.RecordRef) error
+}
+
 // Refresh asks every mirror, keeps what is newer and signed, and judges each
-// listed record by those that the node holds. An error is trouble on this side
-// alone: a disk, or a context that ended.
-func (c *Client) Refresh(ctx context.Context, held *record.History) (*Report, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// listed record by those that the node holds. adopt is called for one state after
+// the other that has new ones. An error is that of adopt, or trouble on this side:
+// a disk, or a context that ended.
+func (c *Client) Refresh(ctx context.Context, held Held, adopt func(Adoption) error) (*Report, error) {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
 	report := &Report{}
 	for _, mirror := range c.cfg.Mirrors {
 		err := c.fetch(ctx, strings.TrimSuffix(mirror, "/")+"/")
@@ -198,13 +255,12 @@ func (c *Client) Refresh(ctx context.Context, held *record.History) (*Report, er
 			report.Trouble = append(report.Trouble, Trouble{mirror, err})
 		}
 	}
-	report.Listing, report.Stale = c.listing, c.stale(c.cfg.Now())
-	if c.listing == nil {
+	report.Listing, report.Stale = c.Listing(), c.Stale()
+	if report.Listing == nil {
 		return report, nil
 	}
 	var err error
-	report.Adoptions, report.Refusals, err = c.judge(held, c.cfg.Now())
-	if err != nil {
+	if report.Refusals, err = c.judge(held, c.cfg.Now(), adopt); err != nil {
 		return nil, fmt.Errorf("refresh the directory: %w", err)
 	}
 	return report, nil

@@ -19,23 +19,20 @@ func TestRefresh(t *testing.T) {
 	w.publish(xa.records[0], xb.records[0])
 
 	r := newReader(w, xa.records[0]) // xa handed its record over itself
-	report := r.refresh(w.mirror())
-	quiet(t, report)
-	if len(report.Adoptions) != 1 || report.Adoptions[0].State != "xb" || !report.Adoptions[0].First {
-		t.Fatalf("adoptions %+v, want xb alone, met for the first time", report.Adoptions)
+	quiet(t, r.refresh(w.mirror()))
+	if len(r.adopted) != 1 || r.adopted[0].State != "xb" || !r.adopted[0].First {
+		t.Fatalf("adoptions %+v, want xb alone, met for the first time", r.adopted)
 	}
 
 	w.publish(xa.next("two.xa.example:1"), xa.next("three.xa.example:1"))
-	report = r.refresh(w.mirror())
-	quiet(t, report)
-	if len(report.Adoptions) != 1 || len(report.Adoptions[0].Chain) != 2 || report.Adoptions[0].First {
-		t.Fatalf("adoptions %+v, want both new records of xa", report.Adoptions)
+	quiet(t, r.refresh(w.mirror()))
+	if len(r.adopted) != 1 || len(r.adopted[0].Chain) != 2 || r.adopted[0].First {
+		t.Fatalf("adoptions %+v, want both new records of xa", r.adopted)
 	}
 	r.trusts("xa", xa.records[2])
 
 	second := newReader(w)
-	report = second.refresh(serve(t, r.cfg.Dir))
-	quiet(t, report)
+	quiet(t, second.refresh(serve(t, r.cfg.Dir)))
 	second.trusts("xa", xa.records[2])
 	second.trusts("xb", xb.records[0])
 	if got, want := second.Listing().Ref(), r.Listing().Ref(); got != want {

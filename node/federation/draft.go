@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -93,6 +94,9 @@ func sign[T metadata.Roles](m *metadata.Metadata[T], k *Key) ([]byte, error) {
 // all reading goes through guarded.
 func parseRoot(data []byte) (m *metadata.Metadata[metadata.RootType], err error) {
 	err = guarded(func() (err error) {
+		if err = checkSignatures(data); err != nil {
+			return err
+		}
 		if m, err = metadata.Root().FromBytes(data); err == nil {
 			err = checkRoot(&m.Signed)
 		}
@@ -103,7 +107,9 @@ func parseRoot(data []byte) (m *metadata.Metadata[metadata.RootType], err error)
 
 func parseListing(data []byte) (m *metadata.Metadata[metadata.TargetsType], err error) {
 	err = guarded(func() (err error) {
-		m, err = metadata.Targets().FromBytes(data)
+		if err = checkSignatures(data); err == nil {
+			m, err = metadata.Targets().FromBytes(data)
+		}
 		return err
 	})
 	return m, err
@@ -111,6 +117,9 @@ func parseListing(data []byte) (m *metadata.Metadata[metadata.TargetsType], err 
 
 func parseSnapshot(data []byte) (m *metadata.Metadata[metadata.SnapshotType], err error) {
 	err = guarded(func() (err error) {
+		if err = checkSignatures(data); err != nil {
+			return err
+		}
 		if m, err = metadata.Snapshot().FromBytes(data); err == nil {
 			err = checkPinned(m.Signed.Meta, listingFile)
 		}
@@ -121,12 +130,30 @@ func parseSnapshot(data []byte) (m *metadata.Metadata[metadata.SnapshotType], er
 
 func parseTimestamp(data []byte) (m *metadata.Metadata[metadata.TimestampType], err error) {
 	err = guarded(func() (err error) {
+		if err = checkSignatures(data); err != nil {
+			return err
+		}
 		if m, err = metadata.Timestamp().FromBytes(data); err == nil {
 			err = checkPinned(m.Signed.Meta, snapshotFile)
 		}
 		return err
 	})
 	return m, err
+}
+
+// checkSignatures refuses more signatures than the stewards of two roots can make.
+// The library compares each with each, and a listing has room for 100,000.
+func checkSignatures(data []byte) error {
+	var m struct {
+		Signatures []json.RawMessage `json:"signatures"`
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return explain(err)
+	}
+	if len(m.Signatures) > protocol.MaxSignatures {
+		return protocol.Refuse(protocol.TooLarge, "metadata of a federation with %d signatures, at most %d allowed", len(m.Signatures), protocol.MaxSignatures)
+	}
+	return nil
 }
 
 // guarded runs what reads foreign metadata through the library, and turns a panic

@@ -25,8 +25,10 @@ func FuzzMetadata(f *testing.F) {
 	for _, name := range []string{rootFile, listingFile, snapshotFile, timestampFile} {
 		f.Add(must(os.ReadFile(filepath.Join(dir, name))))
 	}
-	for _, text := range []string{"", "{}", "null", `{"signed":null}`, `{"signed":{"_type":"timestamp","meta":null}}`, `{"signed":{"_type":"targets","targets":{"records/xa/1":null}}}`,
-		`{"signed":{"_type":"root","roles":{"root":null},"keys":{"":null}}}`, `{"signed":{"_type":"snapshot","meta":{"targets.json":null}},"signatures":[null]}`} {
+	for _, text := range []string{
+		"", "{}", "null", `{"signed":null}`, `{"signed":{"_type":"timestamp","meta":null}}`, `{"signed":{"_type":"targets","targets":{"records/xa/1":null}}}`,
+		`{"signed":{"_type":"root","roles":{"root":null},"keys":{"":null}}}`, `{"signed":{"_type":"snapshot","meta":{"targets.json":null}},"signatures":[null]}`,
+	} {
 		f.Add([]byte(text))
 	}
 	trusted := must(repository.root())

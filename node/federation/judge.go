@@ -13,10 +13,8 @@ import (
 type Adoption struct {
 	State protocol.StateID
 	// Chain are the records in order, each following from the one before and the
-	// first from the newest that is held.
+	// first from the newest that is held. The last is valid now; others may have ended.
 	Chain []*record.State
-	// Newest is the last of them that is valid now; nil: none is.
-	Newest *record.State
 	// First says that nothing of this state is held: only the stewards vouch for it,
 	// as long as no person has compared its words (R-REC-4).
 	First bool
@@ -32,8 +30,8 @@ type Refusal struct {
 // judge carries out R-FED-5: whoever signed the listing, a record counts only if
 // it follows from those of its state that the node holds (R-REC-3). A bad one does
 // not keep the next one, which may follow, from counting; and states do not wait
-// for each other.
-func (c *Client) judge(held *record.History, now time.Time) (adoptions []Adoption, refusals []Refusal, err error) {
+// for each other. One state's records at a time are in memory.
+func (c *Client) judge(held Held, now time.Time, adopt func(Adoption) error) (refusals []Refusal, err error) {
 	items := c.listing.Items()
 	for len(items) > 0 {
 		n := 1
@@ -41,32 +39,33 @@ func (c *Client) judge(held *record.History, now time.Time) (adoptions []Adoptio
 			n++
 		}
 		a, refused, err := c.judgeState(items[:n], held, now)
-		if err != nil {
-			return nil, nil, err
+		if err == nil && len(a.Chain) > 0 {
+			err = adopt(a)
 		}
-		if len(a.Chain) > 0 {
-			adoptions = append(adoptions, a)
+		if err != nil {
+			return nil, err
 		}
 		refusals = append(refusals, refused...)
 		items = items[n:]
 	}
-	return adoptions, refusals, nil
+	return refusals, nil
 }
 
 // judgeState judges the records of one state, given by number. The error is
 // trouble with this side's own files.
-func (c *Client) judgeState(items []Item, held *record.History, now time.Time) (a Adoption, refused []Refusal, err error) {
+func (c *Client) judgeState(items []Item, held Held, now time.Time) (a Adoption, refused []Refusal, err error) {
 	prev := held.Newest(items[0].State)
 	a = Adoption{State: items[0].State, First: prev == nil}
+	var chain []*record.State
 	for _, i := range items {
 		if prev != nil && i.Sequence <= prev.Record().Sequence {
 			err = c.checkHeld(i, held)
 		} else {
 			var next *record.State
 			if next, err = c.follow(i, prev, now); err == nil {
-				prev, a.Chain = next, append(a.Chain, next)
+				prev, chain = next, append(chain, next)
 				if next.CheckTimes(now) == nil {
-					a.Newest = next
+					a.Chain = chain
 				}
 			}
 		}
@@ -102,7 +101,7 @@ func (c *Client) follow(i Item, prev *record.State, now time.Time) (*record.Stat
 
 // checkHeld compares a listed record with what is held under its number (R-FED-5).
 // An older one that was never held is kept in the folder and changes nothing.
-func (c *Client) checkHeld(i Item, held *record.History) error {
+func (c *Client) checkHeld(i Item, held Held) error {
 	digest, known := c.known[i]
 	if !known {
 		signed, err := c.folder.record(i, c.listing.files[i])

@@ -148,13 +148,3 @@ func (l *Listing) newest(id protocol.StateID) (highest int64) {
 	}
 	return highest
 }
-
-// numbers returns those listed of a state, in order, from a number on.
-func (l *Listing) numbers(id protocol.StateID) (all []int64) {
-	for _, i := range l.Items() {
-		if i.State == id {
-			all = append(all, i.Sequence)
-		}
-	}
-	return all
-}

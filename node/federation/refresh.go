@@ -67,9 +67,6 @@ func (c *Client) keepRoots(u *updater.Updater, f *fetcher) error {
 	}
 	for v := first; v <= newest; v++ {
 		data := f.got[numbered(v, rootFile)]
-		if _, err := parseRoot(data); err != nil { // the library knows nothing of R-FED-1
-			return fmt.Errorf("root %d: %w", v, err)
-		}
 		if err := c.folder.keep(numbered(v, rootFile), data); err != nil {
 			return own(err)
 		}

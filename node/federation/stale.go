@@ -28,12 +28,9 @@ func (s *Stale) String() string {
 
 // Stale returns the alarm as of now, from what is held; nil: the directory is fresh.
 func (c *Client) Stale() *Stale {
+	now := c.cfg.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stale(c.cfg.Now())
-}
-
-func (c *Client) stale(now time.Time) *Stale {
 	if c.listing == nil {
 		return &Stale{What: "listing"}
 	}

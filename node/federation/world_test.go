@@ -188,9 +188,10 @@ func (w *world) mirror() string { return serve(w.t, w.dir) }
 // holds, and its clock.
 type reader struct {
 	*Client
-	t    *testing.T
-	held record.History
-	now  time.Time
+	t       *testing.T
+	held    record.History
+	now     time.Time
+	adopted []Adoption // in the last refresh
 }
 
 // newReader trusts the federation's first root and holds these records.
@@ -217,14 +218,16 @@ func (r *reader) open(dir string, root []byte) {
 func (r *reader) refresh(mirrors ...string) *Report {
 	r.t.Helper()
 	r.cfg.Mirrors = mirrors
-	report, err := r.Refresh(r.t.Context(), &r.held)
-	if err != nil {
-		r.t.Fatalf("refresh: %v", err)
-	}
-	for _, a := range report.Adoptions {
+	r.adopted = nil
+	report, err := r.Refresh(r.t.Context(), &r.held, func(a Adoption) error {
+		r.adopted = append(r.adopted, a)
 		for _, s := range a.Chain {
 			r.held.Add(s)
 		}
+		return nil
+	})
+	if err != nil {
+		r.t.Fatalf("refresh: %v", err)
 	}
 	return report
 }

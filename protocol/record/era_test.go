@@ -6,6 +6,7 @@ import (
 
 	"comity/crypto/merkle"
 	"comity/protocol"
+	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/statement"
 )
@@ -119,5 +120,33 @@ func TestWitnessKeysCountUntilTheyAreReplaced(t *testing.T) {
 	}
 	if got := all[1].Until; !got.Equal(changed.at) {
 		t.Errorf("the old pair counts until %s, want %s, when another took its place", got, changed.at)
+	}
+}
+
+// A reference to another document under an adopted number is equivocation, whichever
+// version it is; of a number that was never adopted nothing is known.
+func TestHistoryKnowsEveryNumber(t *testing.T) {
+	first := verified(t, newDraft())
+	second, err := next(first).verify(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h History
+	h.Add(second)
+	h.Add(first)
+	for name, c := range map[string]struct {
+		ref  envelope.RecordRef
+		want protocol.Code
+	}{
+		"the newest":             {second.Ref(), ""},
+		"an older one":           {first.Ref(), ""},
+		"another newest":         {envelope.RecordRef{State: "xa", Sequence: 2, Digest: first.Ref().Digest}, protocol.Equivocation},
+		"another older one":      {envelope.RecordRef{State: "xa", Sequence: 1, Digest: second.Ref().Digest}, protocol.Equivocation},
+		"a number to come":       {envelope.RecordRef{State: "xa", Sequence: 3, Digest: first.Ref().Digest}, ""},
+		"of a state never heard": {envelope.RecordRef{State: "xb", Sequence: 1, Digest: first.Ref().Digest}, ""},
+	} {
+		if err := h.CheckRef(c.ref); protocol.CodeOf(err) != c.want {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
 	}
 }

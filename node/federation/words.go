@@ -1,0 +1,58 @@
+package federation
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"comity/protocol"
+	"comity/protocol/record"
+)
+
+// Introduced is a root as people look at it before they trust it (R-FED-2).
+type Introduced struct {
+	Version int64
+	Digest  protocol.Digest
+	// Words and Digits are two forms of the first 132 bits of the digest, as those of
+	// a record are.
+	Words   []string
+	Digits  string
+	Charter Charter
+	Ends    protocol.Time
+}
+
+// ReadRoot reads a root, and verifies that its own stewards have signed it. Whose
+// root it is, only the words can tell.
+func ReadRoot(file []byte) (*Introduced, error) {
+	if len(file) > protocol.MaxRoot {
+		return nil, protocol.Refuse(protocol.TooLarge, "a root of %d bytes, at most %d allowed", len(file), protocol.MaxRoot)
+	}
+	root, err := parseRoot(file)
+	if err == nil {
+		err = verify(root, metadata.ROOT, root)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a root: %w", explain(err))
+	}
+	digest := protocol.Sum(file)
+	i := &Introduced{Version: root.Signed.Version, Digest: digest, Words: record.Words(digest), Digits: record.Digits(digest), Ends: protocol.At(root.Signed.Expires)}
+	i.Charter.Root = stewardsOf(&root.Signed, metadata.ROOT)
+	i.Charter.Listing = stewardsOf(&root.Signed, metadata.TARGETS)
+	if online := stewardsOf(&root.Signed, metadata.TIMESTAMP); len(online.Keys) > 0 {
+		i.Charter.Online = online.Keys[0]
+	}
+	return i, nil
+}
+
+// stewardsOf reads who has a role in a root that checkRoot has passed.
+func stewardsOf(r *metadata.RootType, role string) (s Stewards) {
+	s.Threshold = r.Roles[role].Threshold
+	for _, id := range r.Roles[role].KeyIDs {
+		var k PublicKey
+		if k.UnmarshalText([]byte(strings.ToLower(r.Keys[id].Value.PublicKey))) == nil {
+			s.Keys = append(s.Keys, k)
+		}
+	}
+	return s
+}
