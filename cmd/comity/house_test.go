@@ -50,6 +50,7 @@ var houseResidents = []struct {
 	{"github.com/hashicorp/go-retryablehttp", []string{"node/gateway", "node/federation"}, false, "the gateway speaks to other nodes, and the federation asks mirrors"},
 	{"github.com/theupdateframework/go-tuf", []string{"node/federation"}, false, "only node/federation knows how a directory is signed and fetched"},
 	{"github.com/sigstore/sigstore", []string{"node/federation"}, false, "the form in which go-tuf takes a key that signs"},
+	{"github.com/secure-systems-lab/go-securesystemslib", []string{"node/federation"}, false, "the canonical form of what stewards sign, whose digest people compare"},
 	{"github.com/pelletier/go-toml", []string{"node/operate"}, false, "the configuration is read in one place"},
 	{"html/template", []string{"node/web"}, false, "pages live in node/web"},
 	{"github.com/spf13", []string{"cmd"}, false, "the command line lives in cmd"},

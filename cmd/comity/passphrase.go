@@ -80,7 +80,7 @@ func holderOf(word string) (operate.Holder, string, error) {
 	switch {
 	case !found || strings.Contains(before, "/"):
 		return "", word, nil
-	case h == operate.NodeHolder || h == operate.OfflineHolder || strings.HasPrefix(before, "office-") || strings.HasPrefix(before, "act-"):
+	case h == operate.NodeHolder || h == operate.OfflineHolder || h == operate.StewardHolder || h == operate.OnlineHolder || strings.HasPrefix(before, "office-") || strings.HasPrefix(before, "act-"):
 		return h, path, nil
 	}
 	return "", "", misuse("a file whose name has = in it is written ./"+word,

@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"eventually": scriptEventually,
 			"newest":     scriptNewest,
 			"words":      scriptWords,
+			"compared":   scriptCompared,
 			"resize":     scriptResize,
 			"recipe":     scriptRecipe,
 			"postgres":   func(ts *testscript.TestScript, neg bool, args []string) { scriptPostgres(t, ts, neg, args) },
@@ -136,14 +137,14 @@ func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// scriptNewest: "newest VARIABLE inbox|sent DIR [AUTHORITY]" sets a variable to the
-// id of the newest parcel of a list.
+// scriptNewest: "newest VARIABLE inbox|sent DIR" sets a variable to the id of
+// the newest parcel of a list.
 func scriptNewest(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 || len(args) > 4 {
-		ts.Fatalf("usage: newest VARIABLE inbox|sent DIR [AUTHORITY]")
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: newest VARIABLE inbox|sent DIR")
 	}
 	var list control.Parcels
-	ts.Check(ts.Exec("comity", args[1], "--dir", args[2], "--json", "--as", strings.Join(args[3:], "")))
+	ts.Check(ts.Exec("comity", args[1], "--dir", args[2], "--json"))
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &list))
 	if len(list.Parcels) == 0 {
 		ts.Fatalf("the %s of %s is empty", args[1], args[2])
@@ -158,6 +159,18 @@ func scriptWords(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: words VARIABLE DIR")
 	}
 	ts.Setenv(args[0], scriptSaid(ts, args[1]))
+}
+
+// scriptCompared: "compared VARIABLE FEDERATION" sets a variable to the words of
+// the root that is with the stewards, which another steward reads out.
+func scriptCompared(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: compared VARIABLE FEDERATION")
+	}
+	var st statusView
+	ts.Check(ts.Exec("comity", "federation", "status", "--dir", args[1], "--json"))
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &st))
+	ts.Setenv(args[0], strings.Join(st.Open.Words, " "))
 }
 
 // scriptResize: "resize FILE BYTES" makes a file of that size.

@@ -14,6 +14,8 @@ type Charter struct {
 	Root    Stewards  // say which keys count
 	Listing Stewards  // say which records there are
 	Online  PublicKey // says which listing is the newest
+	// Persons says which keys are whose, for people; empty: nobody is named.
+	Persons []Steward
 }
 
 // Stewards are keys of which a number must sign together.
@@ -61,6 +63,12 @@ func (c *Charter) root(version int64, now time.Time) (*metadata.Metadata[metadat
 	}
 	m := metadata.Root(ends(now, RootLifetime))
 	m.Signed.Version = version
+	if len(c.Persons) > 0 {
+		if err := checkNames(c.Persons); err != nil {
+			return nil, fmt.Errorf("root %d: %w", version, err)
+		}
+		m.Signed.UnrecognizedFields = map[string]any{stewardsMember: c.Persons}
+	}
 	online := Stewards{[]PublicKey{c.Online}, 1}
 	for role, s := range map[string]Stewards{metadata.ROOT: c.Root, metadata.TARGETS: c.Listing, metadata.SNAPSHOT: online, metadata.TIMESTAMP: online} {
 		for _, k := range s.Keys {

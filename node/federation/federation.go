@@ -20,6 +20,10 @@
 //   - The states' own keys: no steward has them. A listed record is signed by its
 //     state, and each entry in it by its authority.
 //
+// Persons hold the keys. A Safe is a steward's folder, offline. A Registry is that of
+// the registrar, who drafts, collects and publishes; what goes between the two is a
+// Draft, as a file that has all in it by which a steward can judge it.
+//
 // A Repository is the stewards' side: files in a folder. A Client is a node's
 // side: the same files, fetched from mirrors, so its folder is a mirror itself
 // that Mirror serves. Nothing is ever deleted from either.

@@ -13,7 +13,7 @@ import (
 func FuzzMetadata(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "directory")
 	repository, root, listing, online := must(NewRepository(dir)), []*Key{must(GenerateKey()), must(GenerateKey())}, []*Key{must(GenerateKey()), must(GenerateKey())}, must(GenerateKey())
-	charter := Charter{Stewards{public(root), 2}, Stewards{public(listing), 2}, online.Public()}
+	charter := Charter{Root: Stewards{public(root), 2}, Listing: Stewards{public(listing), 2}, Online: online.Public()}
 	check := func(err error) {
 		if err != nil {
 			f.Fatal(err)

@@ -13,7 +13,9 @@ import (
 // Introduced is a root as people look at it before they trust it (R-FED-2).
 type Introduced struct {
 	Version int64
-	Digest  protocol.Digest
+	// Digest is over what the stewards have signed, so that it is the same whoever of
+	// them has.
+	Digest protocol.Digest
 	// Words and Digits are two forms of the first 132 bits of the digest, as those of
 	// a record are.
 	Words   []string
@@ -35,7 +37,10 @@ func ReadRoot(file []byte) (*Introduced, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read a root: %w", explain(err))
 	}
-	digest := protocol.Sum(file)
+	digest, err := contentDigest(&root.Signed)
+	if err != nil {
+		return nil, fmt.Errorf("read a root: %w", err)
+	}
 	i := &Introduced{Version: root.Signed.Version, Digest: digest, Words: record.Words(digest), Digits: record.Digits(digest), Ends: protocol.At(root.Signed.Expires)}
 	i.Charter.Root = stewardsOf(&root.Signed, metadata.ROOT)
 	i.Charter.Listing = stewardsOf(&root.Signed, metadata.TARGETS)

@@ -19,6 +19,10 @@ type Holder string
 const (
 	NodeHolder    Holder = "node"
 	OfflineHolder Holder = "offline" // the keys that no machine should keep
+	// StewardHolder has the keys of a steward of a federation, OnlineHolder the key
+	// with which its registrar stamps. Neither is a matter of a node.
+	StewardHolder Holder = "steward"
+	OnlineHolder  Holder = "online"
 	officePrefix         = "office-" // what an office needs unattended
 	actPrefix            = "act-"    // the key with which a person acts for an authority
 )
@@ -38,8 +42,14 @@ func (h Holder) Of() string {
 	if name, ok := strings.CutPrefix(string(h), actPrefix); ok {
 		return "the act key of " + name
 	}
-	if h == OfflineHolder {
+	switch h {
+	case OfflineHolder:
 		return "the offline keys"
+	case StewardHolder:
+		return "the steward's keys"
+	case OnlineHolder:
+		return "the online key"
+	case NodeHolder:
 	}
 	return "the keys of the node"
 }

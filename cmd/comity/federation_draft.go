@@ -1,0 +1,192 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"comity/node/control"
+	"comity/node/federation"
+	"comity/protocol"
+	"comity/protocol/record"
+)
+
+// draftView is a draft for programs.
+type draftView struct {
+	Kind      federation.Kind          `json:"kind"`
+	Number    int64                    `json:"number"`
+	Ends      protocol.Time            `json:"ends"`
+	Content   protocol.Digest          `json:"content_sha256"` // of what is signed
+	Words     []string                 `json:"words,omitempty"`
+	Stewards  []federation.Steward     `json:"stewards"`
+	Threshold int                      `json:"threshold"`
+	Adds      []addedView              `json:"adds,omitempty"`
+	Signed    []federation.StewardName `json:"signed"`
+	Missing   []string                 `json:"missing,omitempty"`
+	Published bool                     `json:"published"`
+	Path      string                   `json:"path,omitempty"`
+}
+
+// addedView is a record that a draft adds. First says that its state is new, so
+// that only the words tell whose it is.
+type addedView struct {
+	State  protocol.StateID `json:"state"`
+	Record int64            `json:"record"`
+	First  bool             `json:"first"`
+	Words  []string         `json:"words"`
+}
+
+func viewOf(d *federation.Draft, path string, published bool) (*draftView, error) {
+	content, err := d.Content()
+	if err != nil {
+		return nil, err
+	}
+	v := &draftView{
+		Kind: d.Kind(), Number: d.Number(), Ends: protocol.At(d.Ends()), Content: content, Stewards: d.Council().Stewards, Threshold: d.Council().Threshold,
+		Signed: d.Signers(), Missing: d.Missing(), Published: published, Path: path,
+	}
+	if v.Signed == nil {
+		v.Signed = []federation.StewardName{}
+	}
+	if r := d.Root(); r != nil {
+		v.Words = r.Words()
+	}
+	for _, a := range d.Added() {
+		v.Adds = append(v.Adds, addedView{a.State.Ref().State, a.State.Ref().Sequence, a.Before == nil, a.State.Words()})
+	}
+	return v, nil
+}
+
+// showDraft tells what a draft would change, as a steward's own program sees it.
+func (p *program) showDraft(d *federation.Draft) error {
+	if d.Kind() == federation.RootKind {
+		p.showRoot(d)
+		return nil
+	}
+	return p.showListing(d)
+}
+
+func (p *program) showRoot(d *federation.Draft) {
+	now, before := d.Council(), d.Former()
+	if before == nil {
+		p.say("This is a draft of root 1, with which a federation begins.")
+	} else {
+		p.say("This is a draft of root %d, which takes the place of root %d.", d.Number(), d.Number()-1)
+	}
+	for _, s := range now.Stewards {
+		p.say("  steward     %s%s", s.Name, changed(s, before))
+	}
+	if before != nil {
+		for _, s := range before.Stewards {
+			if _, stays := now.Steward(s.Name); !stays {
+				p.say("  leaves      %s", s.Name)
+			}
+		}
+	}
+	p.say("  signatures  %d of %d together, for a root and for a listing", now.Threshold, len(now.Stewards))
+	p.say("  online key  %.16s…%s", now.Online, map[bool]string{true: ", another one than before"}[before != nil && before.Online != now.Online])
+	p.say("  ends        %s UTC", moment(protocol.At(d.Ends())))
+	r := d.Root()
+	p.say("\nIts words, which the stewards compare by telephone before they sign, and later whoever joins:\n")
+	p.words(r.Words(), r.Digits())
+	p.say("")
+}
+
+// changed says what a root has other for a steward than the one before.
+func changed(s federation.Steward, before *federation.Council) string {
+	if before == nil {
+		return ""
+	}
+	was, there := before.Steward(s.Name)
+	switch {
+	case !there:
+		return ", new"
+	case was == s:
+		return ""
+	case was.Root == s.Root:
+		return ", with a new listing key"
+	case was.Listing == s.Listing:
+		return ", with a new root key"
+	}
+	return ", with new keys"
+}
+
+func (p *program) showListing(d *federation.Draft) error {
+	after := ", the first one"
+	if before := d.Before(); before != nil {
+		after = ", after one with " + count(len(before.Items()), "record")
+	}
+	p.say("This is a draft of listing %d%s. It takes nothing back, and adds", d.Number(), after)
+	if len(d.Added()) == 0 {
+		p.say("  nothing: it only renews the listing, so that it does not end.")
+	}
+	for _, a := range d.Added() {
+		r := a.State.Record()
+		if a.Before != nil {
+			p.say("  record %d of state %s (%s); it follows from record %d, which is listed", r.Sequence, r.State, name(inAll(r.Name)), a.Before.Ref().Sequence)
+			continue
+		}
+		p.say("  state %s (%s), with record %d, NEW HERE", r.State, name(inAll(r.Name)), r.Sequence)
+	}
+	p.say("It ends on %s UTC.", moment(protocol.At(d.Ends())))
+	for _, a := range newStates(d) {
+		i, err := introductionOf(a.State)
+		if err != nil {
+			return err
+		}
+		p.say("\nState %s is new. Call it at a number that you knew before: if the record is theirs, they read\n", i.State)
+		p.words(i.Words, i.Digits)
+	}
+	p.say("")
+	return nil
+}
+
+// newStates are the additions of which only words tell whose they are.
+func newStates(d *federation.Draft) []federation.Addition {
+	return slices.DeleteFunc(slices.Clone(d.Added()), func(a federation.Addition) bool { return a.Before != nil })
+}
+
+// introductionOf is a verified record as people compare it.
+func introductionOf(s *record.State) (*control.Introduction, error) {
+	file, err := record.EncodeIntroduction(s.Signed())
+	if err != nil {
+		return nil, err
+	}
+	return control.ReadIntroduction(file)
+}
+
+// progress says who has signed, and who is missing.
+func (p *program) progress(d *federation.Draft) {
+	var by []string
+	for _, name := range d.Signers() {
+		by = append(by, string(name))
+	}
+	if len(by) == 0 {
+		by = []string{"nobody yet"}
+	}
+	p.say("Signed by %s.", strings.Join(by, ", "))
+	for _, m := range d.Missing() {
+		p.say("Still to sign: %s.", m)
+	}
+}
+
+// handOut tells the registrar what is to be handed to whom.
+func (p *program) handOut(d *federation.Drafted) error {
+	if p.json {
+		v, err := viewOf(d.Draft, d.Path, false)
+		if err != nil {
+			return err
+		}
+		return p.object(v)
+	}
+	if err := p.showDraft(d.Draft); err != nil {
+		return err
+	}
+	if d.Already {
+		p.say("It was drafted before; nothing has changed.")
+	}
+	p.progress(d.Draft)
+	p.say("\nHand this file to the stewards, each a copy, or to one after the other:\n  %s", d.Path)
+	p.say("Each looks at it and types: comity federation sign %s.json --keys FOLDER", d.Name())
+	p.say("With what they give back, type: comity federation collect FILE … --dir %s", quoted(p.dir))
+	return nil
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	stdbytes "bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+	"comity/node/federation"
+	"comity/node/operate"
+)
+
+// signing is what a steward types.
+type signing struct {
+	keys, out string
+	heard     []string
+	instead   bool
+}
+
+func (p *program) federationSign() *cobra.Command {
+	var s signing
+	c := &cobra.Command{
+		Use: "sign DRAFT --keys FOLDER", Args: words(1, 1),
+		Short: "Steward: look at a draft, compare, and sign it",
+		Long: `Shows what DRAFT would change, as this program itself finds it: the draft comes with
+all that is needed, and nothing that the registrar says of it counts. It then signs
+with the keys in FOLDER and writes a copy, to be given back to the registrar or on
+to the next steward.
+
+Words are compared first. Those of a root: call another steward, who sees the same
+on a machine of their own. Those of a state that is new in a listing: call that state,
+at a number that you knew before. On a terminal you are asked; elsewhere give what you
+heard with --words, once for each.
+
+What contradicts what was signed or seen with the same keys before is refused. If
+another draft of the same number was signed and given up since, by the word of all
+stewards, say --instead.`,
+		Example: `  comity federation sign root-1.json --keys /media/stick
+  comity federation sign listing-3.json --keys /media/stick --words "ripple ocean … twelve words"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if s.keys == "" {
+				return misuse("name the medium with your keys: --keys FOLDER", "a draft is signed with a steward's keys")
+			}
+			return p.federationError(p.signDraft(c.Context(), args[0], s))
+		},
+	}
+	c.Flags().StringVar(&s.keys, "keys", "", "`FOLDER` with the steward's keys")
+	c.Flags().StringVarP(&s.out, "output", "o", "", "`FILE` to write (default: beside the draft, with the steward's name)")
+	c.Flags().StringArrayVar(&s.heard, "words", nil, "the twelve `WORDS`, or the digits, that were read to you; repeatable")
+	c.Flags().BoolVar(&s.instead, "instead", false, "another draft with this number, which was signed here, has been given up")
+	return c
+}
+
+func (p *program) signDraft(ctx context.Context, path string, s signing) error {
+	data, err := p.readInput(path, federation.MaxPaper)
+	if err != nil {
+		return err
+	}
+	d, err := federation.ReadDraft(data)
+	if err != nil {
+		return err
+	}
+	safe, err := federation.OpenSafe(s.keys)
+	if err != nil {
+		return err
+	}
+	if !p.json {
+		if err := p.showDraft(d); err != nil {
+			return err
+		}
+	}
+	if err := p.compareDraft(ctx, d, s.heard); err != nil {
+		return err
+	}
+	unlock, err := p.unlocking(ctx, operate.StewardHolder, true, false)
+	if err != nil {
+		return err
+	}
+	who, err := safe.Sign(d, s.instead, unlock, time.Now())
+	if err != nil {
+		return err
+	}
+	return p.giveBack(d, path, s.out, who)
+}
+
+// compareDraft has all words compared that the draft rests on.
+func (p *program) compareDraft(ctx context.Context, d *federation.Draft, heard []string) error {
+	var all []*control.Introduction
+	if r := d.Root(); r != nil {
+		all = append(all, &control.Introduction{Name: "another steward", Words: r.Words(), Digits: r.Digits()})
+	}
+	for _, a := range newStates(d) {
+		i, err := introductionOf(a.State)
+		if err != nil {
+			return err
+		}
+		i.Name = "state " + string(i.State)
+		all = append(all, i)
+	}
+	for _, i := range all {
+		if err := p.compareOne(ctx, i, heard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *program) compareOne(ctx context.Context, i *control.Introduction, heard []string) error {
+	for _, h := range heard {
+		if i.Confirms(h) {
+			return nil
+		}
+	}
+	if len(heard) > 0 {
+		return problem("call again, at a number that you knew before; sign nothing as long as they differ", "not signed: none of the words given are those of %s", i.Name)
+	}
+	if !isTerminal(p.stdin) {
+		return misuse(`give what was read to you: --words "…"`, "there is nobody at a terminal to compare the words of %s", i.Name)
+	}
+	yes, err := p.confirm(ctx, fmt.Sprintf("Did %s read exactly these words to you: %s … %s?", i.Name, i.Words[0], i.Words[len(i.Words)-1]))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return problem("call them at a number that you knew before, and compare", "not signed: the words of %s were not confirmed", i.Name)
+	}
+	return nil
+}
+
+// confirm asks a person, for whom an end of input is a no.
+func (p *program) confirm(ctx context.Context, question string) (bool, error) {
+	fmt.Fprintf(p.stdout, "%s [y/N] ", question)
+	typed := make(chan string, 1)
+	go func() { // ends with the line, or with the process
+		answer, _ := bufio.NewReader(p.stdin).ReadString('\n')
+		typed <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case answer := <-typed:
+		return answer == "y" || answer == "yes", nil
+	case <-ctx.Done():
+		fmt.Fprintln(p.stdout)
+		return false, ctx.Err()
+	}
+}
+
+// giveBack writes the signed copy.
+func (p *program) giveBack(d *federation.Draft, path, out string, who federation.StewardName) error {
+	data, err := d.Bytes()
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".json"), "-"+string(who))
+		out = filepath.Join(filepath.Dir(path), base+"-"+string(who)+".json")
+	}
+	if before, err := os.ReadFile(out); err != nil || !stdbytes.Equal(before, data) {
+		if err := writeNew(out, data); err != nil {
+			return errors.Join(err)
+		}
+	}
+	if p.json {
+		v, err := viewOf(d, out, false)
+		if err != nil {
+			return err
+		}
+		return p.object(v)
+	}
+	p.say("Signed as %s. Give this file back to the registrar, or on to the next steward:\n  %s", who, out)
+	p.progress(d)
+	p.say("Lock the medium with the keys away again.")
+	return nil
+}

@@ -1,0 +1,246 @@
+package federation
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"comity/protocol"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// forged is a paper that a registrar has altered.
+func forged(t *testing.T, p []byte, alter func(*paper)) []byte {
+	t.Helper()
+	var own paper
+	if err := statement.Decode(p, PaperType, MaxPaper, &own); err != nil {
+		t.Fatal(err)
+	}
+	alter(&own)
+	return must(statement.EncodeCarrier(own, len(p)))
+}
+
+// evilTable is another federation, all of which a registrar has made up.
+func evilTable(t *testing.T) *table {
+	b := founded(t)
+	b.list(stateOf("xa").records[0])
+	return b
+}
+
+// R-FED-2, R-FED-4, R-FED-5. A registrar is trusted with nothing: a steward's own
+// program sees what a paper would do, and refuses what must not be.
+func TestForgedPapers(t *testing.T) {
+	b := founded(t)
+	xa, xb := stateOf("xa"), stateOf("xb")
+	b.list(xa.records[0])
+	honest := b.paper(must(b.registry.Add([]statement.Signed{xa.next("two.xa.example:1"), xb.records[0]}, b.now)))
+	evil := evilTable(t)
+	evilPaper := evil.paper(must(evil.registry.Add(xb.records[:1], b.now)))
+	impostor := must(record.EncodeIntroduction(xa.impostor("evil.example:1")))
+
+	for _, test := range []struct {
+		name  string
+		paper []byte
+		code  protocol.Code
+		words string
+	}{
+		{"another federation", evilPaper, protocol.Equivocation, "two of root 1"},
+		{"a listing that takes a state back", forged(t, honest, func(p *paper) { p.Draft, p.Records = evilDraft(t, p, xa), nil }), protocol.Equivocation, "takes back records/xa/1"},
+		{"a record that does not follow", forged(t, honest, func(p *paper) {
+			p.Draft = listed(p, Item{"xa", 2}, impostor)
+			p.Records[1] = sheet{impostor}
+			p.Records = slices.DeleteFunc(p.Records, func(s sheet) bool {
+				return protocol.Sum(s.Text) == protocol.Sum(must(record.EncodeIntroduction(xa.records[1])))
+			})
+			p.Records = append(p.Records, sheet{must(record.EncodeIntroduction(xa.records[0]))})
+		}), protocol.WrongRole, "another primary key"},
+		{"a record under another's name", forged(t, honest, func(p *paper) {
+			p.Draft = listed(p, Item{"xc", 1}, must(record.EncodeIntroduction(xb.records[0])))
+		}), protocol.WrongRole, "record 1 of xb"},
+		{"a record that is withheld", forged(t, honest, func(p *paper) { p.Records = p.Records[:1] }), protocol.Malformed, "is not in the paper"},
+		{"a record that is smuggled along", forged(t, honest, func(p *paper) { p.Records = append(p.Records, sheet{[]byte("{}\n")}) }), protocol.Malformed, "does not add"},
+		{"the roots left out", forged(t, honest, func(p *paper) { p.Roots = []sheet{} }), protocol.Malformed, "no root yet"},
+		{"the listing before unsigned", forged(t, honest, func(p *paper) { p.Before = unsigned(p.Before) }), protocol.BadSignature, "the listing in force"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := b.sign(test.paper, "anna")
+			wantRefusal(t, err, test.code, test.words)
+		})
+	}
+	if _, err := b.sign(honest, "anna"); err != nil {
+		t.Errorf("the honest paper: %v", err)
+	}
+	_, err := b.sign(forged(t, honest, func(p *paper) { p.Before = nil }), "anna")
+	wantRefusal(t, err, protocol.Expired, "listing 1 was seen here already")
+}
+
+// listed is the draft in a paper with one item more, or another one.
+func listed(p *paper, i Item, text []byte) []byte {
+	m := must(parseListing(p.Draft))
+	for name, t := range m.Signed.Targets {
+		if own := must(parseItem(name)); own.Sequence == 1 && own.State == "xb" && i.State == "xc" {
+			delete(m.Signed.Targets, name)
+			m.Signed.Targets[i.name()] = t
+			return must(m.ToBytes(false))
+		}
+	}
+	t := m.Signed.Targets[i.name()]
+	digest := protocol.Sum(text)
+	t.Length, t.Hashes["sha256"] = int64(len(text)), digest[:]
+	return must(m.ToBytes(false))
+}
+
+// evilDraft is the draft without the state's first record.
+func evilDraft(t *testing.T, p *paper, s *state) []byte {
+	t.Helper()
+	m := must(parseListing(p.Draft))
+	delete(m.Signed.Targets, Item{s.id, 1}.name())
+	return must(m.ToBytes(false))
+}
+
+// unsigned is a listing without its signatures.
+func unsigned(listing []byte) []byte {
+	m := must(parseListing(listing))
+	m.Signatures = nil
+	return must(m.ToBytes(false))
+}
+
+// A steward never signs two drafts under one number, unless the steward says that
+// the other was given up; and a listing that was given up leaves its number unused.
+func TestOneDraftForEachNumber(t *testing.T) {
+	b := newTable(t)
+	first := b.paper(must(b.registry.Create(b.cards, 2, noPassphrase, b.now)))
+	if _, err := b.sign(first, "anna"); err != nil {
+		t.Fatal(err)
+	}
+	b.check2(b.registry.GiveUp())
+	second := must(b.registry.Create(b.cards[:2], 2, noPassphrase, b.now))
+	_, err := b.sign(b.paper(second), "anna")
+	wantRefusal(t, err, protocol.Equivocation, "another draft of root 1 was signed here")
+	d := must(ReadDraft(b.paper(second)))
+	for _, name := range stewardNames[:2] {
+		if who, err := b.safes[name].Sign(d, name == "anna", noPassphrase, b.now); err != nil || who != name {
+			t.Fatalf("%s signs as %q: %v", name, who, err)
+		}
+	}
+	if done := must(b.registry.Collect([][]byte{must(d.Bytes())}, b.now)); !done.Published {
+		t.Fatal("it is not published")
+	}
+
+	b.check2("", ignore(b.registry.Add(stateOf("xa").records[:1], b.now)))
+	b.check2(b.registry.GiveUp())
+	if d := must(b.registry.Add(stateOf("xb").records[:1], b.now)); d.Number() != 2 {
+		t.Errorf("the next listing has the number %d, and listing 1 was given up", d.Number())
+	}
+	b.publish(must(b.registry.Draft()), "anna", "boris")
+	b.check(b.registry.Stamp(noPassphrase, b.now))
+	r := b.node()
+	quiet(t, r.refresh(b.mirror()))
+	r.trusts("xb", stateOf("xb").records[0])
+}
+
+func ignore(_ *Drafted, err error) error { return err }
+
+// What is handed in must be a copy of the draft that was handed out, with
+// signatures that count.
+func TestHandedIn(t *testing.T) {
+	b := founded(t)
+	xa := stateOf("xa")
+	b.list(xa.records[0])
+	draft := must(b.registry.Add(stateOf("xb").records[:1], b.now))
+	honest := b.paper(draft)
+	other := forged(t, honest, func(p *paper) {
+		m := must(parseListing(p.Draft))
+		m.Signed.Expires = m.Signed.Expires.AddDate(1, 0, 0)
+		p.Draft = must(m.ToBytes(false))
+	})
+	outsider := must(GenerateKey())
+	for _, test := range []struct {
+		name  string
+		paper []byte
+		code  protocol.Code
+		words string
+	}{
+		{"another draft of the same number", must(b.sign(other, "boris")), protocol.Equivocation, "another content"},
+		{"a signature of nobody's", forged(t, honest, func(p *paper) { p.Draft = must(Sign(p.Draft, outsider)) }), protocol.BadSignature, "nobody who may sign"},
+		{"a signature over something else", forged(t, honest, func(p *paper) {
+			m := must(parseListing(must(b.sign2(other, "carla"))))
+			own := must(parseListing(p.Draft))
+			own.Signatures = m.Signatures
+			p.Draft = must(own.ToBytes(false))
+		}), protocol.BadSignature, "is wrong"},
+		{"no paper", []byte("hello"), protocol.Malformed, ""},
+		{"a card", must(EncodeCard(b.cards[0])), protocol.Malformed, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := b.registry.Collect([][]byte{test.paper}, b.now)
+			wantRefusal(t, err, test.code, test.words)
+			if open := must(b.registry.Draft()); open == nil || len(open.Signers()) > 0 {
+				t.Error("something was taken")
+			}
+		})
+	}
+
+	// A draft that was left lying is refused by whoever is to sign it.
+	b.now = b.now.Add(ListingLifetime)
+	_, err := b.sign(honest, "anna")
+	wantRefusal(t, err, protocol.Expired, "left lying too long")
+}
+
+// sign2 returns the draft alone that a steward has signed.
+func (b *table) sign2(p []byte, name StewardName) ([]byte, error) {
+	d := must(ReadDraft(p))
+	_, err := b.safes[name].Sign(d, true, noPassphrase, b.now)
+	return d.paper.Draft, err
+}
+
+// A steward's card was changed on its way: the steward sees it before signing.
+func TestChangedCard(t *testing.T) {
+	b := newTable(t)
+	cards := slices.Clone(b.cards)
+	cards[0].Root = must(GenerateKey()).Public()
+	p := b.paper(must(b.registry.Create(cards, 2, noPassphrase, b.now)))
+	_, err := b.sign(p, "anna")
+	wantRefusal(t, err, protocol.WrongRole, "somebody has changed a card")
+	honest := must(EncodeCard(b.cards[0]))
+	for _, text := range []string{"", "{}", string(honest[:len(honest)-5]), "{\"type\":\"comity/steward/v1\",\"name\":\"Anna\"}\n"} {
+		if _, err := DecodeCard([]byte(text)); protocol.CodeOf(err) != protocol.Malformed {
+			t.Errorf("the card %q: %v, want malformed", text, err)
+		}
+	}
+}
+
+// Key files are the owner's alone.
+func TestKeyFilesArePrivate(t *testing.T) {
+	b := newTable(t)
+	must(b.registry.Create(b.cards, 2, noPassphrase, b.now))
+	for _, path := range []string{filepath.Join(string(b.safes["anna"].dir), "root-1.key"), filepath.Join(string(b.safes["anna"].dir), "listing-1.key"), filepath.Join(b.dir, "online-1.key")} {
+		if info := must(os.Stat(path)); info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+	}
+}
+
+// FuzzPaper: whatever a paper says is read or refused, and never panics.
+func FuzzPaper(f *testing.F) {
+	dir := f.TempDir()
+	var cards []Steward
+	for _, name := range stewardNames {
+		c, _, err := MakeSafe(filepath.Join(dir, string(name)), name, noPassphrase)
+		if err != nil {
+			f.Fatal(err)
+		}
+		cards = append(cards, c)
+		f.Add(must(EncodeCard(c)))
+	}
+	r := must(NewRegistry(filepath.Join(dir, "registry")))
+	f.Add(must(must(r.Create(cards, 2, noPassphrase, start)).Bytes()))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		_, _ = DecodeCard(data)
+		if d, err := ReadDraft(data); err == nil {
+			_, _, _ = d.Signers(), d.Missing(), d.CheckTimes(start)
+		}
+	})
+}

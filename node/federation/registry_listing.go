@@ -1,0 +1,89 @@
+package federation
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// Add drafts the next listing: all that is listed, and these records more, each
+// the first of its state or one that follows. None: the listing is renewed, before
+// it ends. Made again it returns the same draft.
+func (r *Registry) Add(records []statement.Signed, now time.Time) (*Drafted, error) {
+	if _, err := r.Council(); err != nil {
+		return nil, err
+	}
+	for _, s := range records {
+		st, err := record.Verify(s, nil)
+		if err == nil {
+			err = st.CheckTimes(now)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	open, err := r.Draft()
+	if err != nil {
+		return nil, err
+	}
+	if open != nil {
+		if open.listing != nil && open.adds(records) {
+			return open, nil
+		}
+		return nil, &OpenError{open.Name()}
+	}
+	draft, err := r.repo.DraftListing(records, now)
+	if err != nil {
+		return nil, err
+	}
+	if draft, err = r.renumber(draft); err != nil {
+		return nil, err
+	}
+	d, err := r.hand(draft)
+	if err == nil && len(d.added) < len(records) {
+		err = errors.Join(protocol.Refuse(protocol.Policy, "what was given is listed already"), r.clear(d.Path))
+	}
+	return d, err
+}
+
+// adds reports whether a draft adds these records and no others.
+func (d *Draft) adds(records []statement.Signed) bool {
+	if len(records) != len(d.added) {
+		return false
+	}
+	return !slices.ContainsFunc(records, func(s statement.Signed) bool {
+		return !slices.ContainsFunc(d.added, func(a Addition) bool { return a.State.Ref().Digest == s.Digest() })
+	})
+}
+
+var givenUpName = regexp.MustCompile(`^listing-([1-9][0-9]{0,15})\.`)
+
+// renumber gives a listing a number that no draft had which was given up: stewards
+// may have signed that one, and never sign two under one number.
+func (r *Registry) renumber(draft []byte) ([]byte, error) {
+	m, err := parseListing(draft)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(filepath.Join(r.dir, givenUpFolder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if match := givenUpName.FindStringSubmatch(e.Name()); match != nil {
+			if n, err := strconv.ParseInt(match[1], 10, 64); err == nil {
+				m.Signed.Version = max(m.Signed.Version, n+1)
+			}
+		}
+	}
+	return m.ToBytes(false)
+}

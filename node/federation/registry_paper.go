@@ -1,0 +1,97 @@
+package federation
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"comity/protocol"
+)
+
+// hand writes the paper of a new draft.
+func (r *Registry) hand(draft []byte) (*Drafted, error) {
+	p, err := r.paper(draft)
+	if err != nil {
+		return nil, err
+	}
+	d, err := ReadDraft(p)
+	if err != nil {
+		return nil, fmt.Errorf("what was drafted does not hold together: %w", err)
+	}
+	return r.store(d)
+}
+
+// store writes the paper of the open draft in the place of the one before.
+func (r *Registry) store(d *Draft) (*Drafted, error) {
+	data, err := d.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	name := draftFolder + "/" + d.Name() + ".json"
+	return &Drafted{Draft: d, Path: filepath.Join(r.dir, filepath.FromSlash(name))}, folder(r.dir).put(name, data)
+}
+
+// paper puts everything into one file that stewards need to judge a draft.
+func (r *Registry) paper(draft []byte) ([]byte, error) {
+	p := &paper{Type: PaperType, Draft: draft, Roots: []sheet{}, Records: []sheet{}}
+	for v := int64(1); ; v++ {
+		text, err := r.repo.folder.read(numbered(v, rootFile), protocol.MaxRoot)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if v > maxPaperRoots {
+			return nil, protocol.Refuse(protocol.TooLarge, "there are more than %d roots", maxPaperRoots)
+		}
+		p.Roots = append(p.Roots, sheet{text})
+	}
+	if m, err := parseListing(draft); err == nil {
+		after, err := newListing(m)
+		if err == nil {
+			err = r.attach(p, after)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return (&Draft{paper: *p}).Bytes()
+}
+
+// attach puts the listing in force into a paper, and the records that are added
+// with those that they follow.
+func (r *Registry) attach(p *paper, after *Listing) error {
+	before := &Listing{}
+	held, err := r.repo.listing()
+	if err != nil {
+		return err
+	}
+	if held != nil {
+		if before, err = newListing(held); err != nil {
+			return err
+		}
+		if p.Before, err = r.repo.folder.read(listingFile, protocol.MaxListing); err != nil {
+			return err
+		}
+	}
+	followed := map[protocol.StateID]bool{}
+	for _, i := range after.Items() {
+		if _, listed := before.files[i]; listed {
+			continue
+		}
+		all := []Item{i}
+		if prev := (Item{i.State, before.newest(i.State)}); prev.Sequence > 0 && !followed[i.State] {
+			all, followed[i.State] = append(all, prev), true
+		}
+		for _, one := range all {
+			text, err := r.repo.folder.read(after.files[one].path(one), protocol.MaxIntroduction)
+			if err != nil {
+				return err
+			}
+			p.Records = append(p.Records, sheet{text})
+		}
+	}
+	return nil
+}

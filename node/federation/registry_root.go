@@ -1,0 +1,129 @@
+package federation
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"comity/protocol"
+)
+
+// Create drafts the first root of a federation, and makes the online key. Made
+// again it returns the same draft.
+func (r *Registry) Create(stewards []Steward, threshold int, unlock Unlock, now time.Time) (*Drafted, error) {
+	if _, err := r.repo.root(); err == nil {
+		return nil, protocol.Refuse(protocol.Policy, "there is a federation in %s already", r.dir)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	council := &Council{Stewards: stewards, Threshold: threshold}
+	if err := council.checkPersons(); err != nil {
+		return nil, err
+	}
+	online, err := newestOf(r.dir, onlineKey, once(unlock))
+	if err != nil {
+		return nil, err
+	}
+	council.Online = online.Public()
+	return r.draftRoot(council, now)
+}
+
+// checkPersons refuses a council before any key is made for it.
+func (c *Council) checkPersons() error {
+	if len(c.Stewards) < MinThreshold {
+		return protocol.Refuse(protocol.Policy, "%d stewards: a federation has at least %d, because one alone is nobody's steward", len(c.Stewards), MinThreshold)
+	}
+	ch := c.charter()
+	if ch.Online == (PublicKey{}) {
+		ch.Online[0] = 1 // stands for the key that is to be made
+	}
+	if err := checkNames(c.Stewards); err != nil {
+		return err
+	}
+	if err := ch.validate(); err != nil {
+		return protocol.Refuse(protocol.Policy, "%v", err)
+	}
+	return nil
+}
+
+// draftRoot drafts a root with this content, unless that is the open draft.
+func (r *Registry) draftRoot(council *Council, now time.Time) (*Drafted, error) {
+	open, err := r.Draft()
+	if err != nil {
+		return nil, err
+	}
+	if open != nil {
+		if open.root != nil && open.council.sameAs(council) {
+			return open, nil
+		}
+		return nil, &OpenError{open.Name()}
+	}
+	draft, err := r.repo.DraftRoot(council.charter(), now)
+	if err != nil {
+		return nil, err
+	}
+	return r.hand(draft)
+}
+
+// Change is what the next root has other than the one in force. Empty: it is only
+// renewed, before it ends.
+type Change struct {
+	Cards     []Steward     // of new stewards, and of those who have renewed a key
+	Leaving   []StewardName // who are stewards no more
+	Threshold int           // 0: as it is
+	NewOnline bool          // another online key, which is made here
+	Unlock    Unlock        // of the online keys, if there is to be another
+}
+
+// Council returns the stewards in force.
+func (r *Registry) Council() (*Council, error) {
+	root, err := r.repo.root()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, protocol.Refuse(protocol.Policy, "the first root is not published yet")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return councilOf(&root.Signed)
+}
+
+// Change drafts the next root. Made again with the same change it returns the same
+// draft.
+func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
+	council, err := r.Council()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.Leaving {
+		if _, there := council.Steward(name); !there {
+			return nil, protocol.Refuse(protocol.Policy, "%s is no steward of this federation", name)
+		}
+		council.Stewards = slices.DeleteFunc(council.Stewards, func(s Steward) bool { return s.Name == name })
+	}
+	for _, s := range c.Cards {
+		if i := slices.IndexFunc(council.Stewards, func(o Steward) bool { return o.Name == s.Name }); i >= 0 {
+			council.Stewards[i] = s
+		} else {
+			council.Stewards = append(council.Stewards, s)
+		}
+	}
+	if c.Threshold > 0 {
+		council.Threshold = c.Threshold
+	}
+	if err := council.checkPersons(); err != nil {
+		return nil, err
+	}
+	if c.NewOnline {
+		unlock := once(c.Unlock)
+		online, err := newestOf(r.dir, onlineKey, unlock)
+		if err == nil && online.Public() == council.Online { // none is unfinished
+			online, err = nextOf(r.dir, onlineKey, unlock)
+		}
+		if err != nil {
+			return nil, err
+		}
+		council.Online = online.Public()
+	}
+	return r.draftRoot(council, now)
+}

@@ -1,0 +1,172 @@
+package federation
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"comity/crypto/keys"
+	"comity/protocol"
+)
+
+// Safe is a steward's own folder, on a medium that is locked away:
+//
+//	root-1.key, listing-1.key   the secret keys; renewed ones have the next number
+//	anna-1.json                 cards: the public parts, to be handed over
+//	signed/                     every draft that was signed here
+//	seen/                       the newest root and listing that a draft showed
+//
+// It remembers what it signed and saw, so that nobody can have the same steward
+// sign two listings of one number, or what takes back an earlier one. A safe is
+// used by one process at a time.
+type Safe struct{ dir folder }
+
+// Names of the folders in a safe.
+const (
+	signedFolder = "signed/"
+	seenFolder   = "seen/"
+)
+
+// Renewal says which key of a steward is to be renewed: RootKind or ListingKind.
+type Renewal = Kind
+
+// OpenSafe uses the safe in a folder, which must be there.
+func OpenSafe(dir string) (*Safe, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, err
+	}
+	return &Safe{folder(dir)}, keys.MkdirPrivate(dir)
+}
+
+// MakeSafe makes a steward's keys and card, those of them that are not there yet:
+// it can be made again when it was interrupted. It returns the newest card and its path.
+func MakeSafe(dir string, name StewardName, unlock Unlock) (Steward, string, error) {
+	if err := keys.MkdirPrivate(dir); err != nil {
+		return Steward{}, "", err
+	}
+	s, unlock := &Safe{folder(dir)}, once(unlock)
+	cards, err := s.cards()
+	if err != nil {
+		return Steward{}, "", err
+	}
+	if len(cards) > 0 {
+		if last := cards[len(cards)-1]; last.Name != name {
+			return Steward{}, "", protocol.Refuse(protocol.Policy, "the keys in %s are those of %s: each steward has a folder of their own", dir, last.Name)
+		}
+		return s.writeCard(cards[len(cards)-1])
+	}
+	me := Steward{Name: name}
+	for _, k := range []struct {
+		what   Kind
+		public *PublicKey
+	}{{RootKind, &me.Root}, {ListingKind, &me.Listing}} {
+		key, err := newestOf(dir, string(k.what), unlock)
+		if err != nil {
+			return Steward{}, "", err
+		}
+		*k.public = key.Public()
+	}
+	return s.writeCard(me)
+}
+
+// Renew makes a steward's next root key or listing key, and a card with it. The
+// key before stays: it still counts until a root names the new one. A renewal that
+// was interrupted is ended, and one that waits for its root is not begun again.
+func (s *Safe) Renew(what Renewal, unlock Unlock) (Steward, string, error) {
+	cards, err := s.cards()
+	if err != nil {
+		return Steward{}, "", err
+	}
+	if len(cards) == 0 {
+		return Steward{}, "", protocol.Refuse(protocol.Policy, "there is no card in %s: nothing was made here yet that could be renewed", s.dir)
+	}
+	me := cards[len(cards)-1]
+	unlock = once(unlock)
+	held := &me.Root
+	if what == ListingKind {
+		held = &me.Listing
+	}
+	newest, err := newestOf(string(s.dir), string(what), unlock)
+	if err != nil {
+		return Steward{}, "", err
+	}
+	if newest.Public() == *held { // none is unfinished
+		if !s.named(*held) {
+			return me, s.cardPath(me, len(cards)), protocol.Refuse(protocol.Policy, "the newest %s key of %s waits for a root that names it: hand over its card", what, me.Name)
+		}
+		if newest, err = nextOf(string(s.dir), string(what), unlock); err != nil {
+			return Steward{}, "", err
+		}
+	}
+	*held = newest.Public()
+	return s.writeCard(me)
+}
+
+// named reports whether a root names a key that this steward has signed, or has
+// been shown as published.
+func (s *Safe) named(k PublicKey) bool {
+	roots, _ := filepath.Glob(filepath.Join(string(s.dir), signedFolder, "root-*.json")) // the pattern is right
+	for _, path := range append(roots, filepath.Join(string(s.dir), seenFolder, rootFile)) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		if m, err := parseRoot(data); err == nil && (slices.Contains(keysOf(&m.Signed, metadata.ROOT), k) || slices.Contains(keysOf(&m.Signed, metadata.TARGETS), k)) {
+			return true
+		}
+	}
+	return false
+}
+
+// cards are those in the safe, by number.
+func (s *Safe) cards() (all []Steward, err error) {
+	paths, err := filepath.Glob(filepath.Join(string(s.dir), "*-[0-9]*.json"))
+	if err != nil {
+		return nil, err
+	}
+	numbered := map[int]Steward{}
+	for _, path := range paths {
+		name := filepath.Base(path)
+		data, err := s.dir.read(name, MaxCard)
+		if err != nil {
+			return nil, err
+		}
+		c, err := DecodeCard(data)
+		if err != nil {
+			continue // some other file: a draft that lies here, say
+		}
+		if n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(name, string(c.Name)+"-"), ".json")); err == nil {
+			numbered[n] = c
+		}
+	}
+	for n := 1; n <= len(numbered); n++ {
+		all = append(all, numbered[n])
+	}
+	return all, nil
+}
+
+func (s *Safe) cardPath(me Steward, number int) string {
+	return filepath.Join(string(s.dir), fmt.Sprintf("%s-%d.json", me.Name, number))
+}
+
+// writeCard writes the next card, unless the newest says the same.
+func (s *Safe) writeCard(me Steward) (Steward, string, error) {
+	cards, err := s.cards()
+	if err != nil {
+		return Steward{}, "", err
+	}
+	if n := len(cards); n > 0 && cards[n-1] == me {
+		return me, s.cardPath(me, n), nil
+	}
+	path := s.cardPath(me, len(cards)+1)
+	data, err := EncodeCard(me)
+	if err == nil {
+		err = s.dir.keep(filepath.Base(path), data)
+	}
+	return me, path, err
+}

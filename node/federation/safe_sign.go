@@ -1,0 +1,203 @@
+package federation
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"comity/protocol"
+)
+
+// Sign adds this steward's signature to a draft, and says who that is. Instead says
+// that another draft with this number, which was signed here, has been given up
+// since. What was signed is remembered before anybody gets the signature.
+func (s *Safe) Sign(d *Draft, instead bool, unlock Unlock, now time.Time) (StewardName, error) {
+	if err := d.CheckTimes(now); err != nil {
+		return "", err
+	}
+	if err := s.checkSeen(d); err != nil {
+		return "", err
+	}
+	if err := s.checkSigned(d, instead); err != nil {
+		return "", err
+	}
+	if err := s.checkOwn(d); err != nil {
+		return "", err
+	}
+	own, err := s.open(d.Kind(), once(unlock))
+	if err != nil {
+		return "", err
+	}
+	n, err := d.Sign(own...)
+	if err != nil {
+		return "", err
+	}
+	if n == 0 {
+		return "", protocol.Refuse(protocol.WrongRole, "no %s key in %s counts for %s %d", d.Kind(), s.dir, d.Kind(), d.Number())
+	}
+	return d.nameOf(own), s.remember(d)
+}
+
+// nameOf is whose keys these are, by the stewards that the draft knows.
+func (d *Draft) nameOf(own []*Key) (name StewardName) {
+	for _, r := range d.roles() {
+		for _, k := range own {
+			if holder, ok := r.who.Holder(k.Public()); ok {
+				name = holder
+			}
+		}
+	}
+	return name
+}
+
+// open reads all keys of a kind: beside a root that changes keys, the old one and
+// the new one both sign.
+func (s *Safe) open(what Kind, unlock Unlock) (own []*Key, err error) {
+	files, err := keyFiles(string(s.dir), string(what))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("a %s is signed by a %s key: %w", what, what, &fs.PathError{Op: "open", Path: filepath.Join(string(s.dir), string(what)+"-1.key"), Err: fs.ErrNotExist})
+	}
+	for _, f := range files {
+		k, err := f.read(unlock)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, k)
+	}
+	return own, nil
+}
+
+// checkSeen refuses a draft that contradicts what was published when this steward
+// signed before: a registrar must not show one steward another federation.
+func (s *Safe) checkSeen(d *Draft) error {
+	known, err := s.seenRoot()
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		v := known.Signed.Version
+		if v > int64(len(d.roots)) {
+			return protocol.Refuse(protocol.Expired, "the draft comes after root %d, and root %d was seen here already: ask the registrar for a draft of today", len(d.roots), v)
+		}
+		if err := same(&known.Signed, &d.roots[v-1].Signed, "root", v); err != nil {
+			return err
+		}
+	}
+	before, err := s.seenListing()
+	if err != nil || before == nil || d.listing == nil {
+		return err
+	}
+	if d.before == nil {
+		return protocol.Refuse(protocol.Expired, "the draft comes before all listings, and listing %d was seen here already", before.version)
+	}
+	return d.before.follows(before)
+}
+
+// same refuses two contents under one number.
+func same(a, b any, what string, number int64) error {
+	x, err := contentDigest(a)
+	if err != nil {
+		return err
+	}
+	y, err := contentDigest(b)
+	if err == nil && x != y {
+		err = protocol.Refuse(protocol.Equivocation, "there are two of %s %d, %s and %s: sign nothing, and call the other stewards", what, number, x.Short(), y.Short())
+	}
+	return err
+}
+
+// checkSigned refuses a second draft under a number that this steward signed.
+func (s *Safe) checkSigned(d *Draft, instead bool) error {
+	data, err := s.dir.read(signedFolder+d.Name()+".json", protocol.MaxListing)
+	if errors.Is(err, fs.ErrNotExist) || instead {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var signed any
+	if d.root != nil {
+		m, err := parseRoot(data)
+		if err != nil {
+			return err
+		}
+		signed = &m.Signed
+	} else {
+		m, err := parseListing(data)
+		if err != nil {
+			return err
+		}
+		signed = &m.Signed
+	}
+	was, err := contentDigest(signed)
+	if err != nil {
+		return err
+	}
+	is, err := d.Content()
+	if err == nil && was != is {
+		err = protocol.Refuse(protocol.Equivocation, "another draft of %s %d was signed here: two of one number must never be published", d.Kind(), d.Number())
+	}
+	return err
+}
+
+// checkOwn refuses a root that gives this steward keys which are not theirs.
+func (s *Safe) checkOwn(d *Draft) error {
+	cards, err := s.cards()
+	if err != nil || d.root == nil || len(cards) == 0 {
+		return err
+	}
+	named, there := d.council.Steward(cards[0].Name)
+	if there && !slices.Contains(cards, named) {
+		return protocol.Refuse(protocol.WrongRole, "the draft names keys for %s that are on none of the cards in %s: somebody has changed a card on its way", named.Name, s.dir)
+	}
+	return nil
+}
+
+// remember keeps what was signed, and what was shown as published.
+func (s *Safe) remember(d *Draft) error {
+	if held := d.inForce(); held != nil {
+		if err := s.dir.put(seenFolder+rootFile, d.paper.Roots[len(d.roots)-1].Text); err != nil {
+			return err
+		}
+	}
+	if d.paper.Before != nil {
+		if err := s.dir.put(seenFolder+listingFile, d.paper.Before); err != nil {
+			return err
+		}
+	}
+	return s.dir.put(signedFolder+d.Name()+".json", d.paper.Draft)
+}
+
+func (s *Safe) seenRoot() (*metadata.Metadata[metadata.RootType], error) {
+	data, err := s.dir.read(seenFolder+rootFile, protocol.MaxRoot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseRoot(data)
+}
+
+func (s *Safe) seenListing() (*Listing, error) {
+	data, err := s.dir.read(seenFolder+listingFile, protocol.MaxListing)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseListing(data)
+	if err != nil {
+		return nil, err
+	}
+	return newListing(m)
+}
