@@ -121,11 +121,13 @@ func (p *program) root() *cobra.Command {
 	)
 	peer := group("peer", "Pin, list and ping the nodes of other states", "peers", p.peerPin(), p.peerList(), p.peerPing())
 	parcel := group("parcel", "Export a parcel for stock tools", "checks", p.parcelExport())
-	key := group("key", "Protect key files, and announce stolen keys", "checks", p.keyProtect(), p.keyUnprotect(), p.keyPassphrase(), p.keyCompromised())
+	key := group("key", "Protect, renew and replace keys, and announce stolen ones", "checks",
+		p.keyProtect(), p.keyUnprotect(), p.keyPassphrase(), p.keyRenew(), p.keyRotate(), p.keyCompromised())
+	node := group("node", "Publish another address, name or limit of this node", "first", p.nodeChange())
 	logs := group("log", "Check the node's log", "checks", p.logCheck(), p.logNewEra(), p.logAudit(), p.logDisclose())
 	report := group("report", "Report exceptions of a period", "checks", p.reportExceptions())
 	for _, c := range []*cobra.Command{
-		p.demo(), p.init(), p.serve(), p.introduce(), peer, p.directoryGroup(), p.federationGroup(), p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
+		p.demo(), p.init(), p.serve(), node, p.introduce(), peer, p.directoryGroup(), p.federationGroup(), p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
 		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), p.bundle(), p.verify(), parcel, logs, report, key, version,
 	} {
 		root.AddCommand(c)

@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			"compared":   scriptCompared,
 			"resize":     scriptResize,
 			"recipe":     scriptRecipe,
+			"page":       scriptPage,
 			"postgres":   func(ts *testscript.TestScript, neg bool, args []string) { scriptPostgres(t, ts, neg, args) },
 		},
 		Condition: scriptCondition,
@@ -208,10 +209,43 @@ func scriptRecipe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), script, 0o600))
 }
 
+// scriptPage: "page HEADING DIR MEDIUM" types the commands of a page of
+// OPERATING.md as they stand there, but for the names of the two folders. Its lines
+// that start the node are left to the story.
+func scriptPage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: page HEADING DIR MEDIUM")
+	}
+	manual, err := os.ReadFile(scriptManual)
+	ts.Check(err)
+	_, page, found := strings.Cut(string(manual), "\n### "+args[0]+"\n")
+	if !found {
+		ts.Fatalf("node/OPERATING.md has no page %q", args[0])
+	}
+	page = regexp.MustCompile("(?m)^##").Split(page, 2)[0]
+	typed := 0
+	for _, block := range regexp.MustCompile("(?sm)^```\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
+		for line := range strings.Lines(block[1]) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), "  #")
+			if !strings.HasPrefix(line, "comity ") || strings.HasPrefix(line, "comity serve") {
+				continue
+			}
+			line = strings.ReplaceAll(strings.ReplaceAll(line, "--dir D", "--dir "+args[1]), "/media/offline", args[2])
+			ts.Logf("> %s", line)
+			ts.Check(ts.Exec("sh", "-c", line))
+			typed++
+		}
+	}
+	if typed == 0 {
+		ts.Fatalf("the page %q has no command", args[0])
+	}
+}
+
 // Places of the tree, seen from this folder, where go test runs.
 const (
-	scriptSpec  = "../../protocol/SPEC.md"
-	scriptTools = "../../.bin/tools"
+	scriptManual = "../../node/OPERATING.md"
+	scriptSpec   = "../../protocol/SPEC.md"
+	scriptTools  = "../../.bin/tools"
 )
 
 // scriptPostgres: "postgres FILE" writes the connection string of an empty

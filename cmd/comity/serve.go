@@ -55,7 +55,7 @@ func (p *program) runNode(ctx context.Context, dir string, logger *slog.Logger) 
 	operate.LimitMemory(logger) // before anything is opened, which divides what there is
 	udp, tcp, err := gateway.Listen(config.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return problem("see which program has the port, or change it in comity.toml and publish a new record", "the address %s is taken", config.Listen)
+		return problem(`see which program has the port, or change it in comity.toml, and tell peers with "comity node change --endpoint HOST:PORT"`, "the address %s is taken", config.Listen)
 	} else if err != nil {
 		return problem("change listen in comity.toml to an address of this machine", "listen on %s: %v", config.Listen, err)
 	}

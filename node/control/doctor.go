@@ -150,7 +150,7 @@ func space(dir string) Check {
 // validities looks at every date in the own record.
 func validities(own *record.State, now time.Time) []Check {
 	r := own.Record()
-	const renew = "publish a new record with new keys before then, and let the peers have it"
+	const renew = `stop the node, type "comity key renew --offline FOLDER", and start it again, some days before then`
 	checks := []Check{within("record", fmt.Sprintf("number %d", r.Sequence), r.Valid, now, renew)}
 	newest := map[string]protocol.Window{}
 	var order []string
@@ -202,7 +202,7 @@ func within(name, what string, w protocol.Window, now time.Time, renew string) C
 	case now.Before(w.From.Time):
 		return bad(name, "see whether this machine's clock is right", "%s: not valid before %s", what, w.From)
 	case !now.Before(w.Until.Time):
-		return bad(name, "publish a new record with new keys: until then peers refuse what this node signs", "%s: ended on %s", what, until)
+		return bad(name, `stop the node, type "comity key renew --offline FOLDER", and start it again: until then peers refuse what it signs`, "%s: ended on %s", what, until)
 	case now.Add(soon).After(w.Until.Time):
 		return warn(name, renew, "%s: ends on %s", what, until)
 	default:
@@ -222,6 +222,7 @@ func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (noth
 		each(warn("node", `start it with "comity serve"`, "not running: nothing is delivered or received"))
 	}
 	each(s.checkStanding())
+	s.checkFormer(each)
 	s.checkPeers(ctx, each)
 	return nothing{}, ctx.Err()
 }
@@ -269,6 +270,16 @@ func (s *Service) checkStanding() Check {
 	return good(name, "no peer holds anything of this node's log that is not here (%d asked)", now.Compared)
 }
 
+// checkFormer tells who still knows this node by its TLS key from before alone.
+func (s *Service) checkFormer(each func(Check)) {
+	missing := s.node.Gateway.Uninformed()
+	if !s.running || len(missing) == 0 {
+		return
+	}
+	each(warn("TLS key", "nothing, if they come back soon; give the others your newest introduction: comity introduce",
+		"the one before is still shown: %v have not taken record %d", missing, s.node.Gateway.OwnState().Record().Sequence))
+}
+
 // checkDatabase asks for one row.
 func (s *Service) checkDatabase(ctx context.Context) Check {
 	const name = "database"
@@ -306,7 +317,7 @@ func (s *Service) checkPeer(p Peer) Check {
 	case !now.Before(p.Until.Time):
 		return bad(name, `ask them for a new introduction and pin it with "comity peer pin FILE"`, "its record %d ended on %s", p.Record, until)
 	case now.Add(soon).After(p.Until.Time):
-		return warn(name, "ask them to publish a new record", "its record %d ends on %s", p.Record, until)
+		return warn(name, "ask them to renew it: comity key renew", "its record %d ends on %s", p.Record, until)
 	case p.Reachable != nil && !*p.Reachable && p.LastError != "":
 		return s.cutOff(name, p)
 	case time.Duration(p.Skew).Abs()*time.Millisecond > clockWarning:

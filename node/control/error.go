@@ -72,7 +72,7 @@ func fail(code Code, hint, format string, args ...any) *Error {
 // hints say what to do about a refusal.
 var hints = map[protocol.Code]string{
 	protocol.UnknownRecipient: `"comity peer list" shows whom this node knows; a new state is pinned with "comity peer pin FILE"`,
-	protocol.KeyExpired:       `the state has to publish a new record; "comity doctor" shows the dates of one's own keys`,
+	protocol.KeyExpired:       `the state whose key it is has to renew it (comity key renew); "comity doctor" shows the dates of one's own keys`,
 	protocol.ClockSkew:        `compare the clocks of both machines; "comity peer ping" shows the difference`,
 	protocol.WrongRecipientKey: `the recipient's record is out of date here: "comity peer ping" fetches its newest one, ` +
 		`or pin a new introduction with "comity peer pin FILE"`,

@@ -38,6 +38,8 @@ type Config struct {
 	Own     *record.State // the record of this node's state
 	NodeKey *pgp.Secret
 	TLS     tls.Certificate
+	// Former is the TLS key before that, for peers that know no other; nil: none.
+	Former  *tls.Certificate
 	Log     *merkle.Signer
 	Witness *merkle.Cosigner // with which it cosigns the logs of its peers
 	// Locked says why the four keys above could not be opened; nil: they are
@@ -222,10 +224,10 @@ func (g *Gateway) checkStore(ctx context.Context) error {
 func (g *Gateway) checkTimes() error {
 	now := g.Now()
 	if !g.Own.PinValid(spki(g.TLS.Leaf), now) {
-		return errors.New("the time of the TLS key in the record of this node has passed, or has not come: publish a new record")
+		return errors.New("the time of the TLS key in the record of this node has passed, or has not come: renew it, with \"comity key renew\"")
 	}
 	if err := g.Own.NodeKey(g.NodeKey.Digest(), now); err != nil {
-		return fmt.Errorf("publish a new record: %w", err)
+		return fmt.Errorf("renew the keys of this node, with \"comity key renew\": %w", err)
 	}
 	return nil
 }
@@ -281,6 +283,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		wg.Go(func() { l.gossip(ctx) })
 		wg.Go(func() { l.upgrade(ctx) })
 		wg.Go(func() { l.recover(ctx) })
+		if g.Former != nil {
+			wg.Go(func() { l.inform(ctx) })
+		}
 		if g.TCP != nil {
 			wg.Go(func() { l.probe(ctx) })
 		}

@@ -270,7 +270,7 @@ func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error
 	begin()
 	if newLog {
 		g.link(r.Node.ID).settle()
-		g.Logger.Warn("a node has lost its log and begun another one: it was restored from a backup", "peer", r.Node.ID, "log", r.Node.Log.Origin)
+		g.Logger.Warn("a node has begun another log: it was restored from a backup, or its log keys were replaced", "peer", r.Node.ID, "log", r.Node.Log.Origin)
 	}
 	g.Logger.Info("adopted a record", "state", r.State, "sequence", r.Sequence, "confirmed", pinned)
 	return nil

@@ -71,6 +71,7 @@ type link struct {
 	recovering atomic.Bool // what it holds of this node is still to be fetched: nothing is accepted from it
 	unsure     keySet      // of what it holds, what could not be verified yet
 	half       *half       // of sealed bytes that are fetched again; recover's own
+	informed   atomic.Bool // it has shown that it knows this node's newest record; asked only while there is a former TLS key
 
 	refused atomic.Int64 // its requests that were refused, since this node started
 	limited atomic.Int64 // its requests that were asked to come back later

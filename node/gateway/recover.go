@@ -85,7 +85,7 @@ func (l *link) loadLost(ctx context.Context) error {
 func whole(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, l *link) {
 		if l.recovering.Load() {
-			const why = "this node was restored from a backup, and fetches first what you hold of its evidence"
+			const why = "this node has begun a new log, as after a restore, and fetches first what you hold of its evidence"
 			later := &comeBack{http.StatusServiceUnavailable, 10 * time.Second, why}
 			l.g.answerError(w, r, l.peer, http.StatusServiceUnavailable, later)
 			return

@@ -161,7 +161,7 @@ func TestAPeerPinnedAfterTheBackup(t *testing.T) {
 	r.pin(r.peer.party)
 	r.h.connect()
 	got := r.h.put(m)
-	if got.status != http.StatusServiceUnavailable || !strings.Contains(string(got.body), "restored from a backup") {
+	if got.status != http.StatusServiceUnavailable || !strings.Contains(string(got.body), "has begun a new log") {
 		t.Errorf("a replay was answered with %d %s", got.status, got.body)
 	}
 	r.h.untouched("a replay", o.env.Key())

@@ -33,7 +33,8 @@ func spki(c *x509.Certificate) protocol.Digest { return keys.SPKI(c) }
 func (g *Gateway) tlsConfig(peer protocol.NodeID, alpn string) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		Certificates:           []tls.Certificate{g.TLS},
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return g.shown(""), nil },
+		GetClientCertificate:   func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return g.shown(peer), nil },
 		ClientAuth:             tls.RequireAnyClientCert,
 		InsecureSkipVerify:     true, //nolint:gosec // no chain: VerifyConnection compares the key with the record
 		SessionTicketsDisabled: true,

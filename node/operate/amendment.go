@@ -85,5 +85,5 @@ func (c *amendment) publish(ctx context.Context, signed statement.Signed, state 
 	if err := c.Gateway.Publish(ctx, state); err != nil {
 		return err
 	}
-	return settleEra(ctx, c.Layout, c.Gateway.Store, state.Record().State)
+	return settleNext(ctx, c.Layout, c.Gateway.Store, state.Record().State)
 }

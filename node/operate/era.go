@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"comity/crypto/keys"
@@ -64,37 +60,65 @@ func NewEra(ctx context.Context, p Amendment) (_ *record.State, err error) {
 	if err != nil {
 		return nil, err
 	}
-	node, number, err := protocol.ParseLogOrigin(last.Record().Node.Log.Origin)
+	log, listed, err := logAfter(last.Record().Node.Log)
 	if err != nil {
 		return nil, err
+	}
+	signed, state, err := c.next(last, func(r *record.Record) { r.Node.Log = listed })
+	if err != nil {
+		return nil, err
+	}
+	return state, c.beginLog(ctx, log, signed, last, state, shown, nil)
+}
+
+// logAfter makes the keys of the log of the next era.
+func logAfter(before record.Log) (*merkle.Signer, record.Log, error) {
+	node, number, err := protocol.ParseLogOrigin(before.Origin)
+	if err != nil {
+		return nil, record.Log{}, err
 	}
 	log, err := merkle.GenerateLog(protocol.LogOrigin(node, number+1))
 	if err != nil {
-		return nil, err
+		return nil, record.Log{}, err
 	}
 	ed, pq := log.VerifierKeys()
-	signed, state, err := c.next(last, func(r *record.Record) {
-		r.Node.Log = record.Log{Origin: log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}
-	})
+	return log, record.Log{Origin: log.Origin(), Keys: record.Keypair{Ed25519: ed, MLDSA44: pq}}, nil
+}
+
+// beginLog makes a record the node's own that names its next log, and begins that:
+// its first leaf names the log before.
+func (c *amendment) beginLog(ctx context.Context, log *merkle.Signer, signed statement.Signed, last, state *record.State, shown []store.Shown, files map[string][]byte) error {
+	g := c.Gateway
+	node, number, err := protocol.ParseLogOrigin(log.Origin())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	says, err := beginning(ctx, g, last, log, state, shown, c.at)
 	if err != nil {
-		return nil, fmt.Errorf("sign how the log begins: %w", err)
+		return fmt.Errorf("sign how the log begins: %w", err)
 	}
-	if err := c.prepareEra(log, signed); err != nil {
-		return nil, err
+	secret, err := log.Marshal()
+	if err != nil {
+		return err
 	}
-	begun := store.Era{Number: number + 1, Statement: says, Record: ownRow(state)}
+	path := c.Layout.NodeFile(logKeyFile)
+	if secret, err = c.protectAlike(NodeHolder, path, secret); err != nil {
+		return err
+	}
+	all := map[string][]byte{path: secret}
+	maps.Copy(all, files)
+	if err := writeNext(c.Layout, signed, all); err != nil {
+		return err
+	}
+	begun := store.Era{Number: number, Statement: says, Record: ownRow(state)}
 	if last != g.Own {
 		begun.Shown = []store.Record{ownRow(last)}
 	}
 	err = g.Store.NewEra(ctx, begun, func(size int64, root merkle.Hash) ([]byte, error) { return log.Checkpoint(size, root, c.at) })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return state, settleEra(ctx, c.Layout, g.Store, node.State())
+	return settleNext(ctx, c.Layout, g.Store, node.State())
 }
 
 // newestShown is the newest record of the node's state that is known: its own one, or
@@ -148,107 +172,16 @@ func beginning(ctx context.Context, g *gateway.Gateway, last *record.State, log 
 	return statement.Sign(s, protocol.MaxEra, g.NodeKey, at)
 }
 
-// next marks files that take their place when the database has begun the era.
-const next = ".next"
-
-// eraFiles are the files of an era, or of new keys of the witness, the record last.
-// It is the first to be written and the last to get its place or to be removed, so
-// whenever one of them waits, the record waits too, and with it the answer to
-// whether the database has begun the era. Without it nothing may take a place: a log
-// key that replaced the true one would end the node.
-func eraFiles(l Layout) []string {
-	return []string{l.NodeFile(logKeyFile), l.NodeFile(witnessKeyFile), l.Record() + ".asc", l.Record()}
-}
-
-// prepareEra writes the files beside those that they will replace.
-func (c *amendment) prepareEra(log *merkle.Signer, signed statement.Signed) error {
-	secret, err := log.Marshal()
-	if err != nil {
-		return err
-	}
-	path := c.Layout.NodeFile(logKeyFile)
-	if secret, err = c.protectAlike(path, secret); err != nil {
-		return err
-	}
-	return writeNext(c.Layout, signed, map[string][]byte{path: secret})
-}
-
-// protectAlike protects what takes the place of a key file of the node as that file
+// protectAlike protects what takes the place of a key file of a holder as that file
 // is protected.
-func (c *amendment) protectAlike(path string, secret []byte) ([]byte, error) {
+func (c *amendment) protectAlike(h Holder, path string, secret []byte) ([]byte, error) {
 	old, err := keys.Read(path, seal.MaxProtected)
 	if err != nil || !seal.Protected(old) {
 		return secret, err
 	}
-	pass, _, err := c.from.Find(NodeHolder, c.Config)
+	pass, _, err := c.from.Find(h, c.Config)
 	if err != nil {
-		return nil, err
+		return nil, &LockedError{Holder: h, why: withoutFile(err)}
 	}
 	return protect(pass, secret)
-}
-
-// writeNext writes a record, and those other files of an era that there are, beside
-// the ones that they will replace.
-func writeNext(l Layout, signed statement.Signed, files map[string][]byte) error {
-	if err := dropEra(l); err != nil {
-		return err
-	}
-	all := map[string][]byte{l.Record() + ".asc": signed.Signature, l.Record(): signed.Document}
-	maps.Copy(all, files)
-	for _, path := range slices.Backward(eraFiles(l)) {
-		if file, there := all[path]; there {
-			if err := keys.WriteNew(path+next, file); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// settleEra gives the files of a new era their places when the database has begun
-// it, and removes them when it has not.
-func settleEra(ctx context.Context, l Layout, db *store.Gateway, state protocol.StateID) error {
-	document, err := os.ReadFile(l.Record() + next)
-	if errors.Is(err, fs.ErrNotExist) {
-		return dropEra(l) // nothing waits
-	} else if err != nil {
-		return err
-	}
-	records, err := db.Records(ctx)
-	if err != nil {
-		return err
-	}
-	begun := false
-	for _, r := range records {
-		begun = begun || r.State == state && r.Signed.Digest() == protocol.Sum(document)
-	}
-	if !begun {
-		return dropEra(l)
-	}
-	for _, path := range eraFiles(l) {
-		if err := os.Rename(path+next, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := keys.SyncDir(filepath.Dir(path)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dropEra removes the files of an era that was not begun.
-func dropEra(l Layout) error {
-	for _, path := range eraFiles(l) {
-		err := os.Remove(path + next)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = keys.SyncDir(filepath.Dir(path))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -23,7 +23,8 @@ func TestANewEraThatBrokeOff(t *testing.T) {
 	if _, err := Create(t.Context(), plan(dir)); err != nil {
 		t.Fatal(err)
 	}
-	files := eraFiles(Layout{Dir: dir})
+	l := Layout{Dir: dir}
+	files := []string{l.NodeFile(logKeyFile), l.OfficeFile("xa/central-authority", actKeyFile), l.Record() + ".asc", l.Record()}
 	var before [][]byte
 	for _, path := range files {
 		b, err := os.ReadFile(path)

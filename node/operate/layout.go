@@ -30,7 +30,7 @@ func (l Layout) NodeFile(name string) string { return filepath.Join(l.Node(), na
 
 // Office is the folder of one authority's office.
 func (l Layout) Office(a protocol.AuthorityID) string {
-	return filepath.Join(l.Dir, "office", a.Name())
+	return filepath.Join(l.Dir, officeFolder, a.Name())
 }
 
 // OfficeFile is one file of an office's folder.
@@ -56,10 +56,12 @@ const (
 	certificateFile = "certificate.gpg"
 	nodeKeyFile     = "node.key"
 	tlsFile         = "tls.pem"
+	formerTLSFile   = "tls-former.pem" // the one before, while a peer may know no other
 	logKeyFile      = "log.key"
 	witnessKeyFile  = "witness.key"
 	actKeyFile      = "act.key"
 	attestKeyFile   = "attest.key"
 	ageFolder       = "age"
-	identitySuffix  = ".txt" // of the files in it
+	officeFolder    = "office" // of the data directory
+	identitySuffix  = ".txt"   // of the files in it
 )

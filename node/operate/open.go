@@ -137,7 +137,7 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 		return err
 	}
 	n.closers = append(n.closers, db.Close)
-	if err := settleEra(ctx, n.Layout, db, n.Config.Node.State()); err != nil {
+	if err := settleNext(ctx, n.Layout, db, n.Config.Node.State()); err != nil {
 		return err
 	}
 	own, err := ReadRecord(n.Layout)
@@ -173,6 +173,12 @@ func (n *Node) readGatewayKeys(c *gateway.Config, k *keyring) (err error) {
 		return err
 	}
 	if c.TLS, err = readTLS(k, n.Layout.NodeFile(tlsFile)); err != nil {
+		return err
+	}
+	former, err := readTLS(k, n.Layout.NodeFile(formerTLSFile))
+	if err == nil {
+		c.Former = &former
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	logSecret, err := k.read(n.Layout.NodeFile(logKeyFile))

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"comity/node/control"
+	"comity/node/operate"
+	"comity/protocol"
+)
+
+// amendment is what a change of the node's own record needs, once it is clear that
+// it can be made: the medium is named and the node does not run. verb says what to do
+// between stop and start.
+func (p *program) amendment(ctx context.Context, offline, verb, why string) (a operate.Amendment, err error) {
+	dir, err := p.directory()
+	if err != nil {
+		return a, err
+	}
+	if offline == "" {
+		return a, problem("name the medium with the offline keys: --offline FOLDER", "%s", why)
+	}
+	if control.Running(ctx, dir) {
+		return a, problem("stop it, "+verb+", and start it again: what waits is sent then", "a node runs on %s", dir)
+	}
+	from, err := p.passphrases(ctx, nil)
+	return operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now}, err
+}
+
+// amended says what to do after a change of the node's own record.
+func (p *program) amended(offline, dir string, made *operate.Rotated) {
+	p.say("Take %s off this machine again, then type: comity serve --dir %s", offline, quoted(dir))
+	if made.Broken == nil {
+		p.say("Peers get the record at the next contact.")
+		return
+	}
+	p.say("\nPeers do NOT adopt it by themselves, because an offline key had its time before it")
+	p.say("signed (%s).", plain(made.Broken))
+	p.say("Give each the new introduction (comity introduce), and compare these words by telephone:\n")
+	p.words(made.State.Words(), made.State.Digits())
+}
+
+// ownAuthority is the hosted authority that --as names, or the only one.
+func (p *program) ownAuthority(dir string) (protocol.AuthorityID, error) {
+	config, err := control.ReadConfig(dir)
+	if err != nil {
+		return "", control.Explain(err)
+	}
+	var names string
+	for _, a := range config.Authorities {
+		if p.as == string(a) || p.as == a.Name() || p.as == "" && len(config.Authorities) == 1 {
+			return a, nil
+		}
+		names += " " + string(a)
+	}
+	if p.as == "" {
+		return "", misuse("name one with --as:"+names, "this node hosts %d authorities", len(config.Authorities))
+	}
+	return "", misuse("name one with --as:"+names, "this node does not host an authority %q", p.as)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"comity/node/control"
+	"comity/node/operate"
+	"comity/protocol/record"
+)
+
+func (p *program) nodeChange() *cobra.Command {
+	var offline, name, language string
+	var change operate.ChangePlan
+	c := &cobra.Command{
+		Use: "change [--endpoint HOST:PORT]... [--name NAME] [--limit BYTES] --offline FOLDER", Args: words(0, 0),
+		Short: "Publish another address, name or limit of this node",
+		Long: `Has the state's offline key on FOLDER sign the next record, with what is named
+here changed and all else as it was. --endpoint may be given up to eight times, and names
+all addresses of the node; peers try them in this order. The node must not run meanwhile:
+stop it, change, start it; take FOLDER off the machine again. When it starts it calls
+every peer, and hands over the record.
+
+Where it serves is another matter: "listen" in comity.toml.`,
+		Example: "  comity node change --endpoint gateway.example.org:7443 --endpoint 192.0.2.7:7443 --offline /media/offline",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if len(change.Endpoints) == 0 && name == "" && change.Sealed == 0 {
+				return misuse(`"comity help node change" shows an example`, "name what is to change: --endpoint, --name or --limit")
+			}
+			if name != "" {
+				change.Name = []record.Name{{Language: language, Text: name}}
+			}
+			var err error
+			if change.Amendment, err = p.amendment(c.Context(), offline, "change", "the state's offline key has to sign the next record"); err != nil {
+				return err
+			}
+			state, err := operate.ChangeNode(c.Context(), change)
+			if errors.Is(err, operate.ErrNoChange) {
+				return problem(`"comity introduce" shows the present record`, "nothing was published: %v", err)
+			} else if err != nil {
+				return control.Explain(err)
+			}
+			r := state.Record()
+			p.say("Record %d of state %s is published: %s at %v, with parcels of up to %d bytes.", r.Sequence, r.State, r.Node.ID, r.Node.Endpoints, r.Node.Limits.Sealed)
+			p.amended(offline, change.Dir, &operate.Rotated{State: state})
+			return nil
+		},
+	}
+	flags := c.Flags()
+	flags.StringArrayVar(&change.Endpoints, "endpoint", nil, "`HOST:PORT` that peers dial; repeatable")
+	flags.StringVar(&name, "name", "", "`NAME` of the state for people")
+	flags.StringVar(&language, "language", "en", "`LANGUAGE` of the name (BCP 47)")
+	flags.Int64Var(&change.Sealed, "limit", 0, "`BYTES` of the largest sealed parcel that the node takes")
+	flags.StringVar(&offline, "offline", "", "`FOLDER` that the offline keys were moved to")
+	return c
+}
