@@ -108,7 +108,7 @@ stories: build ## Play whole nodes: every story of .bin/comity, SEEDS=n simulate
 
 .PHONY: sim
 sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prints its seed.
-	SEEDS=$(SEEDS) go test -count=1 -v -timeout 60m ./testnet/sim/...
+	SEEDS=$(SEEDS) go test -count=1 -v -timeout 180m ./testnet/sim/...
 
 .PHONY: mutants
 mutants: ## Plant bugs one at a time and see that a test finds each (about ten minutes; not in CI).

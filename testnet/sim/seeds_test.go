@@ -77,7 +77,7 @@ func shareOut(t *testing.T, n int, total *Tally) {
 	endings := make(chan ending, n)
 	for i := range n {
 		counts := fmt.Sprintf("%s/counts-%d.json", t.TempDir(), i)
-		cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestSeeds$", "-test.timeout=55m")
+		cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestSeeds$", "-test.timeout=170m")
 		cmd.Env = append(os.Environ(), fmt.Sprintf("SIM_SHARE=%d of %d", i, n), "SIM_COUNTS="+counts)
 		go func() {
 			output, err := cmd.CombinedOutput()
