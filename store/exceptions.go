@@ -18,7 +18,9 @@ type Period struct{ From, Until time.Time }
 func (p Period) micros() (from, until int64) { return p.From.UnixMicro(), p.Until.UnixMicro() }
 
 // Exceptions of a period are read with a limit, at most MaxPage; more says that
-// there are others. Test parcels are never among them (R-XCH-5).
+// there are others. Test parcels are never among them (R-XCH-5). Those about
+// parcels may be asked for one authority of the node, as sender or recipient; empty
+// means all. The limit counts its own rows only.
 
 // Parcel is the transmission of which an exception speaks.
 type Parcel struct {
@@ -43,18 +45,19 @@ const slowRows = `SELECT o.sender, o.parcel, o.recipient, o.peer, o.priority, o.
 FROM outbound o WHERE o.stored_us >= $1 AND o.stored_us < $2 AND o.test = 0
 AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.sender = o.sender AND e.parcel = o.parcel AND e.recipient = o.recipient
   AND e.event IN ('RelayAcceptance', 'RelayRejection', 'RelayFailure') AND e.stored_us - o.stored_us <= $3)
-ORDER BY o.stored_us, o.ordinal LIMIT $4`
+AND ($4 = '' OR o.sender = $4 OR o.recipient = $4)
+ORDER BY o.stored_us, o.ordinal LIMIT $5`
 
 // Slow returns parcels for which a time without evidence of the other node ran
 // out in the period, the oldest first. So each is in the report of one period.
-func (g *Gateway) Slow(ctx context.Context, p Period, within time.Duration, limit int) (list []Slow, more bool, err error) {
+func (g *Gateway) Slow(ctx context.Context, p Period, of protocol.AuthorityID, within time.Duration, limit int) (list []Slow, more bool, err error) {
 	from, until := Period{p.From.Add(-within), p.Until.Add(-within)}.micros()
 	return exceptions(ctx, g.v, "reading slow deliveries", limit, func(scan func(...any) error) (s Slow, err error) {
 		var answered *int64
 		err = s.Parcel.scan(scan, &s.State, &answered)
 		s.Answered = instant(answered)
 		return s, err
-	}, slowRows, from, until, within.Microseconds())
+	}, slowRows, from, until, within.Microseconds(), string(of))
 }
 
 func (p *Parcel) scan(scan func(...any) error, more ...any) error {
@@ -90,11 +93,12 @@ WHERE c.` + noted + `
 AND c.event = 'ContentConsignment' AND c.stored_us >= $1 AND c.stored_us < $2 AND coalesce(o.test, i.test, 0) = 0
 AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.sender = c.sender AND e.parcel = c.parcel AND e.recipient = c.recipient
   AND e.event IN ('ContentHandoverFailure', 'ConsignmentAcceptance', 'ConsignmentRejection') AND e.stored_us < $2)
-ORDER BY c.stored_us, c.ordinal LIMIT $3`
+AND ($3 = '' OR c.sender = $3 OR c.recipient = $3)
+ORDER BY c.stored_us, c.ordinal LIMIT $4`
 
 // Unanswered returns the parcels, sent and received, that were delivered in the
 // period and neither acknowledged nor declined by its end, the oldest first.
-func (g *Gateway) Unanswered(ctx context.Context, p Period, limit int) (list []Unanswered, more bool, err error) {
+func (g *Gateway) Unanswered(ctx context.Context, p Period, of protocol.AuthorityID, limit int) (list []Unanswered, more bool, err error) {
 	from, until := p.micros()
 	return exceptions(ctx, g.v, "reading unanswered parcels", limit, func(scan func(...any) error) (u Unanswered, err error) {
 		var delivered int64
@@ -102,7 +106,7 @@ func (g *Gateway) Unanswered(ctx context.Context, p Period, limit int) (list []U
 		err = scan(&u.Key.From, &u.Key.Parcel, &u.Key.To, &u.Sent, &delivered, &opened, &answered)
 		u.Delivered, u.Opened, u.Answered = instant(&delivered), instant(opened), instant(answered)
 		return u, err
-	}, unansweredRows, from, until)
+	}, unansweredRows, from, until, string(of))
 }
 
 // Negative is evidence of a refusal or a failure.
@@ -118,17 +122,19 @@ FROM evidence e LEFT JOIN outbound o ON o.sender = e.sender AND o.parcel = e.par
 LEFT JOIN inbound i ON i.sender = e.sender AND i.parcel = e.parcel AND i.recipient = e.recipient
 WHERE e.` + noted + `
 AND e.event IN ('SubmissionRejection', 'RelayRejection', 'RelayFailure', 'ContentHandoverFailure', 'ConsignmentRejection')
-AND e.stored_us >= $1 AND e.stored_us < $2 AND coalesce(o.test, i.test, 0) = 0 ORDER BY e.stored_us, e.ordinal LIMIT $3`
+AND e.stored_us >= $1 AND e.stored_us < $2 AND coalesce(o.test, i.test, 0) = 0
+AND ($3 = '' OR e.sender = $3 OR e.recipient = $3)
+ORDER BY e.stored_us, e.ordinal LIMIT $4`
 
 // Negative returns the negative evidence stored in the period, the oldest first.
-func (g *Gateway) Negative(ctx context.Context, p Period, limit int) (list []Negative, more bool, err error) {
+func (g *Gateway) Negative(ctx context.Context, p Period, of protocol.AuthorityID, limit int) (list []Negative, more bool, err error) {
 	from, until := p.micros()
 	return exceptions(ctx, g.v, "reading negative evidence", limit, func(scan func(...any) error) (n Negative, err error) {
 		var stored int64
 		err = scan(&n.Key.From, &n.Key.Parcel, &n.Key.To, &n.Event, &n.Signed.Document, &n.Signed.Signature, &stored)
 		n.Stored = instant(&stored)
 		return n, err
-	}, negativeRows, from, until)
+	}, negativeRows, from, until, string(of))
 }
 
 // Resent is a parcel that took more than one attempt.
@@ -142,18 +148,20 @@ type Resent struct {
 }
 
 const resentRows = `SELECT sender, parcel, recipient, peer, priority, stored_us, expires_us, failures, breaks, last_error, last_error_us
-FROM outbound WHERE stored_us >= $1 AND stored_us < $2 AND test = 0 AND failures > 0 ORDER BY stored_us, ordinal LIMIT $3`
+FROM outbound WHERE stored_us >= $1 AND stored_us < $2 AND test = 0 AND failures > 0
+AND ($3 = '' OR sender = $3 OR recipient = $3)
+ORDER BY stored_us, ordinal LIMIT $4`
 
 // Resent returns parcels queued in the period that had to be tried again, the
 // oldest first.
-func (g *Gateway) Resent(ctx context.Context, p Period, limit int) (list []Resent, more bool, err error) {
+func (g *Gateway) Resent(ctx context.Context, p Period, of protocol.AuthorityID, limit int) (list []Resent, more bool, err error) {
 	from, until := p.micros()
 	return exceptions(ctx, g.v, "reading repeated deliveries", limit, func(scan func(...any) error) (r Resent, err error) {
 		var failed *int64
 		err = r.Parcel.scan(scan, &r.Failures, &r.Breaks, &r.LastError, &failed)
 		r.LastErrorAt = instant(failed)
 		return r, err
-	}, resentRows, from, until)
+	}, resentRows, from, until, string(of))
 }
 
 // RecordsOf returns the records adopted in the period, own ones too, the oldest

@@ -32,7 +32,7 @@ func TestSlowDeliveriesAreToldOnce(t *testing.T) {
 	n.commit(FileEvidence{Key: key(3, prosecution), Evidence: n.evidence(key(3, prosecution), evidence.RelayFailure)})   // late, and in vain
 	n.clock.advance(time.Minute)
 
-	list, more, err := n.Slow(t.Context(), n.since(start), time.Hour, 10)
+	list, more, err := n.Slow(t.Context(), n.since(start), "", time.Hour, 10)
 	if err != nil || more {
 		t.Fatal(more, err)
 	}
@@ -49,14 +49,14 @@ func TestSlowDeliveriesAreToldOnce(t *testing.T) {
 	}
 	ranOut := start.Add(time.Hour)
 	for name, p := range map[string]Period{"the hour before": {start, ranOut}, "the time after": {ranOut.Add(time.Microsecond), n.clock.now()}} {
-		if list, _, err := n.Slow(t.Context(), p, time.Hour, 10); err != nil || len(list) > 0 {
+		if list, _, err := n.Slow(t.Context(), p, "", time.Hour, 10); err != nil || len(list) > 0 {
 			t.Errorf("%s: %d parcels, %v; want none", name, len(list), err)
 		}
 	}
-	if list, _, err := n.Slow(t.Context(), n.since(start), 12*time.Hour, 10); err != nil || len(list) > 0 {
+	if list, _, err := n.Slow(t.Context(), n.since(start), "", 12*time.Hour, 10); err != nil || len(list) > 0 {
 		t.Errorf("over twelve hours: %d parcels, %v; want none", len(list), err)
 	}
-	if list, more, err := n.Slow(t.Context(), n.since(start), time.Hour, 2); err != nil || len(list) != 2 || !more {
+	if list, more, err := n.Slow(t.Context(), n.since(start), "", time.Hour, 2); err != nil || len(list) != 2 || !more {
 		t.Errorf("two at most: %d parcels, more %v, %v", len(list), more, err)
 	}
 }
@@ -91,7 +91,7 @@ func TestUnansweredAsOfThePeriodsEnd(t *testing.T) {
 	answered := n.clock.now().UTC()
 	n.clock.advance(time.Second)
 
-	list, _, err := n.Unanswered(t.Context(), period, 10)
+	list, _, err := n.Unanswered(t.Context(), period, "", 10)
 	if err != nil || len(list) != 2 {
 		t.Fatalf("%d parcels, %v; want 2", len(list), err)
 	}
@@ -101,10 +101,10 @@ func TestUnansweredAsOfThePeriodsEnd(t *testing.T) {
 	if got, want := list[1], (Unanswered{Key: k, Sent: true, Delivered: start.UTC(), Opened: start.UTC()}); got != want {
 		t.Errorf("sent: %+v, want %+v", got, want)
 	}
-	if list, _, err := n.Unanswered(t.Context(), n.since(start), 10); err != nil || len(list) != 1 {
+	if list, _, err := n.Unanswered(t.Context(), n.since(start), "", 10); err != nil || len(list) != 1 {
 		t.Errorf("until now: %d parcels, %v; want 1", len(list), err)
 	}
-	negative, _, err := n.Negative(t.Context(), n.since(start), 10)
+	negative, _, err := n.Negative(t.Context(), n.since(start), "", 10)
 	if err != nil || len(negative) != 2 || negative[0].Event != evidence.ConsignmentRejection || negative[1].Event != evidence.ContentHandoverFailure {
 		t.Errorf("negative evidence: %+v, %v; want a rejection and a handover failure", negative, err)
 	}
@@ -127,7 +127,7 @@ func TestAttemptsInVainAreCounted(t *testing.T) {
 		}
 	}
 	n.clock.advance(time.Second)
-	list, _, err := n.Resent(t.Context(), n.since(start), 10)
+	list, _, err := n.Resent(t.Context(), n.since(start), "", 10)
 	if err != nil || len(list) != 1 || list[0].Key != key(1, prosecution) || list[0].Failures != 2 || list[0].Breaks != 1 || list[0].LastError != "it asked to wait" {
 		t.Errorf("tried again: %+v, %v; want parcel 1 with 2 failures and 1 break", list, err)
 	}

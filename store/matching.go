@@ -9,18 +9,20 @@ import (
 )
 
 // Sought is what an auditor knows of a transmission. Zero fields are not asked
-// for; one must be set.
+// for; one beside Party must be set.
 type Sought struct {
 	Envelope, Sealed protocol.Digest
 	Parcel           protocol.ParcelID
 	From, To         protocol.AuthorityID
+	// Party is one of the two, when only transmissions of one authority may be told.
+	Party protocol.AuthorityID
 }
 
 // Matching returns the transmissions, sent and received, that fit all that is
 // sought, at most limit, without order. It reads whole tables when only digests
 // are given: it is for questions that people ask.
 func (g *Gateway) Matching(ctx context.Context, s Sought, limit int) (list []protocol.Key, err error) {
-	if s == (Sought{}) {
+	if s == (Sought{Party: s.Party}) {
 		return nil, factError("nothing is sought")
 	}
 	c := &conditions{}
@@ -36,6 +38,10 @@ func (g *Gateway) Matching(ctx context.Context, s Sought, limit int) (list []pro
 		if one.value != "" {
 			c.add(one.column, "=", one.value)
 		}
+	}
+	if s.Party != "" {
+		c.args = append(c.args, string(s.Party))
+		c.text = append(c.text, fmt.Sprintf("(sender = $%[1]d OR recipient = $%[1]d)", len(c.args)))
 	}
 	where := strings.Join(c.text, " AND ")
 	c.args = append(c.args, limit)

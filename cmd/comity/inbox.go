@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -39,11 +38,7 @@ again.`,
 					p.awaited(list.Awaited)
 					return nil
 				}
-				status, err := node.Status(c.Context())
-				if err != nil {
-					return err
-				}
-				err = p.received(list, len(status.Authorities) > 1)
+				err = p.received(list)
 				p.awaited(list.Awaited)
 				return err
 			})
@@ -54,20 +49,11 @@ again.`,
 	return c
 }
 
-// received lists received parcels. On a node with several authorities it says
-// to which of them each is: only that one can answer it.
-func (p *program) received(list *control.Parcels, several bool) error {
-	head := []string{"PARCEL", "FROM", "TO", "KIND", "RECEIVED (UTC)", "FILES", "STATUS"}
-	if !several {
-		head = slices.Delete(head, 2, 3)
-	}
-	t := p.table(head...)
+// received lists received parcels.
+func (p *program) received(list *control.Parcels) error {
+	t := p.table("PARCEL", "FROM", "KIND", "RECEIVED (UTC)", "FILES", "STATUS")
 	for _, m := range list.Parcels {
-		cells := []string{string(m.Parcel), string(m.From)}
-		if several {
-			cells = append(cells, string(m.Transmissions[0].To))
-		}
-		t.row(append(cells, kind(&m), moment(m.Stored), fileSum(&m), m.State)...)
+		t.row(string(m.Parcel), string(m.From), kind(&m), moment(m.Stored), fileSum(&m), m.State)
 	}
 	return p.tableEnd(t, list)
 }

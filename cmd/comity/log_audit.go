@@ -33,12 +33,13 @@ Sealed bodies in rows are hashed again; with --bodies, those in files too, which
 reads all of them. What no document says, such as when a row was written, or how
 often a delivery was tried, nobody can verify. It needs no key, changes nothing,
 runs beside "comity serve" or without it, and lists every finding with its place;
-then it leaves with 3.`,
+then it leaves with 3. With --as, the office of one authority is audited, and
+neither the others nor the node.`,
 		Example: "  comity log audit\n  comity log audit --bodies --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			bar := p.bars()
 			return p.look(c.Context(), func(node *control.Client) error {
-				a, err := node.Audit(c.Context(), bodies, func(e control.AuditProgress) error {
+				a, err := node.Audit(c.Context(), p.as, bodies, func(e control.AuditProgress) error {
 					bar.rows("auditing "+e.Store, e.Done, e.Total)
 					return nil
 				})
@@ -71,6 +72,13 @@ func (p *program) audited(a *control.Audit) error {
 	if a.BodiesRead {
 		read = ", each of them read"
 	}
+	if a.As != "" {
+		p.say("Everything that the office of %s holds is in order:", a.As)
+		p.tally(a.Evidence, "piece", "pieces", " of evidence: signature, role and subject")
+		p.tally(a.Bodies, "sealed body", "sealed bodies", read)
+		p.offices(a)
+		return nil
+	}
 	p.say("Everything that the node holds is in order. The log %s and what stands in it:", a.Origin)
 	p.tally(a.Leaves, "leaf", "leaves", " and "+count(int(a.Checkpoints), "checkpoint")+", each computed again")
 	p.tally(a.Records, "record", "records", ", each following from the one before or confirmed by a person")
@@ -89,12 +97,17 @@ func (p *program) audited(a *control.Audit) error {
 		p.tally(a.FormerCosignatures, "cosignature", "cosignatures", " of states of that log, which nobody here can compare any more")
 		p.tally(a.Waiting, "transmission", "transmissions", " of which peers have still to give the bytes, or to tell what became of them")
 	}
+	p.offices(a)
+	return nil
+}
+
+// offices tells what was gone through in each office.
+func (p *program) offices(a *control.Audit) {
 	for _, o := range a.Offices {
 		p.say("Office of %s:", o.Authority)
 		p.tally(o.Journal, "entry", "entries", " of the journal, each following from the one before")
 		p.tally(o.Messages, "message", "messages", ", with manifest, approvals and files")
 	}
-	return nil
 }
 
 // tally is a line of a list that counts.

@@ -31,6 +31,7 @@ It holds the first evidence that this node issued, unless --event names others o
 --all asks for all that is here. A question that fits several recipients is asked
 again with --to: each has a file of its own. When nothing matches, the file says
 only that, which is no proof that there was no parcel, and the command leaves with 1.
+With --as, it looks among the parcels of one authority only.
 
 "comity log check FILE" verifies it, on a machine without a node with --trust.`,
 		Example: "  comity log disclose --envelope 5452… -o answer.json\n" +
@@ -54,7 +55,7 @@ only that, which is no proof that there was no parcel, and the command leaves wi
 				chosen = append(chosen, e)
 			}
 			return p.look(c.Context(), func(node *control.Client) error {
-				d, err := node.Disclose(c.Context(), q, chosen, all)
+				d, err := node.Disclose(c.Context(), p.as, q, chosen, all)
 				if err != nil {
 					return err
 				}

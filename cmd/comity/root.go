@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,12 +83,15 @@ func (p *program) root() *cobra.Command {
 	version := p.version()
 	asked := false
 	root := &cobra.Command{
-		Use:              "comity",
-		Short:            "Sealed transmission between the authorities of states",
-		Long:             about,
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		PersistentPreRun: func(*cobra.Command, []string) { p.started = true },
+		Use:           "comity",
+		Short:         "Sealed transmission between the authorities of states",
+		Long:          about,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			p.started = true
+			p.as = cmp.Or(p.as, p.env["COMITY_AS"])
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			if asked {
 				return version.RunE(c, nil)
@@ -104,7 +108,7 @@ func (p *program) root() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.dir, "dir", "", "data directory `D` of the node (default $COMITY_DIR, else ~/.comity)")
-	flags.StringVar(&p.as, "as", "", "`AUTHORITY` to act for, when the node hosts several")
+	flags.StringVar(&p.as, "as", "", "`AUTHORITY` to act for, when the node hosts several (default $COMITY_AS)")
 	flags.BoolVar(&p.json, "json", false, "write JSON for programs")
 	flags.StringArrayVar(&p.passphraseFiles, "passphrase-file", nil, aboutPassphrases)
 
@@ -127,7 +131,7 @@ func (p *program) root() *cobra.Command {
 	logs := group("log", "Check the node's log", "checks", p.logCheck(), p.logNewEra(), p.logAudit(), p.logDisclose())
 	report := group("report", "Report exceptions of a period", "checks", p.reportExceptions())
 	for _, c := range []*cobra.Command{
-		p.demo(), p.init(), p.serve(), node, p.introduce(), peer, p.directoryGroup(), p.federationGroup(), p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
+		p.demo(), p.init(), p.serve(), node, p.authorityGroup(), p.introduce(), peer, p.directoryGroup(), p.federationGroup(), p.send(), p.sent(), p.show(), p.follow(), p.withdraw(),
 		p.inbox(), p.open(), p.acknowledge(), p.decline(), p.doctor(), p.bundle(), p.verify(), parcel, logs, report, key, version,
 	} {
 		root.AddCommand(c)

@@ -138,14 +138,14 @@ func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// scriptNewest: "newest VARIABLE inbox|sent DIR" sets a variable to the id of
-// the newest parcel of a list.
+// scriptNewest: "newest VARIABLE inbox|sent DIR [AUTHORITY]" sets a variable to the
+// id of the newest parcel of a list.
 func scriptNewest(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: newest VARIABLE inbox|sent DIR")
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: newest VARIABLE inbox|sent DIR [AUTHORITY]")
 	}
 	var list control.Parcels
-	ts.Check(ts.Exec("comity", args[1], "--dir", args[2], "--json"))
+	ts.Check(ts.Exec("comity", args[1], "--dir", args[2], "--json", "--as", strings.Join(args[3:], "")))
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &list))
 	if len(list.Parcels) == 0 {
 		ts.Fatalf("the %s of %s is empty", args[1], args[2])

@@ -9,10 +9,12 @@ import (
 
 // Audit says what an audit of a node went through and what it found wrong.
 type Audit struct {
-	Origin      string `json:"log"`
-	Leaves      int64  `json:"leaves"`
-	Checkpoints int64  `json:"checkpoints"`
-	Records     int64  `json:"records"`
+	// As is the one authority whose office was audited; absent: the node with all.
+	As          protocol.AuthorityID `json:"as,omitempty"`
+	Origin      string               `json:"log"`
+	Leaves      int64                `json:"leaves"`
+	Checkpoints int64                `json:"checkpoints"`
+	Records     int64                `json:"records"`
 	// Transmissions are envelopes, sent and received; Evidence is that of the node
 	// and of others, office copies included, Proofs those of others' logs.
 	Transmissions int64 `json:"transmissions"`
@@ -68,13 +70,18 @@ type AuditProgress struct {
 
 // auditRequest chooses what an audit reads.
 type auditRequest struct {
-	Bodies bool `json:"bodies,omitempty"` // large sealed bodies too
+	As     string `json:"as,omitempty"`     // the store of one office alone; empty: all, and the node's
+	Bodies bool   `json:"bodies,omitempty"` // large sealed bodies too
 }
 
-// audit verifies the stores of gateway and offices. What is wrong stands in the
-// answer: the caller gets to see all of it.
+// audit verifies the stores of gateway and offices, or of one office. What is wrong
+// stands in the answer: the caller gets to see all of it.
 func (s *Service) audit(ctx context.Context, in auditRequest, each func(AuditProgress)) (*Audit, error) {
 	g := s.node.Gateway
+	offices, err := s.offices(in.As)
+	if err != nil {
+		return nil, err
+	}
 	out := &Audit{Origin: g.OwnState().Record().Node.Log.Origin, BodiesRead: in.Bodies, Offices: []OfficeAudit{}, Findings: []Finding{}}
 	options := func(name string) store.AuditOptions {
 		return store.AuditOptions{
@@ -82,25 +89,21 @@ func (s *Service) audit(ctx context.Context, in auditRequest, each func(AuditPro
 			Each: func(done, total int64) { each(AuditProgress{name, done, total}) },
 		}
 	}
-	r, err := g.Store.Audit(ctx, options("gateway"))
-	if err != nil {
+	if out.As, err = s.only(in.As); err != nil {
 		return nil, err
 	}
-	out.Leaves, out.Checkpoints, out.Records, out.Transmissions, out.PeerLogs = r.Log.Leaves, r.Log.Checkpoints, r.Records, r.Transmission, r.Peers
-	out.Cosignatures, out.Cosigned, out.Followed, out.Forks = r.Cosignatures, r.Cosigned, r.Followed, r.Forks
-	out.Former, out.FormerCosignatures, out.Waiting = r.Former, r.FormerCosignatures, r.Waiting
-	out.add("gateway", r)
-	shown, err := g.Store.Shown(ctx)
-	if err != nil {
-		return nil, err
+	if out.As == "" {
+		if err := s.auditGateway(ctx, out, options("gateway")); err != nil {
+			return nil, err
+		}
 	}
-	out.Older = len(shown) > 0
 	records, err := g.Store.AllRecords(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range s.node.Config.Authorities {
-		r, err := s.node.Offices[id].Audit(ctx, records, options(string(id)))
+	for _, o := range offices {
+		id := o.Authority()
+		r, err := o.Audit(ctx, records, options(string(id)))
 		if err != nil {
 			return nil, err
 		}
@@ -108,6 +111,22 @@ func (s *Service) audit(ctx context.Context, in auditRequest, each func(AuditPro
 		out.add(string(id), r)
 	}
 	return out, nil
+}
+
+// auditGateway verifies the node's own store.
+func (s *Service) auditGateway(ctx context.Context, out *Audit, options store.AuditOptions) error {
+	g := s.node.Gateway
+	r, err := g.Store.Audit(ctx, options)
+	if err != nil {
+		return err
+	}
+	out.Leaves, out.Checkpoints, out.Records, out.Transmissions, out.PeerLogs = r.Log.Leaves, r.Log.Checkpoints, r.Records, r.Transmission, r.Peers
+	out.Cosignatures, out.Cosigned, out.Followed, out.Forks = r.Cosignatures, r.Cosigned, r.Followed, r.Forks
+	out.Former, out.FormerCosignatures, out.Waiting = r.Former, r.FormerCosignatures, r.Waiting
+	out.add("gateway", r)
+	shown, err := g.Store.Shown(ctx)
+	out.Older = len(shown) > 0
+	return err
 }
 
 // add takes in what one store's audit said.
@@ -122,8 +141,9 @@ func (a *Audit) add(name string, r *store.AuditReport) {
 	}
 }
 
-// Audit verifies everything that the node's stores hold. Findings stand in the
+// Audit verifies everything that the node's stores hold or, with as, the store of
+// that authority's office. Findings stand in the
 // answer; an error means that the audit did not come to its end.
-func (c *Client) Audit(ctx context.Context, bodies bool, each func(AuditProgress) error) (*Audit, error) {
-	return listen[AuditProgress, *Audit](ctx, c, "/v1/log/audit", auditRequest{bodies}, each)
+func (c *Client) Audit(ctx context.Context, as string, bodies bool, each func(AuditProgress) error) (*Audit, error) {
+	return listen[AuditProgress, *Audit](ctx, c, "/v1/log/audit", auditRequest{as, bodies}, each)
 }

@@ -43,13 +43,15 @@ type Service struct {
 	logger  *slog.Logger
 	mux     *http.ServeMux
 	busy    sync.WaitGroup // requests under way
+	sending turns          // of each authority, when there are several
 }
 
 // newService makes the handler over an open node.
 func newService(node *operate.Node, running bool, logger *slog.Logger) *Service {
-	s := &Service{node: node, running: running, now: time.Now, logger: logger, mux: http.NewServeMux()}
+	s := &Service{node: node, running: running, now: time.Now, logger: logger, mux: http.NewServeMux(), sending: newTurns(node.Config.Authorities)}
 	for path, handler := range map[string]http.Handler{
 		"/v1/status":            answer(s.status),
+		"/v1/authorities":       answer(s.hosted),
 		"/v1/introduce":         answer(s.introduce),
 		"/v1/peers":             answer(s.peers),
 		"/v1/pin":               answer(s.pin),

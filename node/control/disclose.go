@@ -33,6 +33,7 @@ type Disclosed struct {
 // discloseRequest is the auditor's question and the events that shall answer it;
 // none: the first that this node issued. All overrules them.
 type discloseRequest struct {
+	As     string           `json:"as,omitempty"` // only its parcels; empty: any of the node
 	Query  disclosure.Query `json:"query"`
 	Events []evidence.Event `json:"events,omitempty"`
 	All    bool             `json:"all,omitempty"`
@@ -44,7 +45,11 @@ func (s *Service) disclose(ctx context.Context, in discloseRequest) (*Disclosed,
 	if err := in.Query.Validate(); err != nil {
 		return nil, fail(Usage, "name the envelope, the sealed bytes, or parcel, sender and recipient together", "%s", plainly(err))
 	}
-	k, err := s.sought(ctx, in.Query)
+	party, err := s.only(in.As)
+	if err != nil {
+		return nil, err
+	}
+	k, err := s.sought(ctx, in.Query, party)
 	if err != nil {
 		return nil, err
 	}
@@ -68,9 +73,12 @@ func (s *Service) disclose(ctx context.Context, in discloseRequest) (*Disclosed,
 	return answer, err
 }
 
-// sought returns the one transmission that fits the question; nil: none.
-func (s *Service) sought(ctx context.Context, q disclosure.Query) (*protocol.Key, error) {
-	list, err := s.node.Gateway.Store.Matching(ctx, soughtBy(q), maxRecipientsNamed)
+// sought returns the one transmission that fits the question; nil: none. With a party
+// it is one of that authority.
+func (s *Service) sought(ctx context.Context, q disclosure.Query, party protocol.AuthorityID) (*protocol.Key, error) {
+	what := soughtBy(q)
+	what.Party = party
+	list, err := s.node.Gateway.Store.Matching(ctx, what, maxRecipientsNamed)
 	switch {
 	case err != nil || len(list) == 0:
 		return nil, err
@@ -190,9 +198,9 @@ func (s *Service) records(ctx context.Context, in recordsRequest) (*records, err
 
 // Disclose answers an auditor's question about one parcel. events choose the
 // evidence; none: the first that this node issued. Ambiguous when the question
-// fits several transmissions.
-func (c *Client) Disclose(ctx context.Context, q disclosure.Query, events []evidence.Event, all bool) (*Disclosed, error) {
-	return call[*Disclosed](ctx, c, "/v1/disclose", discloseRequest{Query: q, Events: events, All: all})
+// fits several transmissions. With as, it tells only of parcels of that authority.
+func (c *Client) Disclose(ctx context.Context, as string, q disclosure.Query, events []evidence.Event, all bool) (*Disclosed, error) {
+	return call[*Disclosed](ctx, c, "/v1/disclose", discloseRequest{As: as, Query: q, Events: events, All: all})
 }
 
 // Records returns, as introductions, the newest record of each state that the

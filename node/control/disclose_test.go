@@ -62,7 +62,7 @@ func TestADisclosureTellsOfNothingElse(t *testing.T) {
 		}
 	}
 	envelope := asked.Envelope.Digest()
-	answer, err := c.Disclose(t.Context(), disclosure.Query{Envelope: &envelope}, nil, false)
+	answer, err := c.Disclose(t.Context(), "", disclosure.Query{Envelope: &envelope}, nil, false)
 	if err != nil || !answer.Found || len(answer.Events) != 1 || answer.Events[0] != evidence.SubmissionAcceptance {
 		t.Fatalf("%+v, %v; want a SubmissionAcceptance", answer, err)
 	}
@@ -174,7 +174,7 @@ func TestADisclosureOfNothingSaysOnlyThat(t *testing.T) {
 			Parcel: &sent.Parcel, From: ptr(protocol.AuthorityID("xa/central-authority")), To: ptr(protocol.AuthorityID("xb/prosecution-service")), Sealed: &unknown,
 		},
 	} {
-		answer, err := c.Disclose(t.Context(), q, []evidence.Event{evidence.RelayAcceptance}, false)
+		answer, err := c.Disclose(t.Context(), "", q, []evidence.Event{evidence.RelayAcceptance}, false)
 		if err != nil || answer.Found || answer.Way != nil {
 			t.Errorf("%s: %+v, %v; want nothing found", name, answer, err)
 			continue
@@ -203,14 +203,14 @@ func TestAnAmbiguousQuestionIsAskedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed := rows[0].Sealed.Digest
-	_, err = c.Disclose(t.Context(), disclosure.Query{Sealed: &sealed}, nil, false)
+	_, err = c.Disclose(t.Context(), "", disclosure.Query{Sealed: &sealed}, nil, false)
 	wantCode(t, "one sealed body to two", err, Ambiguous)
-	answer, err := c.Disclose(t.Context(), disclosure.Query{Sealed: &sealed, To: &rows[0].Key.To}, nil, false)
+	answer, err := c.Disclose(t.Context(), "", disclosure.Query{Sealed: &sealed, To: &rows[0].Key.To}, nil, false)
 	if err != nil || !answer.Found || strings.Contains(answer.File, string(rows[1].Key.To)) {
 		t.Errorf("asked again: %v, found %v", err, answer)
 	}
-	_, err = c.Disclose(t.Context(), disclosure.Query{To: &rows[0].Key.To}, nil, false)
+	_, err = c.Disclose(t.Context(), "", disclosure.Query{To: &rows[0].Key.To}, nil, false)
 	wantCode(t, "a recipient is no question", err, Usage)
-	_, err = c.Disclose(t.Context(), disclosure.Query{Sealed: &sealed, To: &rows[0].Key.To}, []evidence.Event{evidence.RelayAcceptance}, false)
+	_, err = c.Disclose(t.Context(), "", disclosure.Query{Sealed: &sealed, To: &rows[0].Key.To}, []evidence.Event{evidence.RelayAcceptance}, false)
 	wantCode(t, "evidence that is not here", err, NotFound)
 }

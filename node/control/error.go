@@ -88,6 +88,7 @@ func explain(err error) *Error {
 	var locked *operate.LockedError
 	var config *operate.ConfigError
 	var short *store.ShortError
+	var share *gateway.ShareError
 	switch {
 	case errors.As(err, &e):
 		return e
@@ -117,6 +118,8 @@ func explain(err error) *Error {
 		return fail(Failed, "see whether PostgreSQL runs, and whether the connection string is right: comity.toml names the file that holds it", "%v", err)
 	case errors.As(err, &short):
 		return fail(Failed, `make room on the disk of the data directory and send it again; "comity doctor" shows how much is free`, "%v", short)
+	case errors.As(err, &share):
+		return fail(Failed, `nothing was sent; what waits goes out as peers take it ("comity sent"), and "comity authority list" shows the shares; the other authorities of this node go on sending`, "%v", share)
 	case store.IsFull(err), errors.Is(err, syscall.ENOSPC):
 		return fail(Failed, "the disk is full: make room and try again; nothing is half-stored", "%v", err)
 	case errors.As(err, &refusal):

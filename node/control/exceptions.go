@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"comity/node/office"
+	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/era"
 	"comity/protocol/evidence"
@@ -59,10 +60,10 @@ func (s *Service) exceptions(ctx context.Context, in exceptionsRequest) (*Except
 	if now.Before(r.period.Until) { // what is not over yet is not late yet
 		r.period.Until = now
 	}
-	if in.As != "" {
-		r.only = offices[0].Authority()
-		r.As = r.only
+	if r.only, err = s.only(in.As); err != nil {
+		return nil, err
 	}
+	r.As = r.only
 	gateway := s.node.Gateway.Store
 	for _, read := range []func(context.Context, *store.Gateway) error{r.unacknowledged, r.overdue, r.negative, r.resent, r.clocks, r.gaps, r.forks, r.records, r.acts} {
 		if err := read(ctx, gateway); err != nil {
@@ -77,11 +78,6 @@ func (s *Service) exceptions(ctx context.Context, in exceptionsRequest) (*Except
 	return r.Exceptions, nil
 }
 
-// about reports whether a transmission belongs into the report.
-func (r *exceptionsRead) about(k protocol.Key) bool {
-	return r.only == "" || k.From == r.only || k.To == r.only
-}
-
 // cut notes that a section has more than is shown.
 func (r *exceptionsRead) cut(section string, more bool) {
 	if more && !slices.Contains(r.Cut, section) {
@@ -90,12 +86,9 @@ func (r *exceptionsRead) cut(section string, more bool) {
 }
 
 func (r *exceptionsRead) unacknowledged(ctx context.Context, g *store.Gateway) error {
-	list, more, err := g.Unanswered(ctx, r.period, maxExceptions)
+	list, more, err := g.Unanswered(ctx, r.period, r.only, maxExceptions)
 	r.cut("unacknowledged", more)
 	for _, u := range list {
-		if !r.about(u.Key) {
-			continue
-		}
 		direction := store.Received
 		if u.Sent {
 			direction = store.Sent
@@ -109,30 +102,25 @@ func (r *exceptionsRead) unacknowledged(ctx context.Context, g *store.Gateway) e
 
 func (r *exceptionsRead) overdue(ctx context.Context, g *store.Gateway) error {
 	for _, limit := range []time.Duration{veryLateAfter, lateAfter} {
-		list, more, err := g.Slow(ctx, r.period, limit, maxExceptions)
+		list, more, err := g.Slow(ctx, r.period, r.only, limit, maxExceptions)
 		if err != nil {
 			return err
 		}
 		r.cut("overdue", more)
 		for _, l := range list {
-			if r.about(l.Key) {
-				r.Overdue = append(r.Overdue, Overdue{
-					Way: wayOf(l.Key), Peer: l.Peer, Limit: fmt.Sprintf("%.0fh", limit.Hours()), Queued: stamp(l.Stored), Expires: stamp(l.Expires),
-					Answered: stamp(l.Answered), State: l.State,
-				})
-			}
+			r.Overdue = append(r.Overdue, Overdue{
+				Way: wayOf(l.Key), Peer: l.Peer, Limit: fmt.Sprintf("%.0fh", limit.Hours()), Queued: stamp(l.Stored), Expires: stamp(l.Expires),
+				Answered: stamp(l.Answered), State: l.State,
+			})
 		}
 	}
 	return nil
 }
 
 func (r *exceptionsRead) negative(ctx context.Context, g *store.Gateway) error {
-	list, more, err := g.Negative(ctx, r.period, maxExceptions)
+	list, more, err := g.Negative(ctx, r.period, r.only, maxExceptions)
 	r.cut("refused_or_failed", more)
 	for _, n := range list {
-		if !r.about(n.Key) {
-			continue
-		}
 		e, err := evidence.Parse(n.Signed.Document)
 		if err != nil {
 			return fmt.Errorf("%w: evidence %s of %s: %w", store.ErrIntegrity, n.Event, n.Key, err)
@@ -145,14 +133,12 @@ func (r *exceptionsRead) negative(ctx context.Context, g *store.Gateway) error {
 }
 
 func (r *exceptionsRead) resent(ctx context.Context, g *store.Gateway) error {
-	list, more, err := g.Resent(ctx, r.period, maxExceptions)
+	list, more, err := g.Resent(ctx, r.period, r.only, maxExceptions)
 	r.cut("resent", more)
 	for _, l := range list {
-		if r.about(l.Key) {
-			r.Resent = append(r.Resent, Resent{
-				Way: wayOf(l.Key), Peer: l.Peer, Queued: stamp(l.Stored), Failures: l.Failures, Breaks: l.Breaks, LastError: l.LastError, LastAt: stamp(l.LastErrorAt),
-			})
-		}
+		r.Resent = append(r.Resent, Resent{
+			Way: wayOf(l.Key), Peer: l.Peer, Queued: stamp(l.Stored), Failures: l.Failures, Breaks: l.Breaks, LastError: l.LastError, LastAt: stamp(l.LastErrorAt),
+		})
 	}
 	return err
 }
@@ -205,12 +191,31 @@ func (r *exceptionsRead) acts(ctx context.Context, g *store.Gateway) error {
 	list, more, err := g.Acts(ctx, r.period, maxExceptions)
 	r.cut("administrative_acts", more)
 	for _, a := range list {
+		if !concerns(a, r.only) {
+			continue
+		}
 		r.Acts = append(r.Acts, NodeAct{At: stamp(a.At), Kind: a.Kind, Subject: a.Subject, Detail: a.Detail})
 	}
 	if err != nil {
 		return err
 	}
 	return r.eras(ctx, g)
+}
+
+// concerns reports whether an act on the node may stand in the report of one
+// authority: not what tells of a parcel, or of the keys, of another one.
+func concerns(a store.Act, only protocol.AuthorityID) bool {
+	switch {
+	case only == "":
+		return true
+	case a.Kind == store.ActDisclose:
+		return strings.HasPrefix(a.Detail, "from "+string(only)+" to ") || strings.Contains(a.Detail, " to "+string(only)+": ")
+	case a.Kind == store.ActProtect || a.Kind == store.ActUnprotect:
+		return slices.Contains([]string{
+			operate.NodeHolder.Of(), operate.OfflineHolder.Of(), operate.OfficeHolder(only).Of(), operate.ActHolder(only).Of(),
+		}, a.Subject)
+	}
+	return true
 }
 
 // eras are acts too: by whoever restored the node, with the state's offline key.

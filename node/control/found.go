@@ -15,7 +15,7 @@ import (
 // first characters of a UUIDv7 are a time, so fewer would fit too many.
 const minAbbreviation = 6
 
-// found is one message and the office that has it.
+// found is one message and its office.
 type found struct {
 	office  *office.Office
 	message *office.Message
@@ -24,41 +24,35 @@ type found struct {
 }
 
 // find returns the message that a person means by a parcel id or by its first
-// or last characters, in the office named or, without a name, in the only one
-// that has it.
+// or last characters, in the office named or, without a name, in the only one of
+// this node. What another office has is not there.
 func (s *Service) find(ctx context.Context, as, ref string) (*found, error) {
-	offices, err := s.offices(as)
+	o, err := s.office(as)
 	if err != nil {
 		return nil, err
 	}
 	wanted := strings.ToLower(strings.TrimSpace(ref))
 	if id := protocol.ParcelID(""); id.UnmarshalText([]byte(wanted)) == nil {
-		return s.byID(ctx, offices, id)
+		return s.byID(ctx, o, id)
 	}
 	if len(strings.ReplaceAll(wanted, "-", "")) < minAbbreviation || strings.Trim(wanted, "0123456789abcdef-") != "" {
 		return nil, fail(Usage, `"comity inbox" and "comity sent" show the ids`,
 			"%q names no parcel: give its id, or at least %d characters of its beginning or end", ref, minAbbreviation)
 	}
 	var hits []*found
-	for _, o := range offices {
-		err := s.each(ctx, o, func(m *office.Message) {
-			// R-XCH-5: a test parcel stands in nobody's way; its full id finds it.
-			if id := string(m.Name.Parcel); !m.Test && abbreviates(wanted, id) {
-				hits = append(hits, &found{office: o, message: m})
-			}
-		})
-		if err != nil {
-			return nil, err
+	err = s.each(ctx, o, func(m *office.Message) {
+		// R-XCH-5: a test parcel stands in nobody's way; its full id finds it.
+		if id := string(m.Name.Parcel); !m.Test && abbreviates(wanted, id) {
+			hits = append(hits, &found{office: o, message: m})
 		}
-	}
-	switch len(hits) {
-	case 0:
-		return nil, s.absent(ctx, offices, wanted)
-	case 1:
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(hits) == 0:
+		return nil, s.absent(ctx, o, wanted)
+	case len(hits) == 1:
 		return hits[0], nil
-	}
-	if id := hits[0].message.Name.Parcel; !slices.ContainsFunc(hits, func(h *found) bool { return h.message.Name.Parcel != id }) {
-		return nil, severalOffices(hits)
 	}
 	return nil, fail(Ambiguous, "give more of its characters", "%q fits %d parcels, among them %s and %s",
 		ref, len(hits), hits[0].message.Name.Parcel, hits[1].message.Name.Parcel)
@@ -70,16 +64,14 @@ func noParcel(ref string) *Error {
 
 // absent says that there is no such parcel or, of one that an office has lost with
 // its node, what is left of it.
-func (s *Service) absent(ctx context.Context, offices []*office.Office, ref string) error {
-	for _, o := range offices {
-		lost, err := s.lost(ctx, o)
-		if err != nil {
-			return err
-		}
-		if i := slices.IndexFunc(lost, func(p Parcel) bool { return abbreviates(ref, string(p.Parcel)) }); i >= 0 {
-			return fail(NotFound, `"comity show `+string(lost[i].Parcel)+`" shows that, and "comity log disclose" proves it to an auditor`,
-				"the office of %s has lost the parcel %s with its node: only the envelope and the evidence are here again", o.Authority(), lost[i].Parcel)
-		}
+func (s *Service) absent(ctx context.Context, o *office.Office, ref string) error {
+	lost, err := s.lost(ctx, o)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(lost, func(p Parcel) bool { return abbreviates(ref, string(p.Parcel)) }); i >= 0 {
+		return fail(NotFound, `"comity show `+string(lost[i].Parcel)+`" shows that, and "comity log disclose" proves it to an auditor`,
+			"the office of %s has lost the parcel %s with its node: only the envelope and the evidence are here again", o.Authority(), lost[i].Parcel)
 	}
 	return noParcel(ref)
 }
@@ -92,49 +84,16 @@ func abbreviates(part, id string) bool {
 		!strings.Contains(part, "-") && (strings.HasPrefix(plain, short) || strings.HasSuffix(plain, short))
 }
 
-// severalOffices refuses to choose: an act of one authority is not another's.
-func severalOffices(hits []*found) *Error {
-	var names []string
-	for _, h := range hits {
-		names = append(names, string(h.office.Authority()))
+func (s *Service) byID(ctx context.Context, o *office.Office, id protocol.ParcelID) (*found, error) {
+	name, err := o.Locate(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, s.absent(ctx, o, string(id))
+	} else if err != nil {
+		return nil, err
 	}
-	return fail(Ambiguous, "name one with --as", "parcel %s is with %d authorities of this node: %s",
-		hits[0].message.Name.Parcel, len(hits), strings.Join(names, " and "))
-}
-
-func (s *Service) byID(ctx context.Context, offices []*office.Office, id protocol.ParcelID) (*found, error) {
-	var hits []*found
-	for _, o := range offices {
-		name, err := o.Locate(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		m, err := o.Message(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		hits = append(hits, &found{o, m, true})
+	m, err := o.Message(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	switch len(hits) {
-	case 0:
-		return nil, s.absent(ctx, offices, string(id))
-	case 1:
-		return hits[0], nil
-	}
-	return nil, severalOffices(hits)
-}
-
-// offices returns the office named, or all.
-func (s *Service) offices(as string) ([]*office.Office, error) {
-	if as != "" {
-		o, err := s.office(as)
-		return []*office.Office{o}, err
-	}
-	var all []*office.Office
-	for _, id := range s.node.Config.Authorities {
-		all = append(all, s.node.Offices[id])
-	}
-	return all, nil
+	return &found{o, m, true}, nil
 }

@@ -46,15 +46,11 @@ func (s *Service) lost(ctx context.Context, o *office.Office) ([]Parcel, error) 
 	return all, nil
 }
 
-// awaited are the parcels that one office, or any, had received and lost, and whose
-// bytes no peer has given again yet.
-func (s *Service) awaited(ctx context.Context, as string) (all []Way, err error) {
+// awaited are the parcels that an office had received and lost, and whose bytes no
+// peer has given again yet.
+func (s *Service) awaited(ctx context.Context, o *office.Office) (all []Way, err error) {
 	g := s.node.Gateway
 	if _, era, err := protocol.ParseLogOrigin(g.OwnState().Record().Node.Log.Origin); err != nil || era == 1 {
-		return nil, err
-	}
-	offices, err := s.offices(as)
-	if err != nil {
 		return nil, err
 	}
 	peers, err := g.Store.Peers(ctx)
@@ -65,8 +61,7 @@ func (s *Service) awaited(ctx context.Context, as string) (all []Way, err error)
 		var rows []store.Inbound
 		rows, err = g.Store.Lost(ctx, p.Node)
 		for _, row := range rows {
-			ours := slices.ContainsFunc(offices, func(o *office.Office) bool { return o.Authority() == row.Key.To })
-			if ours && !row.Test {
+			if row.Key.To == o.Authority() && !row.Test {
 				all = append(all, wayOf(row.Key))
 			}
 		}
@@ -80,19 +75,16 @@ func (s *Service) lostParcel(ctx context.Context, in parcelRequest, found error)
 	if CodeOf(found) != NotFound {
 		return nil, found
 	}
-	offices, err := s.offices(in.As)
+	o, err := s.office(in.As)
 	if err != nil {
 		return nil, err
 	}
-	var hits []Parcel
-	for _, o := range offices {
-		all, err := s.lost(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		wanted := strings.ToLower(strings.TrimSpace(in.Parcel))
-		hits = append(hits, slices.DeleteFunc(all, func(p Parcel) bool { return !abbreviates(wanted, string(p.Parcel)) })...)
+	all, err := s.lost(ctx, o)
+	if err != nil {
+		return nil, err
 	}
+	wanted := strings.ToLower(strings.TrimSpace(in.Parcel))
+	hits := slices.DeleteFunc(all, func(p Parcel) bool { return !abbreviates(wanted, string(p.Parcel)) })
 	if len(hits) != 1 {
 		return nil, found
 	}

@@ -52,64 +52,59 @@ type Parcels struct {
 	// Awaited are received parcels whose bytes were lost with the node and are not
 	// here again; in the inbox.
 	Awaited []Way `json:"awaited,omitempty"`
-	// Locked are the offices, of those asked for, in which nothing new can appear
-	// until their passphrase is given.
+	// Locked names the office if nothing new can appear in it until its passphrase
+	// is given.
 	Locked []protocol.AuthorityID `json:"locked,omitempty"`
 }
 
 func (s *Service) inbox(ctx context.Context, in listRequest) (*Parcels, error) {
-	list, err := s.list(ctx, in, func(o *office.Office) lister { return o.Inbox })
+	o, err := s.office(in.As)
 	if err != nil {
 		return nil, err
 	}
-	list.Awaited, err = s.awaited(ctx, in.As)
+	list, err := s.list(ctx, o, in, o.Inbox)
+	if err != nil {
+		return nil, err
+	}
+	list.Awaited, err = s.awaited(ctx, o)
 	return list, err
 }
 
 func (s *Service) sent(ctx context.Context, in listRequest) (*Parcels, error) {
-	list, err := s.list(ctx, in, func(o *office.Office) lister { return o.SentMessages })
+	o, err := s.office(in.As)
 	if err != nil {
 		return nil, err
 	}
-	offices, err := s.offices(in.As)
-	for _, o := range offices {
-		if err == nil {
-			var lost []Parcel
-			lost, err = s.lost(ctx, o)
-			list.Parcels = append(list.Parcels, lost...)
-		}
+	list, err := s.list(ctx, o, in, o.SentMessages)
+	if err != nil {
+		return nil, err
 	}
+	lost, err := s.lost(ctx, o)
+	list.Parcels = append(list.Parcels, lost...)
 	list.order(in.limit())
 	return list, err
 }
 
 type lister func(context.Context, store.MessageFilter) ([]office.Message, error)
 
-func (s *Service) list(ctx context.Context, in listRequest, of func(*office.Office) lister) (*Parcels, error) {
-	offices, err := s.offices(in.As)
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) list(ctx context.Context, o *office.Office, in listRequest, next lister) (*Parcels, error) {
 	limit := in.limit()
 	list := &Parcels{Parcels: []Parcel{}}
-	locked := s.lockedOffices()
-	for _, o := range offices {
-		if slices.Contains(locked, o.Authority()) {
-			list.Locked = append(list.Locked, o.Authority())
+	if slices.Contains(s.lockedOffices(), o.Authority()) {
+		list.Locked = append(list.Locked, o.Authority())
+	}
+	filter := store.MessageFilter{Unopened: in.New, Limit: page}
+	for len(list.Parcels) <= limit {
+		rows, err := next(ctx, filter)
+		if err != nil {
+			return nil, err
 		}
-		filter := store.MessageFilter{Unopened: in.New, Limit: page}
-		for count := 0; count <= limit; {
-			rows, err := of(o)(ctx, filter)
-			if err != nil {
-				return nil, err
-			}
-			for i := range rows {
-				list.Parcels = append(list.Parcels, listView(&rows[i]))
-				filter.Before = rows[i].Ordinal
-			}
-			if count += len(rows); len(rows) < page {
-				break
-			}
+		for i := range rows {
+			list.Parcels = append(list.Parcels, listView(&rows[i]))
+			filter.Before = rows[i].Ordinal
+		}
+		if len(rows) < page {
+			break
 		}
 	}
 	list.order(limit)
@@ -261,8 +256,8 @@ func (s *Service) export(ctx context.Context, in exportRequest) (*Parcel, error)
 	return s.full(ctx, f)
 }
 
-// Inbox lists received parcels of one authority, or of all when as is empty.
-// unread leaves out what was opened.
+// Inbox lists received parcels of one authority; as may be empty when the node has
+// no other. unread leaves out what was opened.
 func (c *Client) Inbox(ctx context.Context, as string, unread bool, limit int) (*Parcels, error) {
 	return call[*Parcels](ctx, c, "/v1/inbox", listRequest{As: as, New: unread, Limit: limit})
 }

@@ -86,19 +86,15 @@ func (s *Service) sendProbe(ctx context.Context, in probeRequest, to protocol.Au
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
-	as := in.As
-	if as == "" {
-		as = string(s.node.Config.Authorities[0])
-	}
 	sent, err := s.send(ctx, Draft{
-		As: as, To: []protocol.AuthorityID{to}, Kind: parcel.KindConformanceTest, Test: true,
+		As: in.As, To: []protocol.AuthorityID{to}, Kind: parcel.KindConformanceTest, Test: true,
 		Lifetime: int64(time.Hour / time.Second), Files: []Source{{Path: file}}, Passphrase: in.Passphrase,
 	}, func(Progress) {})
 	if err != nil {
 		return err
 	}
 	var last Evidence
-	out, err := s.follow(ctx, followRequest{As: as, Parcel: string(sent.Parcel), Until: exchange.StatusDelivered}, func(e Evidence) { last = e })
+	out, err := s.follow(ctx, followRequest{As: in.As, Parcel: string(sent.Parcel), Until: exchange.StatusDelivered}, func(e Evidence) { last = e })
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && last.Event != "":
 		return fail(Failed, "see the log of this node and ask the other side for theirs",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,6 +71,11 @@ func (s *Service) send(ctx context.Context, d Draft, each func(Progress)) (*Sent
 	if o, err = s.acting(o, d.Passphrase); err != nil {
 		return nil, err
 	}
+	leave, err := s.sending.enter(ctx, o.Authority())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	draft := office.Draft{
 		To: d.To, Kind: d.Kind, Case: d.Case, Priority: d.Priority, Test: d.Test, Lifetime: time.Duration(d.Lifetime) * time.Second,
 	}
@@ -127,24 +131,6 @@ func sparingly(each func(Progress)) office.Progress {
 		stage, last = now, time.Now()
 		each(Progress{Stage: now, Done: done, Total: total})
 	}
-}
-
-// office finds the office that a person means: by its full name, by the part
-// after the slash, or, when there is only one, without a name.
-func (s *Service) office(as string) (*office.Office, error) {
-	var names []string
-	for id, o := range s.node.Offices {
-		if as == string(id) || as == id.Name() || as == "" && len(s.node.Offices) == 1 {
-			return o, nil
-		}
-		names = append(names, string(id))
-	}
-	slices.Sort(names)
-	hint := "name one with --as: " + strings.Join(names, ", ")
-	if as == "" {
-		return nil, fail(Usage, hint, "this node hosts %d authorities", len(names))
-	}
-	return nil, fail(Usage, hint, "this node does not host an authority %q", as)
 }
 
 // Send sends a message and returns once it is signed, sealed, stored and

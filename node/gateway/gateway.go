@@ -59,6 +59,12 @@ type Config struct {
 	// when the node itself has released them; store.ErrGone, store.ErrNotFound. nil:
 	// the office runs elsewhere.
 	Original func(ctx context.Context, from protocol.AuthorityID, digest protocol.Digest) (exchange.Sealed, error)
+	// Kept is how many sealed bytes the office of an authority of this node keeps;
+	// nil: the office runs elsewhere, on a disk of its own.
+	Kept func(context.Context, protocol.AuthorityID) (int64, error)
+	// QueueShare is how many parcels of one authority wait to be delivered at most,
+	// where the node hosts several; 0: DefaultQueueShare.
+	QueueShare int64
 	// Now is the wall clock for stamps. Timers use package time.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -80,6 +86,7 @@ type Gateway struct {
 
 	clock      *clock
 	memory     *budget
+	quota      *quota
 	comparison *comparison
 	round      *round       // what the witnesses are asked to cosign
 	eraBegan   time.Time    // when the node's log began that follows a lost one; zero: it lost none
@@ -156,6 +163,8 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	if g.eraBegan, err = c.Store.EraBegan(ctx); err != nil {
 		return nil, err
 	}
+	g.quota = newQuota(g)
+	g.uploads.room.shares = g.quota.last
 	g.heardOut.Store(c.Now().UnixMicro())
 	g.comparison = newComparison(g.book.peers(), c.Conn != nil)
 	if c.Locked == nil {
@@ -266,6 +275,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { g.sweep(ctx) })
 	wg.Go(func() { g.watchSpace(ctx) })
+	wg.Go(func() { g.quota.watch(ctx) })
 	wg.Go(func() { g.tidy(ctx) })
 	wg.Go(func() { g.awaitPeers(ctx) })
 	wg.Go(func() { g.rounds(ctx) })

@@ -17,7 +17,7 @@ func TestAttemptsInVainAndClocksAreKept(t *testing.T) {
 	since := func() store.Period { return store.Period{From: start, Until: time.Now().Add(time.Second)} }
 	receipt := a.submit(newLetter(central, 1000, b.party, prosecution))[0]
 	failures := func() int64 {
-		for _, r := range first(a.db.Resent(t.Context(), since(), 10)) {
+		for _, r := range first(a.db.Resent(t.Context(), since(), "", 10)) {
 			if r.Key == receipt.Key {
 				return r.Failures
 			}

@@ -8,7 +8,6 @@ import (
 
 	"comity/protocol"
 	"comity/protocol/envelope"
-	"comity/protocol/exchange"
 	"comity/protocol/statement"
 	"comity/store"
 )
@@ -29,6 +28,9 @@ func shareOfRecipient(all int64) int64 { return all / 4 * 3 }
 // is still free, again and again.
 type room struct {
 	space func() (store.Space, error)
+	// shares are what the authorities of this node take up, as last counted; nil: it
+	// has one only, or nobody has counted yet.
+	shares func() map[protocol.AuthorityID]Consumption
 
 	mu        sync.Mutex
 	claims    map[address]claim              // guarded by mu
@@ -62,7 +64,7 @@ func noShare(why string) error {
 
 func newRoom(space func() (store.Space, error)) *room {
 	return &room{
-		space: space, claims: map[address]claim{},
+		space: space, shares: func() map[protocol.AuthorityID]Consumption { return nil }, claims: map[address]claim{},
 		peers: map[protocol.NodeID]int64{}, recipient: map[protocol.AuthorityID]int64{},
 	}
 }
@@ -93,11 +95,40 @@ func (r *room) reserve(at address, to protocol.AuthorityID, here, coming int64) 
 		err = noShare("your parcels take up their share of the disk of this node")
 	case r.recipient[to]+coming > shareOfRecipient(all):
 		err = noRoom("the disk of this node has no more room for the recipient now")
+	case !r.withinShare(to, coming, free):
+		err = noRoom("the recipient has taken up its share of the disk of this node")
 	default:
 		before = coming
 	}
 	r.set(at, claim{to, here, before})
 	return err
+}
+
+// withinShare reports whether so many bytes more may come to an authority, beside
+// those that were promised for it. Called with mu held.
+func (r *room) withinShare(to protocol.AuthorityID, coming, free int64) bool {
+	of := r.shares()
+	if len(of) < 2 {
+		return true
+	}
+	here := r.partly()
+	return r.recipient[to]-here[to]+coming <= mayTake(to, free, of, here)
+}
+
+// arriving is what is durable of unfinished bodies to each authority.
+func (r *room) arriving() map[protocol.AuthorityID]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.partly()
+}
+
+// partly is arriving with mu held.
+func (r *room) partly() map[protocol.AuthorityID]int64 {
+	here := map[protocol.AuthorityID]int64{}
+	for _, c := range r.claims {
+		here[c.to] += c.here
+	}
+	return here
 }
 
 // set replaces a claim, also by none. Called with mu held.
@@ -203,22 +234,4 @@ func (g *Gateway) watchSpace(ctx context.Context) {
 		level = now
 		pause(ctx, spaceEvery)
 	}
-}
-
-// roomToSubmit refuses a new submission while the disk is short. A repeat of one
-// that was taken costs nothing and gets its receipts.
-func (g *Gateway) roomToSubmit(ctx context.Context, s exchange.Submission) error {
-	space, err := g.Store.Space()
-	if err != nil {
-		return err
-	}
-	if err = space.Admit(0); err == nil {
-		return nil
-	}
-	for _, a := range s.To {
-		if _, unknown := g.Store.Outbound(ctx, protocol.Key{From: s.From, Parcel: s.Parcel, To: a.To}); unknown != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -49,6 +49,9 @@ func (g *Gateway) Submit(ctx context.Context, s exchange.Submission, sealed exch
 	if outcome.Err != nil {
 		return nil, outcome.Err
 	}
+	if !outcome.Repeat {
+		g.quota.add(s.From, len(fact.Out))
+	}
 	receipts := make([]exchange.Receipt, len(fact.Out))
 	for i, out := range fact.Out {
 		receipts[i] = exchange.Receipt{Key: out.Key, Envelope: outcome.Envelopes[i], Evidence: outcome.Packets[i]}

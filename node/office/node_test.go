@@ -116,6 +116,8 @@ func (n *node) envelope(s *exchange.Submission, a exchange.Addressee) *envelope.
 
 func (n *node) MayDate(context.Context) error { return nil }
 
+func (n *node) Admit(context.Context, protocol.AuthorityID, int, int64) error { return nil }
+
 func (n *node) Expect([]protocol.AuthorityID, protocol.Priority) func() { return func() {} }
 
 func (n *node) Submit(_ context.Context, s exchange.Submission, sealed exchange.Sealed) ([]exchange.Receipt, error) {

@@ -44,6 +44,9 @@ type Gateway interface {
 	MayDate(context.Context) error
 	// Find returns an authority with the record that lists it.
 	Find(protocol.AuthorityID) (*record.State, *record.Member, error)
+	// Admit refuses what would take the authority beyond its share of the node: so many
+	// parcels for the queue, of so many sealed bytes together.
+	Admit(ctx context.Context, from protocol.AuthorityID, parcels int, bytes int64) error
 	// Expect says that a parcel is about to be submitted, so that what is less
 	// urgent gives way; the returned function ends that.
 	Expect(to []protocol.AuthorityID, p protocol.Priority) (release func())
@@ -200,6 +203,9 @@ func (o *Office) mayAct(ctx context.Context) error {
 func (o *Office) Original(ctx context.Context, digest protocol.Digest) (exchange.Sealed, error) {
 	return o.store.Sealed(ctx, digest)
 }
+
+// Kept returns how many sealed bytes this office keeps.
+func (o *Office) Kept(ctx context.Context) (int64, error) { return o.store.Kept(ctx) }
 
 // Authority returns whose office this is.
 func (o *Office) Authority() protocol.AuthorityID { return o.authority }

@@ -63,7 +63,7 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkRoom(files); err != nil {
+	if err := o.checkRoom(ctx, &d, files); err != nil {
 		return nil, err
 	}
 	if d.Priority != protocol.Routine && sum(files) <= quickDraft {
@@ -84,14 +84,18 @@ func (o *Office) Send(ctx context.Context, d Draft, progress Progress) (*Sent, e
 	return sent, nil
 }
 
-// checkRoom refuses what would take the disk below its low watermark, before
-// gigabytes are read. The sealed bytes are little more than the files.
-func (o *Office) checkRoom(files []parcel.File) error {
+// checkRoom refuses what would take the disk below its low watermark, or this
+// authority beyond its share of the node, before gigabytes are read. The sealed bytes
+// are little more than the files.
+func (o *Office) checkRoom(ctx context.Context, d *Draft, files []parcel.File) error {
 	space, err := o.store.Space()
 	if err != nil {
 		return err
 	}
-	return space.Admit(sum(files))
+	if err := space.Admit(sum(files)); err != nil {
+		return err
+	}
+	return o.gateway.Admit(ctx, o.authority, len(d.To), sum(files))
 }
 
 // quickDraft is how large files are at most that are sealed so quickly that

@@ -21,6 +21,9 @@ type Config struct {
 	Listen string `toml:"listen" comment:"The address to serve on, over UDP and TCP. Peers dial the endpoints of the record."`
 	// Authorities are those whose offices this process runs.
 	Authorities []protocol.AuthorityID `toml:"authorities" comment:"The authorities whose offices run in this process."`
+	// QueueShare bounds how many parcels of one authority wait to be delivered, where
+	// the node hosts several; 0 means gateway.DefaultQueueShare.
+	QueueShare int64 `toml:"queue_share,omitempty" comment:"How many parcels of one authority may wait to be delivered, where this node hosts several; without it 10000."`
 	// PassphraseFiles are where the passphrases of protected keys stand, by holder.
 	PassphraseFiles map[Holder]string `toml:"passphrase_files,omitempty" comment:"Files with the passphrases of protected keys, mode 0600: node, office-AUTHORITY, act-AUTHORITY.\nA systemd credential comity-node, comity-office-AUTHORITY … is used before them."`
 	// Store says where the rows are kept.
@@ -91,6 +94,9 @@ func (c Config) validate() error {
 		} else if !filepath.IsAbs(path) {
 			faults = append(faults, fmt.Errorf("passphrase_files: %s = %q: want a path that begins with /", h, path))
 		}
+	}
+	if c.QueueShare < 0 {
+		faults = append(faults, fmt.Errorf("queue_share %d: want 1 or more", c.QueueShare))
 	}
 	faults = append(faults, c.Store.validate())
 	return errors.Join(faults...)

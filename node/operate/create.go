@@ -267,7 +267,21 @@ func (c *ceremony) node() (*record.Node, *merkle.Signer, error) {
 	}, logKey, nil
 }
 
+// authority makes the office of one authority with its database.
 func (c *ceremony) authority(ctx context.Context, a PlannedAuthority) (record.Entry, error) {
+	entry, err := c.office(a)
+	if err != nil {
+		return record.Entry{}, err
+	}
+	place, err := c.plan.Store.office(c.layout, c.plan.Node, a.ID, store.Config{})
+	if err == nil {
+		err = store.CreateOffice(ctx, place, a.ID)
+	}
+	return entry, err
+}
+
+// office makes the keys of one authority, and its first entry.
+func (c *ceremony) office(a PlannedAuthority) (record.Entry, error) {
 	dir := c.layout.Office(a.ID)
 	if err := keys.MkdirPrivate(filepath.Join(dir, ageFolder)); err != nil {
 		return record.Entry{}, err
@@ -288,16 +302,9 @@ func (c *ceremony) authority(ctx context.Context, a PlannedAuthority) (record.En
 		keys.WriteNew(c.layout.OfficeFile(a.ID, certificateFile), made.Certificate.Bytes()),
 		c.secret(ActHolder(a.ID), c.layout.OfficeFile(a.ID, actKeyFile), made.Subkeys[0]),
 		c.secret(OfficeHolder(a.ID), c.layout.OfficeFile(a.ID, attestKeyFile), made.Subkeys[1]),
-		c.secret(OfflineHolder, c.layout.OfflineFile("authority-"+a.ID.Name()+".key"), made.Primary),
+		c.secret(OfflineHolder, primaryKey(c.layout.Offline(), a.ID), made.Primary),
 		c.keep(OfficeHolder(a.ID), ageFile, identity.File(c.plan.Now)),
 	)
-	if err != nil {
-		return record.Entry{}, err
-	}
-	place, err := c.plan.Store.office(c.layout, c.plan.Node, a.ID, store.Config{})
-	if err == nil {
-		err = store.CreateOffice(ctx, place, a.ID)
-	}
 	if err != nil {
 		return record.Entry{}, err
 	}

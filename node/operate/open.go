@@ -144,7 +144,10 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	c := gateway.Config{Own: own, Conn: o.Conn, TCP: o.TCP, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger, Original: n.original}
+	c := gateway.Config{
+		Own: own, Conn: o.Conn, TCP: o.TCP, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger, Original: n.original,
+		Kept: n.kept, QueueShare: n.Config.QueueShare,
+	}
 	if err := n.readGatewayKeys(&c, n.keyring(NodeHolder, o)); err != nil {
 		if c.Locked = n.lockedBy(err); c.Locked == nil {
 			return err
@@ -205,6 +208,17 @@ func (n *Node) original(ctx context.Context, from protocol.AuthorityID, digest p
 		return nil, store.ErrNotFound
 	}
 	return o.Original(ctx, digest)
+}
+
+// kept is how many sealed bytes an authority's office keeps. While the offices are
+// being opened, and of one that the record lists and this process does not run, it is
+// none.
+func (n *Node) kept(ctx context.Context, a protocol.AuthorityID) (int64, error) {
+	o, ok := n.Offices[a]
+	if !ok {
+		return 0, nil
+	}
+	return o.Kept(ctx)
 }
 
 func (n *Node) keyring(h Holder, o Options) *keyring {

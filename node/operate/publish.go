@@ -3,7 +3,6 @@ package operate
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 
 	"comity/protocol"
@@ -56,7 +55,7 @@ func (c *amendment) signEntry(file *EntryFile) (record.Entry, error) {
 	if err != nil {
 		return record.Entry{}, err
 	}
-	primary, err := readSecret(c.keys, filepath.Join(c.offline, "authority-"+a.Name()+".key"), c.Layout.OfficeFile(a, certificateFile))
+	primary, err := readSecret(c.keys, primaryKey(c.offline, a), c.Layout.OfficeFile(a, certificateFile))
 	if err != nil {
 		return record.Entry{}, err
 	}

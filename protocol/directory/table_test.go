@@ -128,7 +128,7 @@ func TestTableRefused(t *testing.T) {
 		{"required", "yes", `want required or not required`},
 		{"2026-12-25", "25.12.2026", `day "25.12.2026"`},
 		{"state name", "country", `column 2 is "country", want "state name"`},
-		{"en Court", "en Co\u0443rt", "without invisible characters"},
+		{"en Court", "en Co\u0443rt", "letters of two scripts"},
 		{",2147483648,", ",2 GB,", "want a number"},
 		{"2026-11-27T10:00:00.000Z", "27.11.2026", `column "last confirmed"`},
 		{"xe/court,", "xe/court,extra,", "no table of 21 columns"},

@@ -70,6 +70,7 @@ func (c *checks) names(names []Name) {
 		c.require(languageForm.MatchString(n.Language), "language %s: want a form like fr, ar-EG or zh-Hant", quote(n.Language))
 		c.require(!seen[n.Language], "two names in the language %s", quote(n.Language))
 		seen[n.Language] = true
+		c.require(!mixed(n.Text), "name %s: a word in it has letters of two scripts that look alike, so it could pass for another one", quote(n.Text))
 		c.require(isName(n.Text), "name %s: want one line of 1 to %d bytes without invisible characters or spaces at the ends", quote(n.Text), protocol.MaxName)
 	}
 }
