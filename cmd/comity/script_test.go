@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"resize":     scriptResize,
 			"recipe":     scriptRecipe,
 			"page":       scriptPage,
+			"ceremony":   scriptCeremony,
 			"postgres":   func(ts *testscript.TestScript, neg bool, args []string) { scriptPostgres(t, ts, neg, args) },
 		},
 		Condition: scriptCondition,
@@ -162,18 +163,6 @@ func scriptWords(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], scriptSaid(ts, args[1]))
 }
 
-// scriptCompared: "compared VARIABLE FEDERATION" sets a variable to the words of
-// the root that is with the stewards, which another steward reads out.
-func scriptCompared(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: compared VARIABLE FEDERATION")
-	}
-	var st statusView
-	ts.Check(ts.Exec("comity", "federation", "status", "--dir", args[1], "--json"))
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &st))
-	ts.Setenv(args[0], strings.Join(st.Open.Words, " "))
-}
-
 // scriptResize: "resize FILE BYTES" makes a file of that size.
 func scriptResize(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -207,38 +196,6 @@ func scriptRecipe(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("protocol/SPEC.md has no recipe")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), script, 0o600))
-}
-
-// scriptPage: "page HEADING DIR MEDIUM" types the commands of a page of
-// OPERATING.md as they stand there, but for the names of the two folders. Its lines
-// that start the node are left to the story.
-func scriptPage(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: page HEADING DIR MEDIUM")
-	}
-	manual, err := os.ReadFile(scriptManual)
-	ts.Check(err)
-	_, page, found := strings.Cut(string(manual), "\n### "+args[0]+"\n")
-	if !found {
-		ts.Fatalf("node/OPERATING.md has no page %q", args[0])
-	}
-	page = regexp.MustCompile("(?m)^##").Split(page, 2)[0]
-	typed := 0
-	for _, block := range regexp.MustCompile("(?sm)^```\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
-		for line := range strings.Lines(block[1]) {
-			line, _, _ = strings.Cut(strings.TrimSpace(line), "  #")
-			if !strings.HasPrefix(line, "comity ") || strings.HasPrefix(line, "comity serve") {
-				continue
-			}
-			line = strings.ReplaceAll(strings.ReplaceAll(line, "--dir D", "--dir "+args[1]), "/media/offline", args[2])
-			ts.Logf("> %s", line)
-			ts.Check(ts.Exec("sh", "-c", line))
-			typed++
-		}
-	}
-	if typed == 0 {
-		ts.Fatalf("the page %q has no command", args[0])
-	}
 }
 
 // Places of the tree, seen from this folder, where go test runs.
