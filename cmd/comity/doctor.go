@@ -48,7 +48,9 @@ func (p *program) examine(ctx context.Context, peers []protocol.NodeID) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(operate.Layout{Dir: dir}.Config()); errors.Is(err, os.ErrNotExist) {
+	_, missing := os.Stat(operate.Layout{Dir: dir}.Config())
+	alone := errors.Is(missing, os.ErrNotExist) // no node, or the folder of an office's officers
+	if alone && !control.Running(ctx, dir) {
 		_, err := control.ReadConfig(dir)
 		return err
 	}
@@ -59,7 +61,11 @@ func (p *program) examine(ctx context.Context, peers []protocol.NodeID) error {
 		}
 		return p.check(check)
 	}
-	for _, check := range control.Examine(dir, time.Now()) {
+	var files []control.Check
+	if !alone {
+		files = control.Examine(dir, time.Now())
+	}
+	for _, check := range files {
 		if err := show(check); err != nil {
 			return err
 		}

@@ -37,22 +37,34 @@ type Bundle struct {
 }
 
 func (s *Service) bundle(ctx context.Context, in BundleRequest) (*Bundle, error) {
+	f, to, err := s.toBundle(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	b, err := f.office.Bundle(ctx, f.message.Name, to, in.Path, in.options())
+	if err != nil {
+		return nil, err
+	}
+	return in.view(f, b), nil
+}
+
+// toBundle finds the transmission.
+func (s *Service) toBundle(ctx context.Context, in BundleRequest) (*found, protocol.AuthorityID, error) {
 	f, err := s.find(ctx, in.As, in.Parcel)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	name := f.message.Name
 	to, err := recipientOf(f, in.To)
-	if err != nil {
-		return nil, err
-	}
-	b, err := f.office.Bundle(ctx, name, to, in.Path, office.BundleOptions{
-		Language: in.Language, Offset: in.Offset, WithParcel: in.Sealed || in.Disclose, Disclose: in.Disclose,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Bundle{Parcel: name.Parcel, From: name.From, To: to, Path: in.Path, Bytes: b.Size, Evidence: b.Evidence, Unproven: b.Unproven}, nil
+	return f, to, err
+}
+
+func (in *BundleRequest) options() office.BundleOptions {
+	return office.BundleOptions{Language: in.Language, Offset: in.Offset, WithParcel: in.Sealed || in.Disclose, Disclose: in.Disclose}
+}
+
+func (in *BundleRequest) view(f *found, b *office.Bundled) *Bundle {
+	name := f.message.Name
+	return &Bundle{Parcel: name.Parcel, From: name.From, To: b.To, Path: in.Path, Bytes: b.Size, Evidence: b.Evidence, Unproven: b.Unproven}
 }
 
 // recipientOf picks the transmission: each recipient has its own evidence.
@@ -73,5 +85,10 @@ func recipientOf(f *found, wanted string) (protocol.AuthorityID, error) {
 
 // Bundle writes an evidence bundle into a new file.
 func (c *Client) Bundle(ctx context.Context, in BundleRequest) (*Bundle, error) {
+	if officers, err := c.officers(ctx); err != nil {
+		return nil, err
+	} else if officers {
+		return c.takeBundle(ctx, in)
+	}
 	return call[*Bundle](ctx, c, "/v1/bundle", in)
 }

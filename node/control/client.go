@@ -17,6 +17,7 @@ import (
 // concurrent use. Close it.
 type Client struct {
 	http   *http.Client
+	dial   func(context.Context) (net.Conn, error)
 	closed []func() error
 	local  bool
 	// passphrases are asked when a person acts and the act key is locked; nil: none.
@@ -100,9 +101,20 @@ func newClient(dial func(context.Context) (net.Conn, error), local bool) *Client
 	}
 	return &Client{
 		http:   &http.Client{Transport: transport},
+		dial:   dial,
 		local:  local,
 		closed: []func() error{func() error { transport.CloseIdleConnections(); return nil }},
 	}
+}
+
+// officers reports whether this is the socket of one office, where the node neither
+// reads nor writes files for the caller.
+func (c *Client) officers(ctx context.Context) (bool, error) {
+	if c.local {
+		return false, nil
+	}
+	st, err := c.Status(ctx)
+	return err == nil && st.Only != "", err
 }
 
 // Local reports whether no node runs and this client has opened the data

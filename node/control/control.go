@@ -11,8 +11,10 @@
 // there is one, a hint that says what to type.
 //
 // The socket has mode 0600 in a directory of mode 0700: whoever can open it
-// owns the keys beside it, so it asks for no further password. It is not part of
-// the protocol: client and node are the same program.
+// owns the keys beside it, so it asks for no further password. The officers of an
+// authority may have a socket of their own, elsewhere, on which its office alone
+// answers (officers.go). Neither is part of the protocol: client and node are the same
+// program.
 package control
 
 import (
@@ -44,12 +46,22 @@ type Service struct {
 	mux     *http.ServeMux
 	busy    sync.WaitGroup // requests under way
 	sending turns          // of each authority, when there are several
+	// party is the one authority for whose officers this is; empty: for the operator.
+	party protocol.AuthorityID
 }
 
 // newService makes the handler over an open node.
 func newService(node *operate.Node, running bool, logger *slog.Logger) *Service {
 	s := &Service{node: node, running: running, now: time.Now, logger: logger, mux: http.NewServeMux(), sending: newTurns(node.Config.Authorities)}
-	for path, handler := range map[string]http.Handler{
+	for path, handler := range s.routes() {
+		s.mux.Handle("POST "+path, handler)
+	}
+	return s
+}
+
+// routes are all operations.
+func (s *Service) routes() map[string]http.Handler {
+	return map[string]http.Handler{
 		"/v1/status":            answer(s.status),
 		"/v1/authorities":       answer(s.hosted),
 		"/v1/introduce":         answer(s.introduce),
@@ -79,10 +91,7 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 		"/v1/doctor":            stream(s.doctor),
 		"/v1/probe":             stream(s.probe),
 		"/v1/open":              http.HandlerFunc(s.open),
-	} {
-		s.mux.Handle("POST "+path, handler)
 	}
-	return s
 }
 
 // ServeHTTP answers one request.
@@ -114,6 +123,8 @@ type Status struct {
 	Record      int64            `json:"record"` // number of its own record
 	Until       protocol.Time    `json:"record_until"`
 	Log         string           `json:"log"` // origin
+	// Only is the authority whose office alone answers on this socket; absent: the node does.
+	Only protocol.AuthorityID `json:"only,omitempty"`
 	// Goroutines is how many the running node has: one that only grows is a leak.
 	Goroutines int `json:"goroutines,omitempty"`
 }

@@ -71,6 +71,7 @@ func Examine(dir string, now time.Time) []Check {
 	} else {
 		checks = append(checks, good("configuration", "%s is in order", l.Config()))
 		checks = append(checks, protection(l, config)...)
+		checks = append(checks, officersFolders(l, config)...)
 	}
 	own, err := operate.ReadRecord(l)
 	if err != nil {
@@ -212,6 +213,11 @@ func within(name, what string, w protocol.Window, now time.Time, renew string) C
 
 // doctor checks an open node.
 func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (nothing, error) {
+	if s.party != "" {
+		s.checkLocked(each)
+		each(good("office", "of %s, in the running node %s", s.party, s.node.Config.Node))
+		return nothing{}, ctx.Err()
+	}
 	each(s.checkTogether())
 	s.checkLocked(each)
 	each(s.checkDatabase(ctx))

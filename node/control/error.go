@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -97,7 +98,7 @@ func explain(err error) *Error {
 	case errors.As(err, &config):
 		return fail(Failed, "mend "+config.Path+": the message says where", "%v", err)
 	case errors.Is(err, operate.ErrNoNode):
-		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir`, "%v", err)
+		return fail(NoNode, `create one with "comity init" ("comity help init" shows an example), or name another directory with --dir; an office answers in the folder of its officers while its node runs`, "%v", err)
 	case errors.Is(err, operate.ErrLocked), errors.Is(err, store.ErrTaken):
 		return fail(Locked, "wait until that process has ended, or end it", "%v", err)
 	case errors.Is(err, office.ErrRecovering):
@@ -130,6 +131,8 @@ func explain(err error) *Error {
 		return fail(Interrupted, "", "it took too long: %v", err)
 	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
 		return fail(NotFound, "check the path", "%s: there is no such file", path.Path)
+	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission) && filepath.Base(path.Path) == filepath.Base(operate.Layout{}.Config()):
+		return fail(Failed, "name the data directory of your own node, or the folder that its operator has given to the officers of your authority", "%s is not open to you", filepath.Dir(path.Path))
 	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission):
 		return fail(Failed, "the file is read by the process of the node: it needs the right to", "%s: permission denied", path.Path)
 	case errors.Is(err, store.ErrGone):

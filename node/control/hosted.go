@@ -17,10 +17,19 @@ import (
 // even as a hint. Only what the node itself tells its operator, such as the report of
 // exceptions and the audit, may be about all of them.
 
+// reachable are the authorities that the caller can name: on the socket of an office
+// there is no other.
+func (s *Service) reachable() []protocol.AuthorityID {
+	if s.party != "" {
+		return []protocol.AuthorityID{s.party}
+	}
+	return s.node.Config.Authorities
+}
+
 // office finds the office that a person means: by its full name, by the part
 // after the slash, or, when there is only one, without a name.
 func (s *Service) office(as string) (*office.Office, error) {
-	hosted := s.node.Config.Authorities
+	hosted := s.reachable()
 	var names []string
 	for _, id := range hosted {
 		if as == string(id) || as == id.Name() || as == "" && len(hosted) == 1 {
@@ -43,7 +52,7 @@ func (s *Service) offices(as string) ([]*office.Office, error) {
 		return []*office.Office{o}, err
 	}
 	var all []*office.Office
-	for _, id := range s.node.Config.Authorities {
+	for _, id := range s.reachable() {
 		all = append(all, s.node.Offices[id])
 	}
 	return all, nil
@@ -52,7 +61,7 @@ func (s *Service) offices(as string) ([]*office.Office, error) {
 // only is the one authority that a report is about; empty: all of the node.
 func (s *Service) only(as string) (protocol.AuthorityID, error) {
 	if as == "" {
-		return "", nil
+		return s.party, nil
 	}
 	o, err := s.office(as)
 	if err != nil {

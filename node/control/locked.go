@@ -89,6 +89,9 @@ func (c *Client) acting(do func(given operate.Given) error) error {
 // checkLocked says which keys stayed closed.
 func (s *Service) checkLocked(each func(Check)) {
 	for _, h := range s.node.Layout.Holders(s.node.Config) {
+		if s.party != "" && h != operate.OfficeHolder(s.party) && h != operate.ActHolder(s.party) {
+			continue
+		}
 		l := s.node.Locked[h]
 		switch {
 		case l == nil:

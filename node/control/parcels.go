@@ -276,5 +276,11 @@ func (c *Client) Parcel(ctx context.Context, as, ref string) (*Parcel, error) {
 // Export writes what stock tools need to check a parcel into a new folder. path
 // must be absolute.
 func (c *Client) Export(ctx context.Context, as, ref, path string) (*Parcel, error) {
-	return call[*Parcel](ctx, c, "/v1/export", exportRequest{parcelRequest{As: as, Parcel: ref}, path})
+	in := exportRequest{parcelRequest{As: as, Parcel: ref}, path}
+	if officers, err := c.officers(ctx); err != nil {
+		return nil, err
+	} else if officers {
+		return c.takeExport(ctx, in)
+	}
+	return call[*Parcel](ctx, c, "/v1/export", in)
 }

@@ -98,8 +98,9 @@ func (s *Service) status(context.Context, nothing) (*Status, error) {
 	if s.running {
 		st.Goroutines = runtime.NumGoroutine()
 	}
+	st.Only = s.party
 	for _, a := range authoritiesOf(own) {
-		if _, here := s.node.Offices[a.ID]; here {
+		if _, here := s.node.Offices[a.ID]; here && (s.party == "" || s.party == a.ID) {
 			st.Authorities = append(st.Authorities, a)
 		}
 	}

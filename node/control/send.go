@@ -64,6 +64,29 @@ type Sent struct {
 const progressPause = 100 * time.Millisecond
 
 func (s *Service) send(ctx context.Context, d Draft, each func(Progress)) (*Sent, error) {
+	return s.sendFiles(ctx, d, sourcesOf(d.Files), each)
+}
+
+// sendHanded is send for an officer, whose files came with the request.
+func (s *Service) sendHanded(ctx context.Context, d Draft, each func(Progress)) (*Sent, error) {
+	files := sourcesOf(d.Files)
+	release, err := claimed(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return s.sendFiles(ctx, d, files, each)
+}
+
+func sourcesOf(files []Source) []office.Source {
+	all := make([]office.Source, len(files))
+	for i, f := range files {
+		all[i] = office.Source{Path: f.Path, Name: f.Name, MediaType: f.MediaType, Role: f.Role}
+	}
+	return all
+}
+
+func (s *Service) sendFiles(ctx context.Context, d Draft, files []office.Source, each func(Progress)) (*Sent, error) {
 	o, err := s.office(d.As)
 	if err != nil {
 		return nil, err
@@ -78,9 +101,7 @@ func (s *Service) send(ctx context.Context, d Draft, each func(Progress)) (*Sent
 	defer leave()
 	draft := office.Draft{
 		To: d.To, Kind: d.Kind, Case: d.Case, Priority: d.Priority, Test: d.Test, Lifetime: time.Duration(d.Lifetime) * time.Second,
-	}
-	for _, f := range d.Files {
-		draft.Files = append(draft.Files, office.Source{Path: f.Path, Name: f.Name, MediaType: f.MediaType, Role: f.Role})
+		Files: files,
 	}
 	done, err := o.Send(ctx, draft, sparingly(each))
 	if done == nil {
@@ -137,7 +158,19 @@ func sparingly(each func(Progress)) office.Progress {
 // queued; Follow waits for what becomes of it. each may be nil.
 func (c *Client) Send(ctx context.Context, d Draft, each func(Progress) error) (*Sent, error) {
 	var sent *Sent
-	err := c.acting(func(given operate.Given) (err error) {
+	officers, err := c.officers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if officers {
+		files, err := openSources(d.Files)
+		if err != nil {
+			return nil, err
+		}
+		defer closeAll(files)
+		c = c.handing(files)
+	}
+	err = c.acting(func(given operate.Given) (err error) {
 		d.Passphrase = given
 		sent, err = listen[Progress, *Sent](ctx, c, "/v1/send", d, each)
 		return err

@@ -25,8 +25,11 @@ const (
 	stopWait = 2 * time.Second
 )
 
-// Server answers commands on the socket of a running node.
-type Server struct {
+// Server answers commands on the sockets of a running node.
+type Server struct{ doors []*door }
+
+// door is one socket and who answers on it.
+type door struct {
 	service  *Service
 	listener net.Listener
 	path     string
@@ -36,7 +39,7 @@ type Server struct {
 // Listen makes the socket of a node that the caller has open, and so holds the
 // lock of its directory: only then is a socket that is there already known to be
 // a dead one, which is removed. The directory must be closed to everybody else,
-// because the socket obeys whoever reaches it.
+// because the socket obeys whoever reaches it. The sockets for officers are made too.
 func Listen(node *operate.Node, logger *slog.Logger) (*Server, error) {
 	info, err := os.Stat(node.Layout.Dir)
 	if err != nil {
@@ -47,47 +50,75 @@ func Listen(node *operate.Node, logger *slog.Logger) (*Server, error) {
 			"the directory %s is open to others than its owner (mode %04o)", node.Layout.Dir, mode)
 	}
 	path := node.Layout.Socket()
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("remove the socket of a node that has stopped: %w", err)
-	}
-	address, done, err := socketAddress(path)
+	listener, done, err := listenAt(path, 0o600)
 	if err != nil {
 		return nil, err
 	}
+	service := newService(node, true, logger)
+	main := &door{service: service, listener: listener, path: path, done: done}
+	return &Server{append([]*door{main}, listenOfficers(service, logger)...)}, nil
+}
+
+// listenAt makes a socket in the place of a dead one. Nobody but its owner reaches it
+// before it has its mode.
+func listenAt(path string, mode fs.FileMode) (_ net.Listener, done func(), err error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("remove the socket of a node that has stopped: %w", err)
+	}
+	address, done, err := socketAddress(path)
+	if err != nil {
+		return nil, nil, err
+	}
 	listener, err := net.Listen("unix", address)
 	if err == nil {
-		err = os.Chmod(path, 0o600)
+		err = os.Chmod(path, mode)
 	}
 	if err != nil {
 		done()
-		return nil, fmt.Errorf("make the control socket %s: %w", path, err)
+		return nil, nil, fmt.Errorf("make the control socket %s: %w", path, err)
 	}
 	// The listener would remove what its address names, which is not the path
 	// once the folder is closed.
 	listener.(*net.UnixListener).SetUnlinkOnClose(false)
-	return &Server{service: newService(node, true, logger), listener: listener, path: path, done: done}, nil
+	return listener, done, nil
 }
 
 // Serve answers until ctx ends. It returns when no request uses the node any
 // more, so the node may be closed then.
 func (s *Server) Serve(ctx context.Context) error {
-	defer s.done()
-	server := newServer(s.service)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, len(s.doors))
+	for _, d := range s.doors {
+		go func() { ended <- d.serve(ctx) }()
+	}
+	var errs []error
+	for range s.doors {
+		errs = append(errs, <-ended)
+		cancel()
+	}
+	return errors.Join(errs...)
+}
+
+func (d *door) serve(ctx context.Context) error {
+	defer d.done()
+	server := newServer(d.service)
 	// Requests that wait, such as follow, end with the node.
 	server.BaseContext = func(net.Listener) context.Context { return ctx }
+	server.ConnContext = withCaller
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(s.listener) }()
+	go func() { failed <- server.Serve(d.listener) }()
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	_ = os.Remove(s.path)
+	_ = os.Remove(d.path)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
 	defer cancel()
 	_ = server.Shutdown(stop)
 	_ = server.Close()
-	s.service.busy.Wait()
+	d.service.busy.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,15 +46,42 @@ type Bundled struct {
 // appears whole or not at all, readable by its owner only, and stands in the
 // journal before it appears. A disclosed key is an act of its own there.
 func (o *Office) Bundle(ctx context.Context, name store.Name, to protocol.AuthorityID, path string, with BundleOptions) (*Bundled, error) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("write a bundle: %s exists already: choose a new name", path)
+	}
+	return o.bundle(ctx, name, to, with, func(m *store.Message, c *bundle.Contents, b *Bundled) error {
+		return o.writeBundle(ctx, m, c, b, path)
+	})
+}
+
+// BundleTo is Bundle for a reader elsewhere, who keeps it under the name place: that
+// stands in the journal before the first byte leaves. After an error, what was
+// written is to be thrown away.
+func (o *Office) BundleTo(ctx context.Context, w io.Writer, name store.Name, to protocol.AuthorityID, place string, with BundleOptions) (*Bundled, error) {
+	return o.bundle(ctx, name, to, with, func(m *store.Message, c *bundle.Contents, b *Bundled) error {
+		noted := false
+		return bundle.Write(writerFunc(func(p []byte) (int, error) {
+			if !noted {
+				if err := o.noteBundle(ctx, m, c, b, place); err != nil {
+					return 0, err
+				}
+				noted = true
+			}
+			n, err := w.Write(p)
+			b.Size += int64(n)
+			return n, err
+		}), c)
+	})
+}
+
+// bundle collects what goes into a bundle and has it written.
+func (o *Office) bundle(ctx context.Context, name store.Name, to protocol.AuthorityID, with BundleOptions, write func(*store.Message, *bundle.Contents, *Bundled) error) (*Bundled, error) {
 	if with.Disclose && o.locked != nil {
 		return nil, o.locked
 	}
 	m, err := o.message(ctx, name)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("write a bundle: %s exists already: choose a new name", path)
 	}
 	c, b, err := o.contentsOf(ctx, m, keyTo(name, to), with)
 	if err != nil {
@@ -67,7 +95,7 @@ func (o *Office) Bundle(ctx context.Context, name store.Name, to protocol.Author
 		defer sealed.Close() // only read from
 		c.Parcel = sealed
 	}
-	return b, o.writeBundle(ctx, m, c, b, path)
+	return b, write(m, c, b)
 }
 
 // writeBundle writes the file beside its place, notes the act, and moves it there.
@@ -84,15 +112,7 @@ func (o *Office) writeBundle(ctx context.Context, m *store.Message, c *bundle.Co
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write the bundle of parcel %s: %w", m.Name.Parcel, err)
 	}
-	digest, act := m.Digest(), ActExport
-	if c.FileKey != nil {
-		act = ActDisclose
-	}
-	note, err := entry(act, m.Name, &digest, func(e *Entry) { e.To, e.Place = &b.To, plainPath(path) })
-	if err != nil {
-		return err
-	}
-	if _, err := o.store.Append(ctx, note); err != nil {
+	if err := o.noteBundle(ctx, m, c, b, path); err != nil {
 		return err
 	}
 	// A link, not a rename: what appeared meanwhile is not overwritten.
@@ -100,6 +120,20 @@ func (o *Office) writeBundle(ctx context.Context, m *store.Message, c *bundle.Co
 		return fmt.Errorf("write a bundle: %w", err)
 	}
 	return nil
+}
+
+// noteBundle writes into the journal that a bundle goes out, and whether with the key.
+func (o *Office) noteBundle(ctx context.Context, m *store.Message, c *bundle.Contents, b *Bundled, place string) error {
+	digest, act := m.Digest(), ActExport
+	if c.FileKey != nil {
+		act = ActDisclose
+	}
+	note, err := entry(act, m.Name, &digest, func(e *Entry) { e.To, e.Place = &b.To, plainPath(place) })
+	if err != nil {
+		return err
+	}
+	_, err = o.store.Append(ctx, note)
+	return err
 }
 
 // contentsOf collects what stands here about one transmission.

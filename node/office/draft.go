@@ -22,6 +22,9 @@ import (
 // Source is one file to attach.
 type Source struct {
 	Path string
+	// File is the open file, when another one than this process opened it; nil: it is
+	// opened by its path. It is read from its beginning and stays the caller's.
+	File *os.File
 	// Name is how the recipient sees the file; empty: the file's own name.
 	Name string
 	// MediaType is type/subtype; empty: by the name's extension.
@@ -101,7 +104,7 @@ func (d *Draft) check(self protocol.AuthorityID) error {
 func look(sources []Source) ([]parcel.File, error) {
 	files := make([]parcel.File, len(sources))
 	for i, s := range sources {
-		info, err := os.Stat(s.Path)
+		info, err := s.stat()
 		if err == nil {
 			err = regular(info)
 		}
@@ -153,7 +156,22 @@ func attachError(path string, err error) error {
 	return fmt.Errorf("attach %s: %w", path, err)
 }
 
-// openSource opens a file that look has seen.
+func (s *Source) stat() (fs.FileInfo, error) {
+	if s.File != nil {
+		return s.File.Stat()
+	}
+	return os.Stat(s.Path)
+}
+
+// open opens a file that look has seen.
+func (s *Source) open() (io.ReadCloser, error) {
+	if s.File == nil {
+		return openSource(s.Path)
+	}
+	// Read at offsets: whoever opened it may move its position.
+	return io.NopCloser(io.NewSectionReader(s.File, 0, protocol.MaxFileSize+1)), nil
+}
+
 func openSource(path string) (*os.File, error) {
 	// Between two looks a file may become a pipe: do not wait for a writer then.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -180,7 +198,7 @@ func hash(ctx context.Context, sources []Source, files []parcel.File, progress P
 	buffer := takeBuffer()
 	defer giveBuffer(buffer)
 	for i := range files {
-		if err := hashOne(ctx, sources[i].Path, &files[i], *buffer, func(n int64) {
+		if err := hashOne(ctx, &sources[i], &files[i], *buffer, func(n int64) {
 			done += n
 			progress("hash", min(done, total), total)
 		}); err != nil {
@@ -190,8 +208,9 @@ func hash(ctx context.Context, sources []Source, files []parcel.File, progress P
 	return nil
 }
 
-func hashOne(ctx context.Context, path string, f *parcel.File, buffer []byte, tick func(n int64)) error {
-	src, err := openSource(path)
+func hashOne(ctx context.Context, from *Source, f *parcel.File, buffer []byte, tick func(n int64)) error {
+	path := from.Path
+	src, err := from.open()
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package office
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -35,6 +36,12 @@ const (
 // its owner only. The export stands in the journal before it appears. Nothing
 // is decrypted, and no file is held in memory.
 func (o *Office) Export(ctx context.Context, name store.Name, dir string) error {
+	return o.ExportFor(ctx, name, dir, "")
+}
+
+// ExportFor is Export into a folder from which another program takes it to a place of
+// its own: that is what the journal names.
+func (o *Office) ExportFor(ctx context.Context, name store.Name, dir, place string) error {
 	m, err := o.message(ctx, name)
 	if err != nil {
 		return err
@@ -55,7 +62,7 @@ func (o *Office) Export(ctx context.Context, name store.Name, dir string) error 
 		return fmt.Errorf("export parcel %s: %w", name.Parcel, err)
 	}
 	digest := m.Digest()
-	note, err := entry(ActExport, name, &digest, func(e *Entry) { e.Place = plainPath(dir) })
+	note, err := entry(ActExport, name, &digest, func(e *Entry) { e.Place = plainPath(cmp.Or(place, dir)) })
 	if err != nil {
 		return err
 	}

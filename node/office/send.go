@@ -325,7 +325,7 @@ func pour(ctx context.Context, d *Draft, message *store.Message, to []*seal.Reci
 	}
 	// R-PCL-4: Write hashes each file again.
 	err = parcel.Write(cancellable(ctx, w), message.Manifest, nil,
-		func(i int) (io.ReadCloser, error) { return openSource(d.Files[i].Path) },
+		func(i int) (io.ReadCloser, error) { return d.Files[i].open() },
 		func(done, total int64) { progress("seal", done, total) })
 	if err != nil {
 		// Not closed: a finished sealing around a broken container must not exist.

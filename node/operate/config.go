@@ -26,6 +26,9 @@ type Config struct {
 	QueueShare int64 `toml:"queue_share,omitempty" comment:"How many parcels of one authority may wait to be delivered, where this node hosts several; without it 10000."`
 	// PassphraseFiles are where the passphrases of protected keys stand, by holder.
 	PassphraseFiles map[Holder]string `toml:"passphrase_files,omitempty" comment:"Files with the passphrases of protected keys, mode 0600: node, office-AUTHORITY, act-AUTHORITY.\nA systemd credential comity-node, comity-office-AUTHORITY … is used before them."`
+	// Officers are the folders in which the officers of an authority, by its name, reach
+	// its office and no other.
+	Officers map[string]string `toml:"officers,omitempty" comment:"Folders in which officers of one authority reach their office, and nothing else: NAME = \"/run/comity/NAME\"."`
 	// Store says where the rows are kept.
 	Store Database `toml:"store,omitempty" comment:"Where the rows are kept."`
 }
@@ -93,6 +96,13 @@ func (c Config) validate() error {
 			faults = append(faults, fmt.Errorf("passphrase_files: there are no keys of %q here; want one of %s", h, c.holders()))
 		} else if !filepath.IsAbs(path) {
 			faults = append(faults, fmt.Errorf("passphrase_files: %s = %q: want a path that begins with /", h, path))
+		}
+	}
+	for name, folder := range c.Officers {
+		if !slices.ContainsFunc(c.Authorities, func(a protocol.AuthorityID) bool { return a.Name() == name }) {
+			faults = append(faults, fmt.Errorf("officers: this node does not host an authority %q", name))
+		} else if !filepath.IsAbs(folder) {
+			faults = append(faults, fmt.Errorf("officers: %s = %q: want a path that begins with /", name, folder))
 		}
 	}
 	if c.QueueShare < 0 {

@@ -17,7 +17,10 @@ func (l Layout) Config() string { return filepath.Join(l.Dir, "comity.toml") }
 func (l Layout) Lock() string { return filepath.Join(l.Dir, "lock") }
 
 // Socket is where a running node answers commands, mode 0600.
-func (l Layout) Socket() string { return filepath.Join(l.Dir, "control.sock") }
+func (l Layout) Socket() string { return filepath.Join(l.Dir, SocketName) }
+
+// SocketName is how a socket of a running node is called in its folder.
+const SocketName = "control.sock"
 
 // Record is the state's own record; the signature stands beside it with ".asc".
 func (l Layout) Record() string { return filepath.Join(l.Dir, "record", "record.json") }
