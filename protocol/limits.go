@@ -34,6 +34,9 @@ const (
 	// MaxShown how many checkpoints of the lost one it names.
 	MaxEra   = 2 << 20
 	MaxShown = 16
+	// MaxAdoption is the largest statement by which a node adopts a version of a
+	// federation's directory.
+	MaxAdoption = 4 << 10
 	// MaxCheckpoint is the largest checkpoint note: the log's two signatures
 	// and cosignatures of sixteen witnesses of both kinds.
 	MaxCheckpoint = 80 << 10

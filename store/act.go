@@ -19,6 +19,7 @@ const (
 	ActUnprotect ActKind = "unprotect" // key files lost it
 	ActDisclose  ActKind = "disclose"  // an auditor was answered about a parcel
 	ActNewEra    ActKind = "new-era"   // a log was lost, and the next one begun; read from the statement of that
+	ActJoin      ActKind = "join"      // the node follows a federation, or other mirrors of it
 	ActImport    ActKind = "import"    // authorities that are not on the network were imported
 )
 

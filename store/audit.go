@@ -41,6 +41,7 @@ type AuditReport struct {
 	PeerProofs   int64 // of evidence in the other node's log, under cosigned checkpoints
 	Forks        int64 // logs of others of which two contradicting states are kept
 	Bodies       int64 // sealed bodies, digests computed again where read
+	Directories  int64 // versions of a federation's directory that were adopted
 	Journal      int64 // entries of an office's journal
 	Messages     int64 // manifests of an office, approvals and files compared
 	// What rests on peers alone, because the node has lost a log.
@@ -194,12 +195,12 @@ func (a *audit) finish(err error) (*AuditReport, error) {
 func (g *Gateway) Audit(ctx context.Context, o AuditOptions) (*AuditReport, error) {
 	a := &audit{options: o}
 	if err := a.count(ctx, g.v, "log_leaf", "record", "outbound", "inbound", "evidence", "checkpoint", "peer", "upload", "sealed",
-		"cosigned", "cosignature", "followed", "sighting", "fork"); err != nil {
+		"cosigned", "cosignature", "followed", "sighting", "fork", "directory_version", "directory_named"); err != nil {
 		return a.finish(err)
 	}
 	for _, part := range []func(context.Context, *vault) error{
 		func(ctx context.Context, _ *vault) error { return a.log(ctx, g) },
-		a.checkpoints, a.records, a.outbound, a.inbound, a.evidence, a.peerProofs, a.peers, a.cosignatures, a.cosigned, a.followed, a.forks, a.uploads, a.sealed,
+		a.checkpoints, a.records, a.directories, a.outbound, a.inbound, a.evidence, a.peerProofs, a.peers, a.cosignatures, a.cosigned, a.followed, a.forks, a.uploads, a.sealed,
 	} {
 		if err := part(ctx, g.v); err != nil {
 			return a.finish(err)
@@ -249,8 +250,9 @@ type auditedRecord struct {
 	digest digest
 }
 
-// records verifies every record, and that it follows the one before or was
-// confirmed by a person (R-REC-3, R-REC-4), and gathers them.
+// records verifies every record, and that it follows the one before, was confirmed
+// by a person or, as the first of its state, listed by a federation (R-REC-3,
+// R-REC-4, R-FED-5), and gathers them.
 func (a *audit) records(ctx context.Context, v *vault) error {
 	var before *record.State
 	return pages(ctx, a, v, func(ctx context.Context, t *tx, after *auditedRecord) ([]auditedRecord, error) {
@@ -260,8 +262,8 @@ func (a *audit) records(ctx context.Context, v *vault) error {
 			state, sequence = after.State, after.Sequence
 		}
 		return collect(ctx, t, func(scan func(...any) error) (r auditedRecord, err error) {
-			return r, scan(&r.State, &r.Node, &r.Sequence, &r.Signed.Document, &r.Signed.Signature, &r.Own, &r.Pinned, &r.digest)
-		}, `SELECT state, node, sequence, document, signature, own, pinned, digest FROM record
+			return r, scan(&r.State, &r.Node, &r.Sequence, &r.Signed.Document, &r.Signed.Signature, &r.Own, &r.Pinned, &r.Listed, &r.digest)
+		}, `SELECT state, node, sequence, document, signature, own, pinned, listed, digest FROM record
 WHERE state > $1 OR state = $1 AND sequence > $2 ORDER BY state, sequence LIMIT $3`, state, sequence, 16)
 	}, func(have *auditedRecord) error {
 		r := a.row("record %d of %s", have.Sequence, have.State)
@@ -276,8 +278,8 @@ WHERE state > $1 OR state = $1 AND sequence > $2 ORDER BY state, sequence LIMIT 
 		if !r.check("document and signature", err) {
 			return r.err
 		}
-		if before == nil && !have.Pinned {
-			r.fault("pinned", "the first record of a state was confirmed by nobody")
+		if before == nil && !have.Pinned && !have.Listed {
+			r.fault("pinned", "the first record of a state was confirmed by nobody, and no federation listed it")
 		}
 		is := s.Record()
 		same(r, "state", have.State, is.State)

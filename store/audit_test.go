@@ -135,6 +135,14 @@ func (g *genuine) receiver() *node {
 	for _, e := range []evidence.Event{evidence.ContentConsignment, evidence.ContentHandover, evidence.ContentAccessTracking, evidence.ConsignmentAcceptance} {
 		g.commit(n, FileEvidence{Key: k, Evidence: g.own(e), Feed: nodeA})
 	}
+	test := signedFile(g.t, "../protocol/vectors/envelope/test.json")
+	named, err := envelope.Parse(test.Document)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if _, err := n.NameDirectory(g.t.Context(), NamedDirectory{Node: nodeA, Ref: *named.Directory, Envelope: test}); err != nil {
+		g.t.Fatal(err)
+	}
 	hello, err := exchange.DecodeHello(file(g.t, exchanged+"wire/hello-xa.json"))
 	if err != nil {
 		g.t.Fatal(err)
@@ -280,7 +288,9 @@ var unattested = map[string]string{
 	"outbound.last_error": "what went wrong", "outbound.last_error_us": "when", "outbound.attempts": "how often it was tried",
 	"outbound.breaks": "how often it was tried", "outbound.keeps": "released on purpose when it is settled", "inbound.keeps": "likewise",
 	"outbound.ordinal": "the order of lists", "inbound.ordinal": "likewise", "evidence.ordinal": "the order of lists and feeds",
-	"contested.ordinal":    "the order of lists",
+	"contested.ordinal":            "the order of lists",
+	"record.listed":                "how it came, which counts for the first record of a state alone",
+	"directory_version.adopted_us": "when", "directory_named.named_us": "when",
 	"peer.received_cursor": "how far this node has read", "peer.sent_cursor": "likewise", "peer.recovering": "whether it reads",
 	"peer.feed_cursor": "how far this node has read", "message.priority": "the officer's wish, which the envelope has", "message.slip": "the office's own file key, sealed",
 
@@ -304,8 +314,8 @@ var valueless = map[string]string{
 // the database refuses it, or the column is one that no document speaks of.
 func TestAnAuditFindsEveryFlippedBit(t *testing.T) {
 	places := map[string]string{
-		"log_leaf": "log", "log_hash": "log", "checkpoint": "log", "evidence.leaf": "log", "evidence.own": "log", "record.leaf": "log", // CheckLog names the leaf
-		"cosigned": "cosigned state", "cosignature": "cosignature of", "followed": "followed state", "sighting": "sighting state",
+		"log_leaf": "log", "log_hash": "log", "checkpoint": "log", "evidence.leaf": "log", "evidence.own": "log", "record.leaf": "log", "directory_version.leaf": "log", // CheckLog names the leaf
+		"directory_version": "version ", "directory_named": "named directory", "cosigned": "cosigned state", "cosignature": "cosignature of", "followed": "followed state", "sighting": "sighting state",
 		"file": "message ", "approval": "message ", "sealed": "sealed bytes",
 	}
 	seen, known := map[string]bool{}, map[string]bool{}

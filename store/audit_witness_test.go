@@ -8,6 +8,8 @@ import (
 	"comity/crypto/merkle"
 	"comity/crypto/pgp"
 	"comity/protocol"
+	"comity/protocol/adoption"
+	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/record"
 )
@@ -15,6 +17,7 @@ import (
 // witnessNode is a state's node with the keys of its log and of its witness.
 type witnessNode struct {
 	record  Record
+	key     *pgp.Secret // of the node
 	log     *merkle.Signer
 	witness *merkle.Cosigner
 }
@@ -34,7 +37,7 @@ func newWitnessNode(t *testing.T, state protocol.StateID) *witnessNode {
 	must(err)
 	node, err := pgp.Generate("Node "+string(id), pgp.Ed25519, 1, made, 365*24*time.Hour)
 	must(err)
-	n := &witnessNode{}
+	n := &witnessNode{key: node.Subkeys[0]}
 	n.log, err = merkle.GenerateLog("comity/log/" + string(id) + "/1")
 	must(err)
 	secret, ed, pq, err := merkle.GenerateKeypair("comity/witness/" + string(id))
@@ -105,7 +108,23 @@ func newWitnessing(t *testing.T) *witnessing {
 		t.Fatal(err)
 	}
 	n.cosign(note, at)
+	n.commit(n.xc.adopts(t, 7, at))
 	return n
+}
+
+// adopts is what the node states of a version of its federation's directory.
+func (n *witnessNode) adopts(t *testing.T, version int64, at time.Time) Fact {
+	t.Helper()
+	some := protocol.Sum([]byte("some file"))
+	ref := envelope.Directory{Version: version, Digest: some}
+	signed, err := (&adoption.Statement{
+		Type: adoption.Type, Node: n.record.Node, Directory: ref, Listing: some, Root: adoption.Root{Version: 1, Digest: some},
+		Record: n.record.Signed.Digest(), Created: protocol.At(at),
+	}).Sign(n.key, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return AdoptDirectory{DirectoryVersion{Ref: ref, Statement: signed}}
 }
 
 // cosign stores what the witness xd says about a checkpoint of the own log.

@@ -17,6 +17,7 @@ type LogReport struct {
 	Foreign       int64  // evidence of others
 	ForeignLeaves int64  // of those, how many have a leaf here too; older ones have none
 	Records       int64  // each with its leaf
+	Directories   int64  // versions of a federation's directory, each with its leaf
 	Eras          int64  // 1 when the log follows a lost one: its first leaf says so
 	Checkpoint    []byte // the newest note; nil when the log is empty
 }
@@ -58,7 +59,7 @@ type checkedLeaf struct {
 	salt                []byte
 	document, signature digest
 	evidence, record    statement.Signed
-	era                 statement.Signed
+	era, directory      statement.Signed
 	own                 bool // the evidence was issued on this side
 }
 
@@ -75,10 +76,10 @@ func (c *logCheck) run(ctx context.Context, t *tx) error {
 		page, err := collect(ctx, t, func(scan func(...any) error) (l checkedLeaf, err error) {
 			err = scan(&l.index, &l.salt, &l.document, &l.signature, &l.checkpoint,
 				&l.evidence.Document, &l.evidence.Signature, &l.own, &l.record.Document, &l.record.Signature,
-				&l.era.Document, &l.era.Signature)
+				&l.era.Document, &l.era.Signature, &l.directory.Document, &l.directory.Signature)
 			return l, err
-		}, `SELECT l.leaf, l.salt, l.document_digest, l.signature_digest, l.checkpoint_size, e.document, e.signature, coalesce(e.own, 0), r.document, r.signature, a.document, a.signature
-FROM log_leaf l LEFT JOIN evidence e ON e.leaf = l.leaf LEFT JOIN record r ON r.leaf = l.leaf LEFT JOIN era a ON a.leaf = l.leaf
+		}, `SELECT l.leaf, l.salt, l.document_digest, l.signature_digest, l.checkpoint_size, e.document, e.signature, coalesce(e.own, 0), r.document, r.signature, a.document, a.signature, d.document, d.signature
+FROM log_leaf l LEFT JOIN evidence e ON e.leaf = l.leaf LEFT JOIN record r ON r.leaf = l.leaf LEFT JOIN era a ON a.leaf = l.leaf LEFT JOIN directory_version d ON d.leaf = l.leaf
 WHERE l.leaf >= $1 ORDER BY l.leaf LIMIT $2`, first, checkPage)
 		if err != nil {
 			return err
@@ -127,7 +128,7 @@ func (c *logCheck) leaf(ctx context.Context, t *tx, l *checkedLeaf, stored map[i
 	}
 	subject := l.evidence
 	switch {
-	case l.evidence.Document != nil && l.record.Document != nil:
+	case l.evidence.Document != nil && l.record.Document != nil, l.directory.Document != nil && (l.evidence.Document != nil || l.record.Document != nil):
 		return inconsistent("leaf %d stands for two documents", n)
 	case l.evidence.Document != nil && l.own:
 		c.report.Evidence++
@@ -136,6 +137,9 @@ func (c *logCheck) leaf(ctx context.Context, t *tx, l *checkedLeaf, stored map[i
 	case l.record.Document != nil:
 		subject = l.record
 		c.report.Records++
+	case l.directory.Document != nil:
+		subject = l.directory
+		c.report.Directories++
 	case l.era.Document != nil && n == 0:
 		subject = l.era
 		c.report.Eras++
@@ -218,7 +222,7 @@ func (c *logCheck) totals(ctx context.Context, t *tx) error {
 	if c.due.size != 0 {
 		return inconsistent("there is a checkpoint over %d leaves and only %d are stored", c.due.size, n)
 	}
-	var own, doubled, borrowed, records int64
+	var own, doubled, borrowed, records, directories int64
 	for _, q := range []struct {
 		into  *int64
 		query string
@@ -228,14 +232,15 @@ func (c *logCheck) totals(ctx context.Context, t *tx) error {
 		{&borrowed, `SELECT count(*) FROM evidence WHERE own = 1 AND proof IS NOT NULL`},
 		{&doubled, `SELECT count(*) FROM evidence WHERE own = 0 AND leaf IS NOT NULL`},
 		{&records, `SELECT count(*) FROM record`},
+		{&directories, `SELECT count(*) FROM directory_version`},
 	} {
 		if _, err := t.find(ctx, []any{q.into}, q.query); err != nil {
 			return err
 		}
 	}
-	if own != c.report.Evidence || doubled != c.report.ForeignLeaves || records != c.report.Records {
-		return inconsistent("%d own evidences, %d of others with a leaf and %d records are stored, leaves have %d, %d and %d",
-			own, doubled, records, c.report.Evidence, c.report.ForeignLeaves, c.report.Records)
+	if own != c.report.Evidence || doubled != c.report.ForeignLeaves || records != c.report.Records || directories != c.report.Directories {
+		return inconsistent("%d own evidences, %d of others with a leaf, %d records and %d versions of the directory are stored, leaves have %d, %d, %d and %d",
+			own, doubled, records, directories, c.report.Evidence, c.report.ForeignLeaves, c.report.Records, c.report.Directories)
 	}
 	if doubled > c.report.Foreign || borrowed > 0 {
 		return inconsistent("%d evidences of others have a leaf, %d were ever taken; %d own ones have a proof from elsewhere", doubled, c.report.Foreign, borrowed)

@@ -19,7 +19,7 @@ type Era struct {
 }
 
 // NewEra begins the node's next log in one transaction. Its leaves are the
-// statement, every record, the own new one among them, and every evidence that had
+// statement, every record, the own new one among them, every adopted version of a directory and every evidence that had
 // a leaf, in their order; the leaves, hashes and checkpoints of the log before go,
 // which the backup still holds. Every peer is marked: what it holds of this node
 // has to be fetched (R-OLD-4). sign signs with the new log's key.
@@ -60,9 +60,9 @@ shown_record = NULL, shown_record_signature = NULL`); err != nil {
 
 // leafOf is a row whose document had a leaf in the lost log.
 type leafOf struct {
-	evidence int64   // its ordinal; 0: it is a record
-	state    *string // of a record
-	sequence int64
+	evidence int64   // its ordinal; 0: it is a record, or a version of the directory
+	state    *string // of a record; nil: it is none
+	sequence int64   // of a record, or the version of the directory
 	signed   statement.Signed
 }
 
@@ -74,6 +74,7 @@ const eraPage = checkPage
 // their old leaves, which forgetLog turned into negative numbers.
 const formerLeaves = `SELECT * FROM (SELECT leaf, ordinal, NULL AS state, 0 AS sequence, document, signature FROM evidence WHERE leaf < 0 ORDER BY leaf DESC LIMIT $1) AS e
 UNION ALL SELECT * FROM (SELECT leaf, 0 AS ordinal, state, sequence, document, signature FROM record WHERE leaf < 0 ORDER BY leaf DESC LIMIT $1) AS r
+UNION ALL SELECT * FROM (SELECT leaf, 0 AS ordinal, NULL AS state, version AS sequence, document, signature FROM directory_version WHERE leaf < 0 ORDER BY leaf DESC LIMIT $1) AS d
 ORDER BY 1 DESC LIMIT $1`
 
 // leavesAgain gives each of those rows a leaf in the new log, page by page.
@@ -114,6 +115,7 @@ func forgetLog(ctx context.Context, t *tx) error {
 		`UPDATE era SET leaf = NULL`,
 		`UPDATE evidence SET leaf = -1 - leaf WHERE leaf IS NOT NULL`, // none may meet a new one on the way
 		`UPDATE record SET leaf = -1 - leaf`,
+		`UPDATE directory_version SET leaf = -1 - leaf`,
 		`DELETE FROM log_leaf`,
 		`DELETE FROM log_hash`,
 		`DELETE FROM checkpoint`,
@@ -128,10 +130,13 @@ func forgetLog(ctx context.Context, t *tx) error {
 // leafAgain gives rows leaves in the new log.
 func (b *batch) leafAgain(ctx context.Context, rows []leafOf) (err error) {
 	for _, r := range rows {
-		if r.state == nil {
+		switch {
+		case r.evidence != 0:
 			_, err = b.exec(ctx, `UPDATE evidence SET leaf = $2 WHERE ordinal = $1`, r.evidence, b.leaf())
-		} else {
+		case r.state != nil:
 			_, err = b.exec(ctx, `UPDATE record SET leaf = $3 WHERE state = $1 AND sequence = $2`, *r.state, r.sequence, b.leaf())
+		default:
+			_, err = b.exec(ctx, `UPDATE directory_version SET leaf = $2 WHERE version = $1`, r.sequence, b.leaf())
 		}
 		if err != nil {
 			return err

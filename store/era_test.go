@@ -19,7 +19,7 @@ func TestANewEraOfTheLog(t *testing.T) {
 	k := key(1, prosecution)
 	n.commit(n.submit(1, prosecution), AdoptRecord{Record{State: "xb", Node: nodeB, Sequence: 1, Signed: document("record 1 of xb")}})
 	n.commit(TakeEvidence{Key: k, Peer: nodeB, Evidence: n.foreign(k, evidence.RelayAcceptance)})
-	n.commit(n.submit(2, prosecution))
+	n.commit(n.submit(2, prosecution), adopts(3, "three"))
 	if err := n.NoteShown(t.Context(), Shown{Peer: nodeB, Note: []byte("a later checkpoint")}); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestANewEraOfTheLog(t *testing.T) {
 	n.logV = v
 	for range 2 {
 		r, err := n.CheckLog(t.Context(), v.Checkpoint)
-		if err != nil || r.Leaves != leaves+2 || r.Eras != 1 || r.Checkpoints != 1 {
+		if err != nil || r.Leaves != leaves+2 || r.Eras != 1 || r.Directories != 1 || r.Checkpoints != 1 {
 			t.Fatalf("%d leaves after %d, %d eras, %d checkpoints: %v", r.Leaves, leaves, r.Eras, r.Checkpoints, err)
 		}
 		n.reopen()

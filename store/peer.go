@@ -18,6 +18,7 @@ type Record struct {
 	Signed   statement.Signed
 	Own      bool      // this node's own state
 	Pinned   bool      // a person confirmed it by words
+	Listed   bool      // a federation's directory brought it
 	Adopted  time.Time // filled when read
 	// NewLog says, when it is adopted, that it names another log than the one before:
 	// the node has lost the old one, and its feed is read again from the beginning.
@@ -41,9 +42,9 @@ func (f AdoptRecord) apply(ctx context.Context, b *batch) (*answer, error) {
 	}
 	d := f.Signed.Digest()
 	p := storedPacket{signed: f.Signed, leaf: b.leaf()}
-	if _, err := b.exec(ctx, `INSERT INTO record (state, sequence, node, digest, document, signature, own, pinned, adopted_us, leaf)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, f.State, f.Sequence, f.Node, d[:], string(f.Signed.Document), string(f.Signed.Signature),
-		flag(f.Own), flag(f.Pinned), b.now.UnixMicro(), p.leaf); err != nil {
+	if _, err := b.exec(ctx, `INSERT INTO record (state, sequence, node, digest, document, signature, own, pinned, listed, adopted_us, leaf)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, f.State, f.Sequence, f.Node, d[:], string(f.Signed.Document), string(f.Signed.Signature),
+		flag(f.Own), flag(f.Pinned), flag(f.Listed), b.now.UnixMicro(), p.leaf); err != nil {
 		return nil, err
 	}
 	b.leaves = append(b.leaves, newLeafRow(f.Signed.Ref()))
@@ -104,11 +105,11 @@ func (f AdoptRecord) known(ctx context.Context, b *batch, newest int64) (*answer
 	return &answer{packets: []storedPacket{p}, repeat: true}, err
 }
 
-const recordColumns = `SELECT state, node, sequence, document, signature, own, pinned, adopted_us FROM record r`
+const recordColumns = `SELECT state, node, sequence, document, signature, own, pinned, listed, adopted_us FROM record r`
 
 func scanRecord(scan func(...any) error) (r Record, err error) {
 	var adopted int64
-	err = scan(&r.State, &r.Node, &r.Sequence, &r.Signed.Document, &r.Signed.Signature, &r.Own, &r.Pinned, &adopted)
+	err = scan(&r.State, &r.Node, &r.Sequence, &r.Signed.Document, &r.Signed.Signature, &r.Own, &r.Pinned, &r.Listed, &adopted)
 	r.Adopted = instant(&adopted)
 	return r, err
 }
@@ -154,6 +155,7 @@ type Peer struct {
 	State      protocol.StateID
 	Sequence   int64 // of its newest record
 	Pinned     bool  // a person confirmed that one by words
+	Listed     bool  // no record of its state was confirmed by words: it rests on the stewards of a federation
 	FeedCursor int64
 	Checkpoint []byte    // newest verified checkpoint note of its log; nil before the first one
 	Size       int64     // of that log
@@ -165,10 +167,10 @@ func (g *Gateway) Peers(ctx context.Context) (list []Peer, err error) {
 	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
 		list, err = collect(ctx, t, func(scan func(...any) error) (p Peer, err error) {
 			var seen *int64
-			err = scan(&p.Node, &p.State, &p.Sequence, &p.Pinned, &p.FeedCursor, &p.Checkpoint, &p.Size, &seen)
+			err = scan(&p.Node, &p.State, &p.Sequence, &p.Pinned, &p.Listed, &p.FeedCursor, &p.Checkpoint, &p.Size, &seen)
 			p.Seen = instant(seen)
 			return p, err
-		}, `SELECT r.node, r.state, r.sequence, r.pinned, p.feed_cursor, p.checkpoint, coalesce(p.log_size, 0), p.seen_us
+		}, `SELECT r.node, r.state, r.sequence, r.pinned, CASE WHEN EXISTS (SELECT 1 FROM record c WHERE c.state = r.state AND c.pinned = 1) THEN 0 ELSE 1 END, p.feed_cursor, p.checkpoint, coalesce(p.log_size, 0), p.seen_us
 FROM record r JOIN peer p ON p.node = r.node
 WHERE r.own = 0 AND r.sequence = (SELECT max(n.sequence) FROM record n WHERE n.state = r.state) ORDER BY r.node`)
 		return err

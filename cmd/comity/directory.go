@@ -13,7 +13,7 @@ import (
 
 func (p *program) directoryGroup() *cobra.Command {
 	return group("directory", "Who is competent for what, and how to reach them", "peers", p.directoryFind(), p.directoryShow(), p.directoryEntry(), p.directoryPublish(),
-		p.directoryImport(), p.directoryExport())
+		p.directoryImport(), p.directoryExport(), p.directoryJoin(), p.directoryRefresh(), p.directoryStatus(), p.directoryMirror())
 }
 
 func (p *program) directoryShow() *cobra.Command {

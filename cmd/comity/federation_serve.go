@@ -1,22 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/federation"
-)
-
-// Times that the mirror gives to whoever asks.
-const (
-	mirrorHeaders = 10 * time.Second
-	mirrorAnswer  = 5 * time.Minute
-	mirrorIdle    = 2 * time.Minute
 )
 
 func (p *program) federationServe() *cobra.Command {
@@ -45,22 +34,9 @@ so plain HTTP does, and any web server can do the same with a copy of that folde
 				return problem("choose an address of this machine, and a port that is free", "%v", err)
 			}
 			p.say("comity: a mirror of %s is ready on http://%s/", quoted(p.dir), l.Addr())
-			return serveMirror(c.Context(), l, directory)
+			return federation.ServeMirror(c.Context(), l, directory)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "`ADDRESS` and port to serve on")
 	return c
-}
-
-// serveMirror serves a directory until ctx ends.
-func serveMirror(ctx context.Context, l net.Listener, directory string) error {
-	server := &http.Server{
-		Handler: federation.Mirror(directory), ReadHeaderTimeout: mirrorHeaders, ReadTimeout: mirrorHeaders, WriteTimeout: mirrorAnswer, IdleTimeout: mirrorIdle, MaxHeaderBytes: 8 << 10,
-	}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return problem("", "serve a mirror: %v", err)
-	}
-	return nil
 }

@@ -81,7 +81,10 @@ func (p *program) audited(a *control.Audit) error {
 	}
 	p.say("Everything that the node holds is in order. The log %s and what stands in it:", a.Origin)
 	p.tally(a.Leaves, "leaf", "leaves", " and "+count(int(a.Checkpoints), "checkpoint")+", each computed again")
-	p.tally(a.Records, "record", "records", ", each following from the one before or confirmed by a person")
+	p.tally(a.Records, "record", "records", ", each following from the one before, listed or confirmed by a person")
+	if a.Directories > 0 {
+		p.tally(a.Directories, "version", "versions", " of a directory, each adopted by a statement of this node")
+	}
 	p.tally(a.Transmissions, "envelope", "envelopes", " and "+count(int(a.Withdrawals), "withdrawal")+", signed by whom they name")
 	p.tally(a.Evidence, "piece", "pieces", " of evidence, copies of offices included: signature, role and subject")
 	p.tally(a.Proofs, "proof", "proofs", " of others' evidence, under the logs of their issuers")

@@ -59,6 +59,9 @@ Leaves with 3 when anything differs.`,
 				p.tally(r.Evidence, "piece", "pieces", " of evidence issued here, each with its leaf")
 				p.tally(r.Foreign, "piece", "pieces", fmt.Sprintf(" of evidence of others, %d of them with a leaf here too", r.ForeignLeaves))
 				p.tally(r.Records, "record", "records", ", each with its leaf")
+				if r.Directories > 0 {
+					p.tally(r.Directories, "version", "versions", " of a directory, each with its leaf")
+				}
 				if r.Eras > 0 {
 					p.say("It follows a log that was lost; its first leaf names that one.")
 				}

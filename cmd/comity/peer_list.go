@@ -24,7 +24,15 @@ func (p *program) peerList() *cobra.Command {
 				if p.json {
 					return p.object(all)
 				}
-				return p.peers(all)
+				if err := p.peers(all); err != nil {
+					return err
+				}
+				st, err := node.DirectoryStatus(c.Context())
+				if err != nil {
+					return err
+				}
+				p.directoryAlarms(st)
+				return nil
 			})
 		},
 	}
@@ -48,6 +56,9 @@ func (p *program) peers(all []control.Peer) error {
 			waiting = fmt.Sprintf("%d (%s)", peer.Waiting, bytes(peer.Bytes))
 		}
 		last := name(peer.Name)
+		if peer.Listed {
+			last += " (on the stewards' word)"
+		}
 		if peer.LastError != "" && (peer.Reachable == nil || !*peer.Reachable) {
 			last += ": " + safe(peer.LastError)
 		} else if !peer.RestUntil.IsZero() {

@@ -68,7 +68,19 @@ func (p *program) compare(ctx context.Context, i *control.Introduction, file str
 		return "", misuse(`give what the other side read to you: comity peer pin FILE --words "…"`,
 			"there is nobody at a terminal to compare the words")
 	}
-	fmt.Fprint(p.stdout, "Did the other side read exactly these words to you? [y/N] ")
+	yes, err := p.confirmed(ctx, "Did the other side read exactly these words to you? [y/N] ")
+	if err != nil {
+		return "", err
+	}
+	if !yes {
+		return "", problem("call the other side at a number that you knew before, and compare", "not pinned: the words were not confirmed")
+	}
+	return strings.Join(i.Words, " "), nil
+}
+
+// confirmed asks a person at the terminal for a yes.
+func (p *program) confirmed(ctx context.Context, question string) (bool, error) {
+	fmt.Fprint(p.stdout, question)
 	typed := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.stdin).ReadString('\n') // an end of input is a no
@@ -76,14 +88,11 @@ func (p *program) compare(ctx context.Context, i *control.Introduction, file str
 	}()
 	select {
 	case answer := <-typed:
-		if answer == "y" || answer == "yes" {
-			return strings.Join(i.Words, " "), nil
-		}
+		return answer == "y" || answer == "yes", nil
 	case <-ctx.Done():
 		fmt.Fprintln(p.stdout)
-		return "", ctx.Err()
+		return false, ctx.Err()
 	}
-	return "", problem("call the other side at a number that you knew before, and compare", "not pinned: the words were not confirmed")
 }
 
 func (p *program) pin(ctx context.Context, file []byte, heard string) error {

@@ -49,6 +49,8 @@ func TestScripts(t *testing.T) {
 			"recipe":     scriptRecipe,
 			"page":       scriptPage,
 			"ceremony":   scriptCeremony,
+			"federation": scriptFederation,
+			"port":       scriptPort,
 			"postgres":   func(ts *testscript.TestScript, neg bool, args []string) { scriptPostgres(t, ts, neg, args) },
 		},
 		Condition: scriptCondition,

@@ -15,6 +15,7 @@ type Audit struct {
 	Leaves      int64                `json:"leaves"`
 	Checkpoints int64                `json:"checkpoints"`
 	Records     int64                `json:"records"`
+	Directories int64                `json:"directories"` // versions of a federation's directory that were adopted
 	// Transmissions are envelopes, sent and received; Evidence is that of the node
 	// and of others, office copies included, Proofs those of others' logs.
 	Transmissions int64 `json:"transmissions"`
@@ -121,6 +122,7 @@ func (s *Service) auditGateway(ctx context.Context, out *Audit, options store.Au
 		return err
 	}
 	out.Leaves, out.Checkpoints, out.Records, out.Transmissions, out.PeerLogs = r.Log.Leaves, r.Log.Checkpoints, r.Records, r.Transmission, r.Peers
+	out.Directories = r.Directories
 	out.Cosignatures, out.Cosigned, out.Followed, out.Forks = r.Cosignatures, r.Cosigned, r.Followed, r.Forks
 	out.Former, out.FormerCosignatures, out.Waiting = r.Former, r.FormerCosignatures, r.Waiting
 	out.add("gateway", r)

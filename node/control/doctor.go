@@ -230,6 +230,7 @@ func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (noth
 	each(s.checkStanding())
 	s.checkFormer(each)
 	s.checkPeers(ctx, each)
+	s.checkDirectory(ctx, each)
 	return nothing{}, ctx.Err()
 }
 
@@ -376,6 +377,7 @@ type LogReport struct {
 	// before that rule has none.
 	ForeignLeaves int64 `json:"foreign_leaves"`
 	Records       int64 `json:"records"`
+	Directories   int64 `json:"directories"` // versions of a federation's directory
 	// Eras is 1 when the log follows a lost one, which its first leaf names.
 	Eras       int64  `json:"eras"`
 	Checkpoint string `json:"checkpoint"` // the newest, exact text
@@ -391,7 +393,7 @@ func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 	}
 	return &LogReport{
 		Origin: s.node.Gateway.OwnState().Record().Node.Log.Origin, Leaves: r.Leaves, Checkpoints: r.Checkpoints,
-		Evidence: r.Evidence, Foreign: r.Foreign, ForeignLeaves: r.ForeignLeaves, Records: r.Records, Eras: r.Eras, Checkpoint: string(r.Checkpoint),
+		Evidence: r.Evidence, Foreign: r.Foreign, ForeignLeaves: r.ForeignLeaves, Records: r.Records, Directories: r.Directories, Eras: r.Eras, Checkpoint: string(r.Checkpoint),
 	}, nil
 }
 

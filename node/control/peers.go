@@ -77,14 +77,16 @@ func nameIn(names []record.Name) string {
 // Confirms reports whether what a person heard on the telephone is what this
 // record says: the twelve words or the forty digits, in any case and with any
 // spaces. The comparison takes the same time wherever they differ.
-func (i *Introduction) Confirms(heard string) bool {
+func (i *Introduction) Confirms(heard string) bool { return confirms(heard, i.Words, i.Digits) }
+
+func confirms(heard string, wanted []string, asDigits string) bool {
 	words := strings.ToLower(strings.Join(strings.Fields(heard), " "))
 	digits := strings.Join(strings.Fields(heard), "")
 	same := func(a, b string) int {
 		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 		return subtle.ConstantTimeCompare(x[:], y[:])
 	}
-	return same(words, strings.Join(i.Words, " "))|same(digits, strings.ReplaceAll(i.Digits, " ", "")) == 1
+	return same(words, strings.Join(wanted, " "))|same(digits, strings.ReplaceAll(asDigits, " ", "")) == 1
 }
 
 func (s *Service) status(context.Context, nothing) (*Status, error) {
@@ -146,6 +148,9 @@ type Peer struct {
 	// Confirmed says that a person compared the words of this very record; a
 	// record that followed from such a one is trusted as well.
 	Confirmed bool `json:"confirmed"`
+	// Listed says that no record of its state was confirmed by words: it rests on the
+	// word of the stewards of a federation.
+	Listed bool `json:"on_the_stewards_word"`
 	// Reachable says that a connection is open now; null while the node does not run.
 	Reachable *bool `json:"reachable"`
 	// Transport is what that connection runs on: quic, or tcp where UDP does not
@@ -161,6 +166,9 @@ type Peer struct {
 	LogSize   int64         `json:"log_size"`
 	// LogFault says what is known against its log, as a sentence; absent: nothing.
 	LogFault string `json:"log_fault,omitempty"`
+	// DirectoryFault says which other directory it named than this node knows under
+	// that version, as a sentence; absent: none.
+	DirectoryFault string `json:"directory_fault,omitempty"`
 	// Witnessed is the size of the newest checkpoint of our log that it cosigned.
 	Witnessed int64 `json:"witnessed_size"`
 	// Unwitnessed is the age, in seconds, of the oldest checkpoint of our log that
@@ -198,7 +206,7 @@ func (s *Service) peers(ctx context.Context, _ nothing) (*Peers, error) {
 
 func (s *Service) peerView(k gateway.Peer) Peer {
 	p := Peer{
-		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned,
+		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned, Listed: k.Listed, DirectoryFault: k.DirectoryFault,
 		Skew: k.Skew.Milliseconds(), LastError: k.LastError, Waiting: k.Waiting, Bytes: k.Bytes, LogSize: k.LogSize,
 		LogFault: k.LogFault, Witnessed: k.Witnessed, Unwitnessed: int64(k.Unwitnessed.Seconds()),
 		Refused: k.Refused, Limited: k.Limited, busy: k.Busy,

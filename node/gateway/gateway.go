@@ -91,6 +91,7 @@ type Gateway struct {
 	round      *round       // what the witnesses are asked to cosign
 	eraBegan   time.Time    // when the node's log began that follows a lost one; zero: it lost none
 	heardOut   atomic.Int64 // in Unix microseconds: when the last recovery ended, or this process began
+	directory  *directory   // the federation's, as this node and its peers name it
 	wanted     keySet       // accepted here, and their sealed bytes are lost: no office gets them before they are here again
 
 	wire atomic.Pointer[wire] // nil unless Run runs
@@ -159,6 +160,9 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		if err := g.link(p).loadLost(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if g.directory, err = openDirectory(ctx, c.Store); err != nil {
+		return nil, err
 	}
 	if g.eraBegan, err = c.Store.EraBegan(ctx); err != nil {
 		return nil, err

@@ -248,16 +248,30 @@ func (g *Gateway) offered(ctx context.Context, peer protocol.NodeID, signed stat
 
 // adopt stores a verified record, gives it a leaf, and trusts it from then on.
 func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error {
-	r := s.Record()
-	if err := errors.Join(s.CheckTimes(g.Now()), g.book.distinct(s)); err != nil {
+	return g.adoptChain(ctx, []*record.State{s}, store.Record{Pinned: pinned})
+}
+
+// adoptChain stores verified records of one state of which each follows from the one
+// before, gives each a leaf, and trusts the last from then on. how says how they came.
+func (g *Gateway) adoptChain(ctx context.Context, chain []*record.State, how store.Record) error {
+	newest := chain[len(chain)-1]
+	r := newest.Record()
+	if err := errors.Join(newest.CheckTimes(g.Now()), g.book.distinct(newest)); err != nil {
 		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
 	}
-	newLog := g.hasNewLog(s)
-	outcomes, err := g.seq.commit(ctx, store.AdoptRecord{Record: store.Record{
-		State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Signed: s.Signed(), Pinned: pinned, NewLog: newLog, Marked: markedWitness(s),
-	}})
-	if err == nil {
-		err = outcomes[0].Err
+	var facts []store.Fact
+	newLog := false
+	before, _ := g.book.state(r.State)
+	for _, s := range chain {
+		row, is := how, s.Record()
+		row.State, row.Node, row.Sequence, row.Signed, row.Marked = is.State, is.Node.ID, is.Sequence, s.Signed(), markedWitness(s)
+		row.NewLog = before != nil && before.Record().Node.Log != is.Node.Log
+		newLog = newLog || row.NewLog
+		facts, before = append(facts, store.AdoptRecord{Record: row}), s
+	}
+	outcomes, err := g.seq.commit(ctx, facts...)
+	for i := 0; err == nil && i < len(outcomes); i++ {
+		err = outcomes[i].Err
 	}
 	if err != nil {
 		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
@@ -266,13 +280,13 @@ func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error
 	if err != nil {
 		return fmt.Errorf("read what record %d of state %s is about: %w", r.Sequence, r.State, err)
 	}
-	g.book.put(s)
+	g.book.put(newest)
 	begin()
 	if newLog {
 		g.link(r.Node.ID).settle()
 		g.Logger.Warn("a node has begun another log: it was restored from a backup, or its log keys were replaced", "peer", r.Node.ID, "log", r.Node.Log.Origin)
 	}
-	g.Logger.Info("adopted a record", "state", r.State, "sequence", r.Sequence, "confirmed", pinned)
+	g.Logger.Info("adopted a record", "state", r.State, "sequence", r.Sequence, "confirmed", how.Pinned, "listed", how.Listed)
 	return nil
 }
 
@@ -287,12 +301,6 @@ func markedWitness(s *record.State) (starts []string) {
 	return starts
 }
 
-// hasNewLog reports whether a record names another log than the one before.
-func (g *Gateway) hasNewLog(s *record.State) bool {
-	held, ok := g.book.state(s.Record().State)
-	return ok && held.Record().Node.Log != s.Record().Node.Log
-}
-
 // Pin trusts a state's record from now on, because a person compared its words
 // with the other side (R-REC-4), and begins to talk to its node.
 func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
@@ -302,11 +310,17 @@ func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
 	if err := g.adopt(ctx, s, true); err != nil {
 		return err
 	}
-	l := g.link(s.Record().Node.ID)
+	g.callAgain(s.Record().Node.ID)
+	return nil
+}
+
+// callAgain tries at once what was refused by a node, or failed, before its record
+// was adopted.
+func (g *Gateway) callAgain(peer protocol.NodeID) {
+	l := g.link(peer)
 	l.forgive()
 	l.circuit.forgive()
 	l.wake()
-	return nil
 }
 
 // noteCheckpoint remembers the newest state of the peer's log. fault is what is

@@ -62,6 +62,7 @@ func (g *Gateway) openOffer(w http.ResponseWriter, r *http.Request, peer protoco
 		g.answerError(w, r, peer, http.StatusForbidden, err)
 		return nil, nil
 	}
+	g.compareDirectory(r.Context(), o)
 	return o, packets
 }
 

@@ -17,6 +17,7 @@ type Peer struct {
 	Endpoints []string
 	Record    int64     // number of its newest record here
 	Pinned    bool      // a person confirmed it by words
+	Listed    bool      // it rests on the word of a federation's stewards: nobody confirmed any record of its state
 	Reachable bool      // a connection is open now
 	Over      Transport // what it runs on; empty: none is open
 	LastError string
@@ -29,6 +30,9 @@ type Peer struct {
 	LogSize   int64         // of its log, as last seen
 	// LogFault says what is wrong with its log, as a sentence; empty: nothing is known to be.
 	LogFault string
+	// DirectoryFault says which other directory it named than this node knows, as a
+	// sentence; empty: none.
+	DirectoryFault string
 	// Witnessed is the size of the newest checkpoint of our log that it cosigned; 0: none.
 	Witnessed int64
 	// Unwitnessed is the age of the oldest checkpoint that it has not cosigned, once
@@ -58,11 +62,15 @@ func (g *Gateway) Peers(ctx context.Context) ([]Peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	differing, err := g.directoryFaults(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]Peer, len(known))
 	for i, k := range known {
 		q := waiting[k.Node]
 		all[i] = Peer{
-			Node: k.Node, State: k.State, Record: k.Sequence, Pinned: k.Pinned, LogSize: k.Size,
+			Node: k.Node, State: k.State, Record: k.Sequence, Pinned: k.Pinned, Listed: k.Listed, LogSize: k.Size, DirectoryFault: differing[k.Node],
 			Waiting: q.Waiting, Bytes: q.Bytes, Oldest: q.Oldest,
 		}
 		if s, ok := g.book.node(k.Node); ok {

@@ -116,6 +116,7 @@ func (g *Gateway) outbound(ctx context.Context, s exchange.Submission, a exchang
 		Manifest:     s.Manifest,
 		Created:      protocol.At(g.Now()),
 		Expires:      s.Expires,
+		Directory:    g.directory.newest(),
 		Records:      envelope.Records{From: g.Own.Ref(), To: state.Ref()},
 	}
 	if _, note, err := g.Store.PeerCheckpoint(ctx, peer); err != nil {

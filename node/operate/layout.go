@@ -41,6 +41,9 @@ func (l Layout) OfficeFile(a protocol.AuthorityID, name string) string {
 	return filepath.Join(l.Office(a), name)
 }
 
+// Federation is the folder for what the node keeps of the federation that it joined.
+func (l Layout) Federation() string { return filepath.Join(l.Dir, "federation") }
+
 // Offline is where Create leaves the keys that must be moved away; a running
 // node never reads it.
 func (l Layout) Offline() string { return filepath.Join(l.Dir, "offline") }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"comity/crypto/merkle"
 	"comity/crypto/pgp"
 	"comity/crypto/seal"
+	"comity/node/federation"
 	"comity/node/gateway"
 	"comity/node/office"
 	"comity/protocol"
@@ -46,6 +48,8 @@ type Options struct {
 	Logger  *slog.Logger
 	// Store may replace how databases are opened; the zero value is the usual way.
 	Store store.Config
+	// Mirrors carries requests to the mirrors of a federation; nil: as usual.
+	Mirrors http.RoundTripper
 	// Passphrases open protected keys. nil leaves them closed: then what needs
 	// them answers with a LockedError, and everything else works.
 	Passphrases *Passphrases
@@ -56,7 +60,9 @@ type Node struct {
 	Layout  Layout
 	Config  Config
 	Gateway *gateway.Gateway
-	Offices map[protocol.AuthorityID]*office.Office
+	// Federation follows the federation that the node joined, if any.
+	Federation *federation.Follower
+	Offices    map[protocol.AuthorityID]*office.Office
 	// Locked are the holders whose passphrase is missing or wrong, with the keys
 	// that stay closed. With the node's own among them Run returns at once.
 	Locked map[Holder]*LockedError
@@ -97,6 +103,11 @@ func Open(ctx context.Context, dir string, o Options) (_ *Node, err error) {
 		}
 	}()
 	if err := n.openGateway(ctx, o); err != nil {
+		return nil, fmt.Errorf("open node %s: %w", n.Config.Node, err)
+	}
+	if n.Federation, err = federation.OpenFollower(federation.FollowerConfig{
+		Dir: n.Layout.Federation(), Own: n.Config.Node.State(), Node: follows{n.Gateway}, Now: o.Now, Logger: o.Logger, Transport: o.Mirrors,
+	}); err != nil {
 		return nil, fmt.Errorf("open node %s: %w", n.Config.Node, err)
 	}
 	for _, a := range n.Config.Authorities {
@@ -358,12 +369,18 @@ func readIdentities(k *keyring, dir string) (seal.Identities, error) {
 	return all, nil
 }
 
-// Run runs gateway and offices until ctx ends or one of them fails, and
+// follows is what the follower of a federation needs of this node.
+type follows struct{ *gateway.Gateway }
+
+// Held is what the gateway holds of the states' records.
+func (f follows) Held(ctx context.Context) (federation.Held, error) { return f.HeldRecords(ctx) }
+
+// Run runs gateway, offices and the follower of the federation until ctx ends or one of them fails, and
 // returns when all have stopped.
 func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	parts := []func(context.Context) error{n.Gateway.Run}
+	parts := []func(context.Context) error{n.Gateway.Run, n.Federation.Run}
 	for _, o := range n.Offices {
 		parts = append(parts, o.Run)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"comity/crypto/merkle"
 	"comity/protocol"
+	"comity/protocol/adoption"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/statement"
@@ -110,6 +111,17 @@ func (h *History) VerifyEvidence(p statement.Packet, now time.Time) (e *evidence
 		c, err = h.placed(s, p)
 		return err
 	})
+}
+
+// VerifyAdoption is State.VerifyAdoption with the record of the state that has this
+// digest.
+func (h *History) VerifyAdoption(sg statement.Signed, state protocol.StateID, digest protocol.Digest, now time.Time) (a *adoption.Statement, err error) {
+	for _, s := range h.states[state] {
+		if s.digest == digest {
+			return s.VerifyAdoption(sg, now)
+		}
+	}
+	return nil, fmt.Errorf("%w: %s, with the digest %s", ErrNoRecord, state, digest.Short())
 }
 
 // VerifyWithdrawal is State.VerifyWithdrawal with the sender's record.

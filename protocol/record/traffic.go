@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"comity/protocol"
+	"comity/protocol/adoption"
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/statement"
@@ -112,4 +113,19 @@ func (s *State) VerifyWithdrawal(sg statement.Signed, now time.Time) (*withdrawa
 		return nil, protocol.Refuse(protocol.UnknownSender, "node %s does not host %s, in whose name this is withdrawn", s.record.Node.ID, w.From)
 	}
 	return w, m.keys.verify(sg, evidence.Act, w.Key, w.Created.Time, now)
+}
+
+// VerifyAdoption parses the statement by which a node adopted a version of a
+// federation's directory, and checks that the node of this record signed it, with a
+// key that counted when it was created (R-FED-9, R-REC-8).
+func (s *State) VerifyAdoption(sg statement.Signed, now time.Time) (*adoption.Statement, error) {
+	a, err := adoption.Parse(sg.Document)
+	if err != nil {
+		return nil, err
+	}
+	if a.Node != s.record.Node.ID {
+		return nil, protocol.Refuse(protocol.WrongRole, "an adoption by node %s, not by %s", a.Node, s.record.Node.ID)
+	}
+	_, err = s.node.signer(sg, evidence.Node, a.Created.Time, now)
+	return a, err
 }

@@ -11,6 +11,7 @@ import (
 	"comity/crypto/pgp"
 	"comity/crypto/seal"
 	"comity/protocol"
+	"comity/protocol/adoption"
 	"comity/protocol/bundle"
 	"comity/protocol/disclosure"
 	"comity/protocol/envelope"
@@ -104,6 +105,7 @@ func (r *receiver) checks() map[string]check {
 		},
 		"held":          alone(exchange.DecodeHeld),
 		"era":           alone(era.Parse),
+		"adoption":      alone(adoption.Parse),
 		"copies":        alone(func(b []byte) (*exchange.Copies, error) { return exchange.DecodeCopies(b, 41) }),
 		"record-chain":  recordChain,
 		"bundle-judged": bundleJudged,

@@ -1,0 +1,235 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"comity/node/federation"
+	"comity/protocol"
+	"comity/protocol/envelope"
+	"comity/protocol/statement"
+	"comity/store"
+)
+
+// Root is a federation's root with what a person compares before it counts.
+type Root struct {
+	Version int64           `json:"version"`
+	Digest  protocol.Digest `json:"sha256"`
+	Until   protocol.Time   `json:"valid_until"`
+	// Stewards is how many hold a root key, and Threshold how many of them sign a
+	// root; likewise for listings.
+	Stewards         int      `json:"stewards"`
+	Threshold        int      `json:"threshold"`
+	ListingStewards  int      `json:"listing_stewards"`
+	ListingThreshold int      `json:"listing_threshold"`
+	Words            []string `json:"words"`
+	Digits           string   `json:"digits"`
+}
+
+// ReadRoot reads a root and verifies that it holds together. Whose it is, only the
+// words can tell (R-FED-2).
+func ReadRoot(file []byte) (*Root, error) {
+	i, err := federation.ReadRoot(file)
+	if err != nil {
+		return nil, fail(Code(protocol.CodeOf(err)), "a root is the file root.json that the stewards hand out", "this is not the root of a federation: %s", plainly(err))
+	}
+	return &Root{
+		Version: i.Version, Digest: i.Digest, Until: i.Ends, Stewards: len(i.Charter.Root.Keys), Threshold: i.Charter.Root.Threshold,
+		ListingStewards: len(i.Charter.Listing.Keys), ListingThreshold: i.Charter.Listing.Threshold, Words: i.Words, Digits: i.Digits,
+	}, nil
+}
+
+// joinRequest carries the root, and what a person heard: there is no way to join
+// without the comparison.
+type joinRequest struct {
+	File    string   `json:"file"`
+	Heard   string   `json:"heard"`
+	Mirrors []string `json:"mirrors"`
+}
+
+func (s *Service) joinFederation(ctx context.Context, in joinRequest) (*DirectoryStatus, error) {
+	root, err := ReadRoot([]byte(in.File))
+	if err != nil {
+		return nil, err
+	}
+	if !confirms(in.Heard, root.Words, root.Digits) {
+		return nil, fail(NotEqual, "do not join: get the root again by another way, and compare the words again with a steward by telephone",
+			"the words are not those of this root: it is not the root of whom you spoke to, or a word was misheard")
+	}
+	if err := s.node.Federation.Join([]byte(in.File), in.Mirrors); err != nil {
+		if errors.Is(err, federation.ErrJoined) {
+			return nil, fail(Usage, "a node stays with its federation; give the root of that one to change its mirrors", "%v", err)
+		}
+		return nil, fail(Code(protocol.CodeOf(err)), "give the address of a mirror as the stewards hand it out, such as https://directory.example/", "%v", err)
+	}
+	if err := s.node.Gateway.Store.NoteAct(ctx, store.Act{
+		Kind: store.ActJoin, Subject: "federation", Detail: fmt.Sprintf("root %d, SHA-256 %s, by its words; mirrors %s", root.Version, root.Digest, strings.Join(in.Mirrors, " ")),
+	}); err != nil {
+		return nil, err
+	}
+	return s.refreshDirectory(ctx, nothing{})
+}
+
+// refreshDirectory asks the mirrors. That none answers is an alarm in the status, and
+// no error.
+func (s *Service) refreshDirectory(ctx context.Context, _ nothing) (*DirectoryStatus, error) {
+	err := s.node.Federation.Refresh(ctx)
+	if errors.Is(err, federation.ErrNotJoined) {
+		return nil, fail(Usage, `join one with "comity directory join ROOT --mirror URL"`, "%v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.directoryStatus(ctx, nothing{})
+}
+
+// DirectoryStatus is how the node stands to its federation.
+type DirectoryStatus struct {
+	Joined  bool     `json:"joined"`
+	Mirrors []string `json:"mirrors"`
+	Folder  string   `json:"folder"` // with every version that was fetched
+	Root    int64    `json:"root"`   // number of the newest
+	// Adopted is the version that envelopes name; null: none yet.
+	Adopted *envelope.Directory `json:"adopted"`
+	Records int                 `json:"records"` // that it lists, older ones too
+	// Fresh is until when it is fresh if nothing newer comes; absent: it is stale.
+	Fresh  protocol.Time `json:"fresh_until,omitzero"`
+	Asked  protocol.Time `json:"asked,omitzero"` // since the node started
+	Alarms []Alarm       `json:"alarms"`
+	// Differing are the envelopes of peers that named another directory of a version
+	// that was adopted here, each with both documents as evidence.
+	Differing []Differing `json:"differing"`
+	// OnTheirWord are the states of which nobody compared the words.
+	OnTheirWord []protocol.StateID `json:"on_the_stewards_word"`
+}
+
+// Alarm is one thing for the operator to look at. None stops traffic.
+type Alarm struct {
+	Kind  federation.AlarmKind `json:"kind"`
+	Text  string               `json:"text"` // foreign text may stand in it
+	Since protocol.Time        `json:"since,omitzero"`
+	Age   int64                `json:"age_s,omitempty"`
+	Code  protocol.Code        `json:"code,omitempty"`
+}
+
+// Differing is evidence that stewards have signed two directories of one version.
+type Differing struct {
+	Peer   protocol.NodeID    `json:"peer"`
+	Named  envelope.Directory `json:"named"`
+	Here   protocol.Digest    `json:"here_sha256"`
+	Found  protocol.Time      `json:"found"`
+	Theirs Papers             `json:"envelope"`
+	Ours   Papers             `json:"adoption"`
+}
+
+// Papers is a signed document as text.
+type Papers struct {
+	Document  string `json:"document"`
+	Signature string `json:"signature"`
+}
+
+func papers(s statement.Signed) Papers { return Papers{string(s.Document), string(s.Signature)} }
+
+func (s *Service) directoryStatus(ctx context.Context, _ nothing) (*DirectoryStatus, error) {
+	is := s.node.Federation.Standing()
+	st := &DirectoryStatus{
+		Joined: is.Joined, Mirrors: append([]string{}, is.Mirrors...), Folder: s.node.Federation.Folder(), Root: is.Root, Adopted: s.node.Gateway.Directory(),
+		Records: is.Records, Alarms: s.alarms(is), Differing: []Differing{}, OnTheirWord: []protocol.StateID{},
+	}
+	if !is.Fresh.IsZero() {
+		st.Fresh = protocol.At(is.Fresh)
+	}
+	if !is.Asked.IsZero() {
+		st.Asked = protocol.At(is.Asked)
+	}
+	all, err := s.node.Gateway.Store.DifferingDirectories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range all {
+		own, err := s.node.Gateway.Store.Directory(ctx, n.Ref.Version)
+		if err != nil {
+			return nil, err
+		}
+		st.Differing = append(st.Differing, Differing{
+			Peer: n.Node, Named: n.Ref, Here: own.Ref.Digest, Found: protocol.At(n.Named), Theirs: papers(n.Envelope), Ours: papers(own.Statement),
+		})
+	}
+	peers, err := s.node.Gateway.Store.Peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range peers {
+		if p.Listed {
+			st.OnTheirWord = append(st.OnTheirWord, p.State)
+		}
+	}
+	return st, nil
+}
+
+func (s *Service) alarms(is federation.Standing) []Alarm {
+	all := []Alarm{}
+	for _, a := range is.Alarms {
+		view := Alarm{Kind: a.Kind, Text: a.Text, Code: a.Code}
+		if !a.Since.IsZero() {
+			view.Since, view.Age = protocol.At(a.Since), int64(s.now().Sub(a.Since).Seconds())
+		}
+		all = append(all, view)
+	}
+	return all
+}
+
+// checkDirectory says whether the directory of the federation is fresh, and what is
+// known against it. A node without one has nothing to check.
+func (s *Service) checkDirectory(ctx context.Context, each func(Check)) {
+	const name = "directory"
+	st, err := s.directoryStatus(ctx, nothing{})
+	switch {
+	case err != nil:
+		each(warn(name, "run this again when the database is in order", "cannot be read"))
+		return
+	case !st.Joined:
+		return
+	}
+	for _, a := range st.Alarms {
+		text := a.Text
+		if a.Age > 0 {
+			text += fmt.Sprintf(" (for %s)", time.Duration(a.Age*int64(time.Second)).Round(time.Hour))
+		}
+		switch a.Kind {
+		case federation.Staleness, federation.Unreached:
+			each(warn(name, "nothing stops: records that are held stay in force, and peers hand newer ones over themselves; see the mirrors, ask a steward", "%s", text))
+		default:
+			each(bad(name, "call a steward at a number that you knew before; nothing was adopted", "%s", text))
+		}
+	}
+	for _, d := range st.Differing {
+		each(bad(name, `call the peer's operator and a steward; both papers are in "comity directory status --json"`,
+			"peer %s knows version %d as %s, and it is %s here: stewards have signed two", d.Peer, d.Named.Version, d.Named.Digest.Short(), d.Here.Short()))
+	}
+	if len(st.Alarms) == 0 && st.Adopted != nil {
+		each(good(name, "version %d, fresh until %s", st.Adopted.Version, st.Fresh))
+	}
+	for _, id := range st.OnTheirWord {
+		each(warn(name, "let them read the words of their introduction to you, and pin it: \"comity peer pin FILE\"", "state %s rests on the stewards' word alone", id))
+	}
+}
+
+// JoinFederation follows a federation from now on. heard is what a steward read out:
+// words or digits. NotEqual when they are not those of the root.
+func (c *Client) JoinFederation(ctx context.Context, root []byte, heard string, mirrors []string) (*DirectoryStatus, error) {
+	return call[*DirectoryStatus](ctx, c, "/v1/directory/join", joinRequest{File: string(root), Heard: heard, Mirrors: mirrors})
+}
+
+// RefreshDirectory asks the mirrors of the federation now.
+func (c *Client) RefreshDirectory(ctx context.Context) (*DirectoryStatus, error) {
+	return call[*DirectoryStatus](ctx, c, "/v1/directory/refresh", nothing{})
+}
+
+// DirectoryStatus tells how the node stands to its federation.
+func (c *Client) DirectoryStatus(ctx context.Context) (*DirectoryStatus, error) {
+	return call[*DirectoryStatus](ctx, c, "/v1/directory/status", nothing{})
+}

@@ -1,0 +1,300 @@
+package federation
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/adoption"
+	"comity/protocol/envelope"
+	"comity/protocol/record"
+)
+
+// When a node that runs asks the mirrors: about once an hour, and sooner while none
+// gave anything. The times are spread, so that a thousand nodes which start together
+// after a power cut do not ask together.
+const (
+	firstRefresh = 2 * time.Minute
+	refreshEvery = time.Hour
+	refreshSoon  = 10 * time.Minute
+)
+
+// MaxMirrors is how many mirrors one node asks.
+const MaxMirrors = 16
+
+// ErrJoined says that the node follows a federation already.
+var ErrJoined = errors.New("this node follows a federation already, and a node follows one")
+
+// ErrNotJoined says that the node follows no federation.
+var ErrNotJoined = errors.New("this node follows no federation")
+
+// Node is what a follower needs of the node that it works for.
+type Node interface {
+	// Held is what the node holds now.
+	Held(ctx context.Context) (Held, error)
+	// AdoptListed adopts records of one state, in order, with a leaf for each.
+	AdoptListed(ctx context.Context, chain []*record.State) error
+	// AdoptDirectory adopts a version of the directory, with a leaf.
+	AdoptDirectory(ctx context.Context, ref envelope.Directory, listing protocol.Digest, root adoption.Root) error
+}
+
+// FollowerConfig is all that a follower needs.
+type FollowerConfig struct {
+	// Dir is the folder for what the node keeps of its federation: settings.json and,
+	// under directory, what was fetched.
+	Dir       string
+	Own       protocol.StateID
+	Node      Node
+	Now       func() time.Time
+	Logger    *slog.Logger
+	Transport http.RoundTripper // to the mirrors; nil: an ordinary one
+}
+
+// Follower keeps a node up to date with the federation that it joined, if it has
+// joined one. It is safe for concurrent use. Nothing waits for it (R-FED-8).
+type Follower struct {
+	cfg    FollowerConfig
+	joined chan struct{} // closed when a federation is followed
+
+	mu       sync.Mutex
+	client   *Client  // guarded by mu; nil: no federation was joined
+	settings settings // guarded by mu
+	last     *outcome // guarded by mu; of the newest refresh; nil: none since the node was opened
+}
+
+// settings is what the operator chose.
+type settings struct {
+	Mirrors []string `json:"mirrors"`
+}
+
+const (
+	settingsFile = "settings.json"
+	maxSettings  = 64 << 10
+)
+
+// outcome is what a refresh came to.
+type outcome struct {
+	at      time.Time
+	report  *Report
+	refused []Refusal // records that the node did not adopt, the report's among them
+	err     error     // trouble on this side
+}
+
+// OpenFollower reads what the node follows, if anything.
+func OpenFollower(cfg FollowerConfig) (*Follower, error) {
+	f := &Follower{cfg: cfg, joined: make(chan struct{})}
+	data, err := folder(cfg.Dir).read(settingsFile, maxSettings)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &f.settings)
+	}
+	if err == nil {
+		f.client, err = f.open(nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what federation is followed, in %s: %w", cfg.Dir, err)
+	}
+	close(f.joined)
+	return f, nil
+}
+
+func (f *Follower) open(root []byte) (*Client, error) {
+	return Open(Config{
+		Dir: f.Folder(), Root: root, Mirrors: f.settings.Mirrors, Now: f.cfg.Now, Transport: f.cfg.Transport,
+	})
+}
+
+// Folder is where the files are that were fetched, of every version. Any mirror may
+// serve it.
+func (f *Follower) Folder() string { return FolderIn(f.cfg.Dir) }
+
+// FolderIn is that folder, by the folder of what a node keeps of its federation.
+func FolderIn(dir string) string { return filepath.Join(dir, directoryFolder) }
+
+// IsDirectory reports whether a folder holds what a mirror serves.
+func IsDirectory(dir string) bool {
+	has, err := folder(dir).has(rootFile)
+	return has && err == nil
+}
+
+// Join follows a federation from now on. root is the root that the operator has got
+// and compared another way; given that the node follows this federation already, the
+// mirrors take the place of those before. ErrJoined.
+func (f *Follower) Join(root []byte, mirrors []string) error {
+	if len(mirrors) == 0 || len(mirrors) > MaxMirrors {
+		return fmt.Errorf("join a federation: %d mirrors, want 1 to %d", len(mirrors), MaxMirrors)
+	}
+	i, err := ReadRoot(root)
+	if err != nil {
+		return fmt.Errorf("join a federation: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.isSame(i); err != nil {
+		return fmt.Errorf("join a federation: %w", err)
+	}
+	before := f.settings
+	f.settings = settings{Mirrors: mirrors}
+	client, err := f.open(root)
+	if err == nil {
+		var data []byte
+		if data, err = json.MarshalIndent(f.settings, "", "  "); err == nil {
+			err = folder(f.cfg.Dir).put(settingsFile, append(data, '\n'))
+		}
+	}
+	if err != nil {
+		f.settings = before
+		return fmt.Errorf("join a federation: %w", err)
+	}
+	if f.client == nil {
+		close(f.joined)
+	}
+	f.client = client
+	return nil
+}
+
+// isSame refuses a root beside which the folder has none, or another one, of its
+// number: a federation is not left for another one by a slip of the hand.
+func (f *Follower) isSame(i *Introduced) error {
+	has, err := folder(f.Folder()).has(rootFile)
+	if err != nil || !has {
+		return err
+	}
+	kept, err := folder(f.Folder()).read(numbered(i.Version, rootFile), protocol.MaxRoot)
+	if err == nil {
+		var known *Introduced
+		if known, err = ReadRoot(kept); err == nil && known.Digest == i.Digest {
+			return nil
+		}
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: the root with the digest %s is none of its roots, which are in %s", ErrJoined, i.Digest.Short(), f.Folder())
+	}
+	return err
+}
+
+// Run refreshes until ctx ends. It returns nil, whatever was found.
+func (f *Follower) Run(ctx context.Context) error {
+	select {
+	case <-f.joined:
+	case <-ctx.Done():
+		return nil
+	}
+	for wait := spread(firstRefresh); ; {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+		wait = spread(refreshSoon)
+		if err := f.Refresh(ctx); err == nil && f.reached() {
+			wait = spread(refreshEvery)
+		}
+	}
+}
+
+// spread returns half to one and a half times d.
+func spread(d time.Duration) time.Duration {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return d/2 + time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(d))
+}
+
+// reached reports whether the last refresh found at least one mirror in order.
+func (f *Follower) reached() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last != nil && f.last.report != nil && len(f.last.report.Trouble) < len(f.settings.Mirrors)
+}
+
+// Refresh asks the mirrors now, and adopts what follows. What it finds is in Standing;
+// an error is trouble on this side, or ErrNotJoined.
+func (f *Follower) Refresh(ctx context.Context) error {
+	f.mu.Lock()
+	client := f.client
+	f.mu.Unlock()
+	if client == nil {
+		return ErrNotJoined
+	}
+	now := &outcome{at: f.cfg.Now()}
+	now.report, now.err = f.refresh(ctx, client, now)
+	if ctx.Err() != nil {
+		return now.err // the node stops, or whoever asked has gone
+	}
+	f.mu.Lock()
+	before := f.last
+	f.last = now
+	f.mu.Unlock()
+	f.tell(before, now)
+	return now.err
+}
+
+func (f *Follower) refresh(ctx context.Context, client *Client, now *outcome) (*Report, error) {
+	held, err := f.cfg.Node.Held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report, err := client.Refresh(ctx, held, func(a Adoption) error {
+		refused, err := f.adopt(ctx, a)
+		if refused != nil {
+			now.refused = append(now.refused, *refused)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	now.refused = append(report.Refusals, now.refused...)
+	if report.Listing == nil {
+		return report, nil
+	}
+	files := client.Files()
+	return report, f.cfg.Node.AdoptDirectory(ctx, report.Listing.Ref(), files.Listing, adoption.Root{Version: files.Root, Digest: files.RootDigest})
+}
+
+// adopt has the node adopt the new records of one state. Its own state's records the
+// node makes itself: one that it does not know is an alarm.
+func (f *Follower) adopt(ctx context.Context, a Adoption) (refused *Refusal, err error) {
+	newest := a.Chain[len(a.Chain)-1].Ref()
+	item := Item{newest.State, newest.Sequence}
+	if a.State == f.cfg.Own {
+		return &Refusal{item, protocol.Refuse(protocol.Policy, "%s is signed by this node's own state, and this node does not have it: it is an older copy of itself, or somebody else has the state's offline key", item.name())}, nil
+	}
+	err = f.cfg.Node.AdoptListed(ctx, a.Chain)
+	if protocol.CodeOf(err) != "" {
+		return &Refusal{item, err}, nil
+	}
+	return nil, err
+}
+
+// tell logs what has changed since the refresh before.
+func (f *Follower) tell(before, now *outcome) {
+	had := map[string]bool{}
+	for _, a := range alarmsOf(before) {
+		had[a.Text] = true
+	}
+	for _, a := range alarmsOf(now) {
+		if had[a.Text] {
+			continue
+		}
+		if a.Kind == Unreached || a.Kind == Staleness {
+			f.cfg.Logger.Warn("the directory of the federation", "alarm", a.Kind, "why", a.Text)
+		} else {
+			f.cfg.Logger.Error("the directory of the federation: call a steward", "alarm", a.Kind, "why", a.Text)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package federation
+
+import (
+	"fmt"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/envelope"
+)
+
+// AlarmKind says what an alarm is about.
+type AlarmKind string
+
+// The kinds of alarms. None stops anything (R-FED-8).
+const (
+	Staleness AlarmKind = "stale"     // nobody says any more that there is nothing newer
+	Refused   AlarmKind = "refused"   // a listed record must not be adopted
+	Unreached AlarmKind = "unreached" // a mirror gave nothing, or nothing new
+	Hostile   AlarmKind = "hostile"   // a mirror showed what must not be
+	OwnFault  AlarmKind = "trouble"   // on this side
+)
+
+// Alarm is a sentence for the operator.
+type Alarm struct {
+	Kind AlarmKind
+	Text string
+	// Since is when the directory ended, with Staleness; zero: not known.
+	Since time.Time
+	Code  protocol.Code // why, where there is one
+}
+
+// Standing is how the node stands to its federation.
+type Standing struct {
+	Joined  bool
+	Mirrors []string
+	Root    int64               // number of the newest root
+	Listed  *envelope.Directory // the newest version that was fetched; nil: none
+	Records int                 // that it lists
+	Fresh   time.Time           // until when it is fresh; zero: it is not
+	Asked   time.Time           // when the mirrors were asked last; zero: not since the node was opened
+	Alarms  []Alarm
+}
+
+// Standing tells how the node stands now. It asks nobody.
+func (f *Follower) Standing() Standing {
+	f.mu.Lock()
+	client, last, mirrors := f.client, f.last, f.settings.Mirrors
+	f.mu.Unlock()
+	if client == nil {
+		return Standing{}
+	}
+	s := Standing{Joined: true, Mirrors: mirrors, Root: client.Files().Root, Fresh: client.Fresh()}
+	if l := client.Listing(); l != nil {
+		ref := l.Ref()
+		s.Listed, s.Records = &ref, len(l.files)
+	}
+	if stale := client.Stale(); stale != nil {
+		s.Alarms = append(s.Alarms, staleness(stale))
+	}
+	if last != nil {
+		s.Asked = last.at
+		for _, a := range alarmsOf(last) {
+			if a.Kind != Staleness { // it may have come, or gone, since
+				s.Alarms = append(s.Alarms, a)
+			}
+		}
+	}
+	return s
+}
+
+func staleness(s *Stale) Alarm { return Alarm{Kind: Staleness, Text: s.String(), Since: s.Since} }
+
+// alarmsOf are those that a refresh found.
+func alarmsOf(o *outcome) (all []Alarm) {
+	if o == nil {
+		return nil
+	}
+	if o.err != nil {
+		all = append(all, Alarm{Kind: OwnFault, Text: o.err.Error()})
+	}
+	for _, r := range o.refused {
+		all = append(all, Alarm{Kind: Refused, Text: fmt.Sprintf("%s: %v", r.Item.name(), r.Err), Code: protocol.CodeOf(r.Err)})
+	}
+	if o.report == nil {
+		return all
+	}
+	if o.report.Stale != nil {
+		all = append(all, staleness(o.report.Stale))
+	}
+	for _, t := range o.report.Trouble {
+		a := Alarm{Kind: Unreached, Text: fmt.Sprintf("%s: %v", t.Mirror, t.Err), Code: protocol.CodeOf(t.Err)}
+		if a.Code != "" && a.Code != protocol.Expired { // one that lags behind the others harms nobody
+			a.Kind = Hostile
+		}
+		all = append(all, a)
+	}
+	return all
+}
