@@ -119,6 +119,7 @@ bench: ## Measure two nodes, what evidence costs, and other programs in turn wit
 	go test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./testnet/bench/...
 	go test -count=1 -run '^$$' -bench Verify ./protocol/bundle
 	go test -count=1 -run '^$$' -bench Find ./protocol/directory ./node/control
+	go test -count=1 -run '^$$' -bench . ./node/federation
 	go test -count=1 -run '^$$' -bench 'Verifier|Sign|Verify' ./crypto/merkle ./crypto/pgp
 
 .PHONY: conformance
