@@ -23,6 +23,7 @@ const demoLimit = 10 * time.Minute
 
 func (p *program) demo() *cobra.Command {
 	var files []string
+	var states int
 	c := &cobra.Command{
 		Use: "demo", GroupID: "first", Args: words(0, 0),
 		Short: "See a request cross between two nodes on this machine",
@@ -36,13 +37,22 @@ use them for nothing else. D/trust holds what an auditor would hold of both stat
 and D/evidence.tar what proves the transmission to one. Without --dir a temporary
 directory is used and removed.
 
+With --states 5, five states found a federation: three stewards sign its root and the
+listing of all states, a mirror serves it, and each node gets the root and nothing
+else. Requests then cross between several pairs, and are checked by the records of the
+directory alone.
+
 With --json each step is one JSON object on one line; the last one begins with
 {"ok":true,"parcel":…`,
 		Example: `  comity demo
-  comity demo --dir D --file request.pdf --file annex.pdf --json`,
+  comity demo --dir D --file request.pdf --file annex.pdf --json
+  comity demo --states 5`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(c.Context(), demoLimit)
 			defer cancel()
+			if c.Flags().Changed("states") {
+				return p.runFederation(ctx, states, files)
+			}
 			d := &demo{p: p, story: story{p: p}, start: time.Now()}
 			err := d.run(ctx, files)
 			if err != nil && p.json {
@@ -52,15 +62,15 @@ With --json each step is one JSON object on one line; the last one begins with
 		},
 	}
 	c.Flags().StringArrayVar(&files, "file", nil, "`FILE` of your own to send instead of made-up ones; repeatable")
+	c.Flags().IntVar(&states, "states", 0, "`HOW` many states, 3 to 8, with a federation between them")
 	return c
 }
 
 // demo is one run. It is used by one goroutine.
 type demo struct {
 	story
+	place
 	p     *program
-	dir   string
-	kept  bool
 	files []string // what is sent
 	a, b  *side
 	start time.Time

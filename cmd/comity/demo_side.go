@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"comity/crypto/pgp"
@@ -20,13 +15,9 @@ import (
 )
 
 const (
-	// stopWait is how long a node may take to stop before it is killed.
-	stopWait = 10 * time.Second
-	// startWait is how long it may take to answer.
+	// startWait is how long a node may take to answer.
 	startWait = 30 * time.Second
 	startPoll = 20 * time.Millisecond
-	// lastLines is how much of a node's log is shown when the demo fails.
-	lastLines = 2 << 10
 )
 
 // side is one state of the demo: its node as a separate process.
@@ -40,11 +31,8 @@ type side struct {
 	record    *record.State // as made: the anchor that everything is checked against
 	words     []string      // as the other side hears them
 	file      []byte        // introduction
-	child     *exec.Cmd
-	ended     chan struct{} // closed when the child has ended; nil before it began
-	end       error         // how; read it after ended
-	log       *os.File
-	node      *control.Client
+	process
+	node *control.Client
 }
 
 func newSide(label, state, authority, title, dir string) *side {
@@ -97,28 +85,7 @@ func (s *side) pin(ctx context.Context, other *side) error {
 
 // start runs "comity serve" as a process of its own.
 func (s *side) start(env map[string]string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if s.log, err = os.OpenFile(s.dir+".log", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
-		return err
-	}
-	s.child = exec.Command(self, "serve", "--dir", s.dir) //nolint:gosec // this very program
-	s.child.Stdout, s.child.Stderr = s.log, s.log
-	s.child.SysProcAttr = orphanless()
-	for key, value := range env {
-		s.child.Env = append(s.child.Env, key+"="+value)
-	}
-	if err := s.child.Start(); err != nil {
-		return fmt.Errorf("start node %s: %w", s.state, err)
-	}
-	s.ended = make(chan struct{})
-	go func() {
-		s.end = s.child.Wait()
-		close(s.ended)
-	}()
-	return nil
+	return s.process.start("node "+s.state, s.dir+".log", env, "serve", "--dir", s.dir)
 }
 
 // ready waits until the node answers.
@@ -141,35 +108,10 @@ func (s *side) ready(ctx context.Context) error {
 	return err
 }
 
-// stop ends the process, politely first, and waits for it.
+// stop ends the process, and waits for it.
 func (s *side) stop() error {
 	if s.node != nil {
 		_ = s.node.Close() // the process ends now anyway
 	}
-	if s.ended == nil {
-		return nil
-	}
-	_ = s.child.Process.Signal(syscall.SIGTERM) // it may have ended
-	select {
-	case <-s.ended:
-	case <-time.After(stopWait):
-		_ = s.child.Process.Kill()
-		<-s.ended
-	}
-	return s.log.Close()
-}
-
-// lastWords shows the end of the node's log.
-func (s *side) lastWords(w io.Writer) {
-	data, err := os.ReadFile(s.dir + ".log")
-	if err != nil || len(data) == 0 {
-		return
-	}
-	if len(data) > lastLines {
-		data = data[len(data)-lastLines:]
-	}
-	fmt.Fprintf(w, "The log of node %s (%s) ends with:\n", s.state, filepath.Base(s.dir)+".log")
-	for line := range strings.Lines(string(data)) {
-		fmt.Fprintf(w, "  %s\n", safe(strings.TrimRight(line, "\n")))
-	}
+	return s.process.stop()
 }

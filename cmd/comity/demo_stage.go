@@ -16,23 +16,8 @@ func (d *demo) stage(files []string) (done func(), err error) {
 	if d.files, err = present(files); err != nil {
 		return nil, err
 	}
-	done = func() {}
-	if d.p.dir == "" {
-		if d.dir, err = os.MkdirTemp("", "comity-demo-*"); err != nil {
-			return nil, err
-		}
-		done = func() { _ = os.RemoveAll(d.dir) } // the system empties its temporary folder as well
-	} else {
-		if d.dir, err = filepath.Abs(d.p.dir); err != nil {
-			return nil, err
-		}
-		d.kept = true
-		if err := vacant(d.dir); err != nil {
-			return nil, err
-		}
-		if err := os.MkdirAll(d.dir, 0o700); err != nil {
-			return nil, problem("choose another directory with --dir", "%v", err)
-		}
+	if done, err = d.place.prepare(d.p.dir); err != nil {
+		return nil, err
 	}
 	if len(files) == 0 {
 		if d.files, err = writeDocuments(filepath.Join(d.dir, "documents")); err != nil {
@@ -41,6 +26,31 @@ func (d *demo) stage(files []string) (done func(), err error) {
 		}
 	}
 	return done, nil
+}
+
+// place is the directory in which a demo plays.
+type place struct {
+	dir  string
+	kept bool
+}
+
+// prepare makes it: the one that is named, or a temporary one that done removes.
+func (at *place) prepare(named string) (done func(), err error) {
+	if named == "" {
+		at.dir, err = os.MkdirTemp("", "comity-demo-*")
+		return func() { _ = os.RemoveAll(at.dir) }, err // the system empties its temporary folder as well
+	}
+	if at.dir, err = filepath.Abs(named); err != nil {
+		return nil, err
+	}
+	at.kept = true
+	if err := vacant(at.dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(at.dir, 0o700); err != nil {
+		return nil, problem("choose another directory with --dir", "%v", err)
+	}
+	return func() {}, nil
 }
 
 // vacant refuses a directory with anything in it: a demo must not mix its nodes

@@ -9,6 +9,7 @@ import (
 	"comity/node/control"
 	"comity/protocol"
 	"comity/protocol/bundle"
+	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 )
 
@@ -37,6 +38,8 @@ type step struct {
 	Bytes     int64                `json:"bytes,omitempty"`
 	Checked   *checked             `json:"checked,omitempty"`
 	Log       *control.LogReport   `json:"log,omitempty"`
+	Directory *envelope.Directory  `json:"directory,omitempty"`
+	Peers     int                  `json:"peers,omitempty"`
 }
 
 // checked counts what was verified.
@@ -183,11 +186,13 @@ func (d *demo) keptDir() string {
 
 // demoEnd is the last line of --json.
 type demoEnd struct {
-	OK      bool              `json:"ok"`
-	Parcel  protocol.ParcelID `json:"parcel,omitempty"`
-	Seconds float64           `json:"seconds,omitempty"`
-	Dir     string            `json:"dir,omitempty"`
-	Error   error             `json:"error,omitempty"`
+	OK      bool                `json:"ok"`
+	Parcel  protocol.ParcelID   `json:"parcel,omitempty"`
+	States  int                 `json:"states,omitempty"`
+	Parcels []protocol.ParcelID `json:"parcels,omitempty"`
+	Seconds float64             `json:"seconds,omitempty"`
+	Dir     string              `json:"dir,omitempty"`
+	Error   error               `json:"error,omitempty"`
 }
 
 func (d *demo) failed(err error) { _ = d.p.line(demoEnd{Error: err}) }

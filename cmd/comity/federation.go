@@ -21,7 +21,7 @@ import (
 func (p *program) federationGroup() *cobra.Command {
 	c := group("federation", "For stewards: found a federation, list states, renew keys", "peers",
 		p.federationKeys(), p.federationSign(),
-		p.federationCreate(), p.federationAdd(), p.federationChange(), p.federationCollect(), p.federationGiveUp(), p.federationStamp(), p.federationServe(), p.federationStatus())
+		p.federationCreate(), p.federationAdd(), p.federationChange(), p.federationCollect(), p.federationGiveUp(), p.federationStamp(), p.federationStatus())
 	c.Long = `A federation is states that share a directory of their records. Stewards sign it:
 persons of several states, each with two keys on a medium of their own, in a safe.
 No steward can do anything alone, and all of them together cannot put another

@@ -18,7 +18,8 @@ func (p *program) federationKeys() *cobra.Command {
 		Long: `Makes a steward's two keys in FOLDER, on a medium of the steward's own: a root key,
 which says who the stewards are, and a listing key, which says which records there
 are. Both are protected by one passphrase. NAME is short and in plain letters, such
-as anna-xa. The card, NAME-1.json, has the public parts: hand it to the registrar.
+as anna-xa. "comity key protect offline --folder FOLDER" gives them another
+passphrase. The card, NAME-1.json, has the public parts: hand it to the registrar.
 
 With --renew root or --renew listing it makes the next one of these keys beside the
 old one, and a card with it. The old one still counts, and must be kept, until the

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	stdbytes "bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,7 +123,7 @@ func (p *program) compareOne(ctx context.Context, i *control.Introduction, heard
 	if !isTerminal(p.stdin) {
 		return misuse(`give what was read to you: --words "…"`, "there is nobody at a terminal to compare the words of %s", i.Name)
 	}
-	yes, err := p.confirm(ctx, fmt.Sprintf("Did %s read exactly these words to you: %s … %s?", i.Name, i.Words[0], i.Words[len(i.Words)-1]))
+	yes, err := p.confirmed(ctx, fmt.Sprintf("Did %s read exactly these words to you: %s … %s? [y/N] ", i.Name, i.Words[0], i.Words[len(i.Words)-1]))
 	if err != nil {
 		return err
 	}
@@ -133,23 +131,6 @@ func (p *program) compareOne(ctx context.Context, i *control.Introduction, heard
 		return problem("call them at a number that you knew before, and compare", "not signed: the words of %s were not confirmed", i.Name)
 	}
 	return nil
-}
-
-// confirm asks a person, for whom an end of input is a no.
-func (p *program) confirm(ctx context.Context, question string) (bool, error) {
-	fmt.Fprintf(p.stdout, "%s [y/N] ", question)
-	typed := make(chan string, 1)
-	go func() { // ends with the line, or with the process
-		answer, _ := bufio.NewReader(p.stdin).ReadString('\n')
-		typed <- strings.ToLower(strings.TrimSpace(answer))
-	}()
-	select {
-	case answer := <-typed:
-		return answer == "y" || answer == "yes", nil
-	case <-ctx.Done():
-		fmt.Fprintln(p.stdout)
-		return false, ctx.Err()
-	}
 }
 
 // giveBack writes the signed copy.
@@ -164,7 +145,7 @@ func (p *program) giveBack(d *federation.Draft, path, out string, who federation
 	}
 	if before, err := os.ReadFile(out); err != nil || !stdbytes.Equal(before, data) {
 		if err := writeNew(out, data); err != nil {
-			return errors.Join(err)
+			return err
 		}
 	}
 	if p.json {

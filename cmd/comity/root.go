@@ -30,6 +30,7 @@ states, sealed on the way and proved by signed evidence at every step.
 See it work:          comity demo
 Start a node:         comity init, then comity serve
 Meet another state:   comity introduce, then comity peer pin FILE
+Meet many at once:    comity directory join ROOT --mirror URL
 Send a request:       comity send --to xb/prosecution-service --file request.pdf
 Receive:              comity inbox, comity open PARCEL 1, comity acknowledge PARCEL
 

@@ -57,14 +57,14 @@ func scriptLines(ts *testscript.TestScript, heading string) (lines []string) {
 // about federations as they stand there. Media and the registrar's folder are
 // folders of the story. What a person would type on a terminal is added: words are
 // those of the draft, as somebody reads them who has the right ones, and keys have no
-// passphrase. Lines that serve are left to the story.
+// passphrase. Lines that run a mirror are left to the story.
 func scriptCeremony(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: ceremony HEADING")
 	}
 	typed := 0
 	for _, line := range scriptLines(ts, args[0]) {
-		if !strings.HasPrefix(line, "comity ") && !strings.HasPrefix(line, "cp ") || strings.HasPrefix(line, "comity federation serve") {
+		if !strings.HasPrefix(line, "comity ") && !strings.HasPrefix(line, "cp ") || strings.HasPrefix(line, "comity directory mirror") {
 			continue
 		}
 		line = strings.NewReplacer("/media/", "media/", "/srv/federation", "F").Replace(line)
