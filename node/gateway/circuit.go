@@ -22,6 +22,53 @@ const (
 	probeWait = 5 * time.Second
 )
 
+// circuits has a circuit for each sender and recipient. What the peer cannot take of
+// one authority now, or for one, it may take of and for another: one that has filled
+// its share, there or here, does not keep the others waiting. There are as many as
+// pairs of authorities that send and receive, at most.
+type circuits struct {
+	mu sync.Mutex
+	of map[pair]*circuit // guarded by mu
+}
+
+type pair struct{ from, to protocol.AuthorityID }
+
+// enter is that of the circuit of a parcel's sender and recipient.
+func (c *circuits) enter(k protocol.Key, p protocol.Priority) (leave func(error), err error) {
+	c.mu.Lock()
+	one := c.of[pair{k.From, k.To}]
+	if one == nil {
+		if c.of == nil {
+			c.of = map[pair]*circuit{}
+		}
+		one = new(circuit)
+		c.of[pair{k.From, k.To}] = one
+	}
+	c.mu.Unlock()
+	return one.enter(p)
+}
+
+// forgive closes all: the peer has shown up anew.
+func (c *circuits) forgive() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.of {
+		one.forgive()
+	}
+}
+
+// state returns the longest rest, and why; 0 when all are closed.
+func (c *circuits) state() (rest time.Duration, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.of {
+		if r, w := one.state(); r > rest {
+			rest, why = r, w
+		}
+	}
+	return rest, why
+}
+
 // circuit keeps a peer that asks us to wait from being asked by every parcel in
 // the queue. It opens after circuitAfter such answers in a row; when the rest is
 // over one parcel tries, and what becomes of it decides for all. An emergency
@@ -108,7 +155,7 @@ func (c *circuit) reset() {
 	c.row, c.rests, c.until, c.why, c.probing = 0, 0, time.Time{}, "", time.Time{}
 }
 
-// forgive closes the circuit: the peer has shown up anew.
+// forgive closes the circuit.
 func (c *circuit) forgive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,6 +24,39 @@ func (c *circuit) tries(p protocol.Priority, outcome error) bool {
 	return err == nil
 }
 
+// R-XCH-6: what the peer cannot take for one authority now, or of one, keeps no other
+// waiting.
+func TestOneAuthorityDoesNotOpenTheCircuitOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c circuits
+		tries := func(from, to protocol.AuthorityID, outcome error) bool {
+			leave, err := c.enter(protocol.Key{From: from, To: to}, protocol.Routine)
+			if err == nil {
+				leave(outcome)
+			}
+			return err == nil
+		}
+		for range circuitAfter {
+			tries("xa/ministry", "xb/court", busy(time.Minute))
+		}
+		if tries("xa/ministry", "xb/court", nil) {
+			t.Error("one more parcel was tried between the two")
+		}
+		for _, other := range []pair{{"xa/ministry", "xb/police"}, {"xa/office", "xb/court"}} {
+			if !tries(other.from, other.to, nil) {
+				t.Errorf("a parcel from %s to %s waits", other.from, other.to)
+			}
+		}
+		if rest, why := c.state(); rest != time.Minute || why != "short of everything" {
+			t.Errorf("it rests for %s because of %q", rest, why)
+		}
+		c.forgive()
+		if rest, _ := c.state(); rest != 0 || !tries("xa/ministry", "xb/court", nil) {
+			t.Errorf("forgiven, it rests for %s", rest)
+		}
+	})
+}
+
 // R-WIRE-20: a peer that asks to wait again and again is left alone for as long
 // as it asked; then one parcel tries, and what becomes of it decides for all.
 func TestCircuit(t *testing.T) {

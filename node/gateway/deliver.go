@@ -109,7 +109,7 @@ func (l *link) step(ctx context.Context, row store.Outbound) {
 	switch a := actions[0].(type) {
 	case exchange.Deliver:
 		var leave func(error)
-		if leave, err = l.circuit.enter(row.Priority); err != nil {
+		if leave, err = l.circuits.enter(row.Key, row.Priority); err != nil {
 			break
 		}
 		// Durable before the first byte leaves: a crash in between must not let

@@ -102,7 +102,7 @@ func (g *Gateway) serveHello(w http.ResponseWriter, r *http.Request, l *link) {
 	if err == nil {
 		l.forgive()
 		if !l.hearing() { // it says hello again and again on one connection, too
-			l.circuit.forgive()
+			l.circuits.forgive()
 		}
 		if r.ProtoMajor == 3 {
 			l.invited()
@@ -319,7 +319,7 @@ func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
 func (g *Gateway) callAgain(peer protocol.NodeID) {
 	l := g.link(peer)
 	l.forgive()
-	l.circuit.forgive()
+	l.circuits.forgive()
 	l.wake()
 }
 

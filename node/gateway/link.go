@@ -45,13 +45,13 @@ var errOffline = errors.New("this node is not running")
 // needed, and the loops that deliver, follow its feed and push evidence; from
 // it, what it may hold open.
 type link struct {
-	g       *Gateway
-	peer    protocol.NodeID
-	started bool    // guarded by g.mu; its loops run
-	due     *bell   // something may be ready to deliver
-	flying  *flight // deliveries under way
-	circuit circuit // opens when the peer asks to wait again and again
-	http    *retryablehttp.Client
+	g        *Gateway
+	peer     protocol.NodeID
+	started  bool     // guarded by g.mu; its loops run
+	due      *bell    // something may be ready to deliver
+	flying   *flight  // deliveries under way
+	circuits circuits // open when the peer asks to wait again and again
+	http     *retryablehttp.Client
 
 	taken *recent[packetID, taken]     // evidence of the peer that is stored
 	stood *recent[protocol.Key, int64] // how far attempts at large bodies came, as the peer says
@@ -412,7 +412,7 @@ func (g *Gateway) Ping(ctx context.Context, peer protocol.NodeID) (*Pong, error)
 
 func (l *link) ping(ctx context.Context) (*Pong, error) {
 	l.forgive()
-	l.circuit.forgive()
+	l.circuits.forgive()
 	l.tryQUIC(ctx)
 	s, err := l.connect(ctx)
 	if err != nil {

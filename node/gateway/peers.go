@@ -38,7 +38,7 @@ type Peer struct {
 	// Unwitnessed is the age of the oldest checkpoint that it has not cosigned, once
 	// that is beyond protocol.MaxUnwitnessed; 0: it is not late.
 	Unwitnessed time.Duration
-	Rest        time.Duration // it asked to wait, so for this long one parcel at most is tried; 0: all are
+	Rest        time.Duration // it asked to wait, so for this long one parcel at most between the authorities concerned is tried; 0: all are
 	Why         string        // the sentence with which it did
 	Refused     int64         // requests of it that were refused, since this node started
 	Limited     int64         // requests of it that were asked to come back later, likewise
@@ -115,7 +115,7 @@ func (l *link) describe(p *Peer) {
 	p.LastError = sentence(l.plainly(cmp.Or(l.alarm, l.failure)))
 	_, p.Busy = AsksToWait(l.failure)
 	p.Contact = l.contact
-	p.Rest, p.Why = l.circuit.state()
+	p.Rest, p.Why = l.circuits.state()
 	p.Refused, p.Limited = l.refused.Load(), l.limited.Load()
 }
 
