@@ -147,16 +147,18 @@ func (p *party) next(change func(*record.Record)) statement.Signed {
 type node struct {
 	*gateway.Gateway
 	*party
-	t     testing.TB
-	db    *store.Gateway
-	disk  *sickdisk.Disk
-	dir   string
-	conn  net.PacketConn
-	tcp   net.Listener
-	clock func() time.Time
-	said  *slog.Logger // what it logs; nil: as COMITY_TEST_LOG says
-	stop  func() error // ends Run
-	wait  func() error // until Run ends
+	t      testing.TB
+	db     *store.Gateway
+	disk   *sickdisk.Disk
+	dir    string
+	conn   net.PacketConn
+	tcp    net.Listener
+	clock  func() time.Time
+	said   *slog.Logger                                               // what it logs; nil: as COMITY_TEST_LOG says
+	kept   func(context.Context, protocol.AuthorityID) (int64, error) // what its offices keep; nil: they are elsewhere
+	places int64                                                      // in the queue, of each authority; 0: the usual
+	stop   func() error                                               // ends Run
+	wait   func() error                                               // until Run ends
 }
 
 // option changes how a node is opened.
@@ -216,7 +218,7 @@ func (n *node) open() {
 	}
 	n.Gateway, err = gateway.New(n.t.Context(), gateway.Config{
 		Store: n.db, Own: n.state, NodeKey: n.node.Subkeys[0], TLS: must(keys.ParseTLS(n.pem)), Log: n.log, Witness: n.witness,
-		Conn: n.conn, TCP: n.tcp, Now: func() time.Time { return n.clock() }, Logger: cmp.Or(n.said, logger(n.t)).With("node", n.id),
+		Conn: n.conn, TCP: n.tcp, Kept: n.kept, QueueShare: n.places, Now: func() time.Time { return n.clock() }, Logger: cmp.Or(n.said, logger(n.t)).With("node", n.id),
 	})
 	if err != nil {
 		n.t.Fatal(err)
@@ -344,9 +346,11 @@ func (l *letter) enclose(body []byte, recipients int) {
 	l.Sealed = envelope.Sealed{Size: int64(len(body)), Digest: protocol.Sum(body), Recipients: int64(recipients)}
 }
 
+func (l *letter) open() sealed { return sealed{bytes.NewReader(l.body)} }
+
 func (n *node) submit(l *letter) []exchange.Receipt {
 	n.t.Helper()
-	receipts, err := n.Submit(n.t.Context(), l.Submission, sealed{bytes.NewReader(l.body)})
+	receipts, err := n.Submit(n.t.Context(), l.Submission, l.open())
 	if err != nil {
 		n.t.Fatalf("submit: %v", err)
 	}
