@@ -232,7 +232,7 @@ func scriptCondition(name string) (bool, error) {
 		_, err := pgtest.Shared()
 		return err == nil, nil
 	}
-	for _, tool := range []string{"gpgv", "sqv", "jq", "tar", "basenc", "awk", "openssl"} {
+	for _, tool := range []string{"gpg", "gpgv", "sqv", "jq", "tar", "basenc", "awk", "openssl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return false, nil
 		}

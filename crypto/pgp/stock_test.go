@@ -63,6 +63,37 @@ func TestStockToolsVerify(t *testing.T) {
 	}
 }
 
+// GnuPG shows every key of a certificate, also of one that grew.
+func TestStockToolsShow(t *testing.T) {
+	path := stockTool(t, "gpg")
+	eachAlgorithm(t, func(t *testing.T, g *Generated) {
+		grown, err := Grow(g.Primary, noon, year)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*Certificate{g.Certificate, grown.Certificate} {
+			home := t.TempDir()
+			file := filepath.Join(home, "certificate.gpg")
+			if err := os.WriteFile(file, c.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, path, "--batch", "--with-colons", "--show-keys", file)
+			cmd.Env = append(os.Environ(), "GNUPGHOME="+home)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("gpg does not read a certificate of %d keys: %v\n%s", len(c.Keys()), err, out)
+			}
+			for i, k := range c.Keys() {
+				if !strings.Contains(string(out), "\nfpr:::::::::"+k.Fingerprint+":") {
+					t.Errorf("gpg does not show key %d, %s:\n%s", i, k.Fingerprint, out)
+				}
+			}
+		}
+	})
+}
+
 func runStock(t *testing.T, home, tool, ring, asc, doc string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
