@@ -42,6 +42,10 @@ const (
 	MaxCheckpoint = 80 << 10
 	// MaxProof is the largest proof: a checkpoint, 63 hashes and 80 bytes.
 	MaxProof = MaxCheckpoint + 4<<10
+	// MaxSuccession is the largest document by which a primary key hands over, and
+	// MaxFormer how many certificates that gave way a record or entry lists.
+	MaxSuccession = 2 << 10
+	MaxFormer     = 8
 	// MaxAuthorityEntry is the largest authority entry of a record.
 	MaxAuthorityEntry = 64 << 10
 	// MaxRecord is the largest record: 64 authorities of ordinary size.

@@ -14,8 +14,8 @@ func (p *program) keyCompromised() *cobra.Command {
 	c := &cobra.Command{
 		Use: "compromised KIND --since TIME --offline FOLDER", Args: words(1, 1),
 		Short: "Announce that keys were stolen, and make others",
-		Long: `For when keys of one kind may be in other hands: act, attest, age, node, tls, witness
-or log ("comity help key rotate" says what each is for). The offline keys on FOLDER sign
+		Long: `For when keys of one kind may be in other hands: act, attest, age, node, tls, witness,
+log, authority or state ("comity help key rotate" says what each is for). The offline keys on FOLDER sign
 the next record, which marks the old keys compromised since TIME and names new ones; take
 FOLDER off the machine again afterwards. The node must not run meanwhile: stop it,
 announce, start it. Peers adopt the record at the next contact. A mark cannot be taken
@@ -30,7 +30,10 @@ log begins. Nothing that stolen keys of the witness cosigned counts, whatever it
 age and tls keys sign nothing, so there TIME only stands in what is told. The old
 ones are left out at once. What peers sealed and did not deliver yet is refused, and sent
 anew; what was sealed before, whoever has the identity can read. A peer that this
-node cannot call needs your new introduction by hand after tls.`,
+node cannot call needs your new introduction by hand after tls.
+
+authority and state are the offline keys. Whoever has the state's can name any key,
+and a successor of his own: after that, compare the words with every peer by telephone.`,
 		Example: `  comity key compromised act --since 2026-11-20 --offline /media/offline
   comity key compromised witness --since 2026-11-20T10:00:00Z --offline /media/offline`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -36,6 +36,10 @@ KIND is one of
   witness   with which it cosigns the logs of peers
   log       of its log, which no log changes: the next era begins, with every leaf
             again; take a backup first, which keeps the old log
+  authority the offline key of an authority, with a new certificate, act and attest key
+  state     the offline key of the state. Either hands over to its successor by its
+            signature, so peers follow without new words; FOLDER has the new one in
+            the place of the old one
 
 Keys that were stolen are announced with "comity key compromised".`,
 		Example: `  comity key rotate age --offline /media/offline
@@ -101,6 +105,13 @@ func (p *program) rotate(ctx context.Context, kind operate.Kind, since *time.Tim
 		p.say("Record %d of state %s names new keys (%s) %s, and is valid until %s.", r.Sequence, r.State, kind, of, r.Valid.Until.Format(time.DateOnly))
 	} else {
 		p.announced(made, kind, of, *since)
+	}
+	if kind == operate.StateKind || kind == operate.AuthorityKind {
+		p.say("%s has the new key in the place of the old one. Copy it to the other medium too, and destroy all other copies.", offline)
+	}
+	if since != nil && kind == operate.StateKind {
+		p.say("\nWhoever has the old key can hand over, too. So compare the words of this record with every peer by telephone:\n")
+		p.words(made.State.Words(), made.State.Digits())
 	}
 	if kind == operate.LogKind {
 		p.say("The log is %s from now on: every leaf stands in it again, below a first one that names the log before.", r.Node.Log.Origin)

@@ -99,7 +99,7 @@ func (o *Office) exportAnchors(trust string, id protocol.AuthorityID) error {
 	if !ok {
 		return fmt.Errorf("the newest record of state %s does not list %s", id.State(), id)
 	}
-	if err := writeNew(filepath.Join(trust, flat(id)+".gpg"), member.Certificate().Bytes()); err != nil {
+	if err := writeNew(filepath.Join(trust, flat(id)+".gpg"), certificates(member)); err != nil {
 		return err
 	}
 	return exportState(trust, state)
@@ -120,4 +120,13 @@ func exportState(trust string, state *record.State) error {
 		}
 	}
 	return writeSigned(trust, string(r.State)+"-record.json", state.Signed())
+}
+
+// certificates are those of an authority in one file, the present one first, as stock
+// tools read it.
+func certificates(m *record.Member) (all []byte) {
+	for _, c := range m.Certificates() {
+		all = append(all, c.Bytes()...)
+	}
+	return all
 }

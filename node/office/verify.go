@@ -138,7 +138,11 @@ func (o *Office) checkAddress(v *verified) error {
 		return err
 	}
 	m := v.contents.Manifest
-	if err := m.CheckAddressed(o.authority, self.Certificate().Primary()); err != nil {
+	var own []protocol.Digest // former ones too: a parcel may have been under way when the certificate gave way
+	for _, c := range self.Certificates() {
+		own = append(own, c.Primary())
+	}
+	if err := m.CheckAddressed(o.authority, own...); err != nil {
 		return err
 	}
 	return m.CheckEnvelope(v.envelope, v.contents.Signed.Ref())
@@ -152,13 +156,16 @@ func (o *Office) checkSignatures(ctx context.Context, v *verified, sender *recor
 	if !ok {
 		return protocol.Refuse(protocol.UnknownSender, "record %d of %s does not list %s", sender.Record().Sequence, sender.Record().State, m.From.Authority)
 	}
-	if m.From.Certificate != member.Certificate().Primary() {
+	if !member.Had(m.From.Certificate) {
 		return protocol.Refuse(protocol.WrongRole, "the manifest names another certificate for %s than its record", m.From.Authority)
 	}
 	now := o.now()
 	signer, err := member.Signer(v.contents.Signed, evidence.Act, m.Created.Time, now)
 	if err != nil {
 		return fmt.Errorf("the manifest: %w", err)
+	}
+	if !member.Lists(m.From.Certificate, signer) {
+		return protocol.Refuse(protocol.WrongRole, "the manifest names another certificate of %s than that of the key which signed it", m.From.Authority)
 	}
 	if err := o.checkCompromise(ctx, v, member, signer); err != nil {
 		return err
@@ -181,7 +188,7 @@ func (o *Office) checkSignatures(ctx context.Context, v *verified, sender *recor
 // node accepted the parcel before that time. The dates in the parcel are no
 // help: whoever has the stolen key writes any date.
 func (o *Office) checkCompromise(ctx context.Context, v *verified, member *record.Member, key protocol.Digest) error {
-	for _, k := range member.Document().Keys {
+	for _, k := range member.Document().EveryKey() {
 		if k.Digest != key || k.Compromised == nil {
 			continue
 		}

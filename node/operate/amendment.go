@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"comity/crypto/pgp"
 	"comity/protocol"
 	"comity/protocol/record"
 	"comity/protocol/statement"
@@ -29,7 +30,8 @@ type amendment struct {
 	at      time.Time // of the new record, in whole seconds, as OpenPGP has them
 	offline string
 	from    *Passphrases
-	keys    *keyring // opens the offline keys
+	keys    *keyring    // opens the offline keys
+	signer  *pgp.Secret // the state's new key, when that signs the record; nil: the one on the medium
 }
 
 func (p Amendment) begin(ctx context.Context) (*amendment, error) {
@@ -43,6 +45,9 @@ func (p Amendment) begin(ctx context.Context) (*amendment, error) {
 	now := time.Now
 	if p.Now != nil {
 		now = p.Now
+	}
+	if err := settleMedium(ctx, p.Offline, n.Gateway.Store); err != nil {
+		return nil, errors.Join(err, n.Close())
 	}
 	return &amendment{
 		Node: n, at: now().Truncate(time.Second), offline: p.Offline, from: p.Passphrases,
@@ -58,9 +63,11 @@ func (c *amendment) next(last *record.State, edit func(*record.Record)) (signed 
 			err = fmt.Errorf("sign the next record: %w", err)
 		}
 	}()
-	primary, err := readSecret(c.keys, filepath.Join(c.offline, "state.key"), filepath.Join(c.offline, "state.gpg"))
-	if err != nil {
-		return signed, nil, err
+	primary := c.signer
+	if primary == nil {
+		if primary, err = readSecret(c.keys, filepath.Join(c.offline, stateKeyFile), filepath.Join(c.offline, stateCertificateFile)); err != nil {
+			return signed, nil, err
+		}
 	}
 	r := *last.Record()
 	previous := last.Ref().Digest

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/record"
+	"comity/protocol/statement"
 )
 
 // overlap is how long a key that was replaced still counts: for what was signed in
@@ -67,7 +67,7 @@ func Rotate(ctx context.Context, p RotatePlan) (_ *Rotated, err error) {
 	if refusal := c.Gateway.Standing().Refusal; errors.Is(refusal, gateway.ErrOlderCopy) {
 		return nil, refusal // what it has lost comes back with "comity log new-era" alone
 	}
-	r := &rotation{amendment: c, since: p.Since, record: *c.Gateway.Own.Record(), entries: map[protocol.AuthorityID]*entryDraft{}, files: map[string][]byte{}}
+	r := &rotation{amendment: c, since: p.Since, record: *c.Gateway.Own.Record(), entries: map[protocol.AuthorityID]*entryDraft{}, files: map[string][]byte{}, medium: map[string][]byte{}}
 	for _, k := range p.Kinds {
 		if err := r.replace(k, p.Authorities); err != nil {
 			return nil, fmt.Errorf("make new keys (%s): %w", k, err)
@@ -94,6 +94,7 @@ type rotation struct {
 	entries map[protocol.AuthorityID]*entryDraft
 	files   map[string][]byte // by the place that each will have
 	log     *merkle.Signer    // of the next era; nil: the log stays
+	medium  map[string][]byte // files of new offline keys, by the place that each will have
 }
 
 // entryDraft is the next entry of one authority, with the key that is to sign it.
@@ -130,6 +131,10 @@ func (r *rotation) replace(k Kind, authorities []protocol.AuthorityID) error {
 		return r.witnessKeys()
 	case LogKind:
 		return r.logKeys()
+	case AuthorityKind:
+		return each(r.authorityKeys)
+	case StateKind:
+		return r.stateKey()
 	}
 	return fmt.Errorf("there are no keys of the kind %q", k)
 }
@@ -143,7 +148,7 @@ func (r *rotation) entry(a protocol.AuthorityID) (*entryDraft, error) {
 	if !ok {
 		return nil, protocol.Refuse(protocol.UnknownSender, "the record of this node does not list %s", a)
 	}
-	primary, err := readSecret(r.keys, filepath.Join(r.offline, "authority-"+a.Name()+".key"), r.Layout.OfficeFile(a, certificateFile))
+	primary, err := readSecret(r.keys, primaryKey(r.offline, a), r.Layout.OfficeFile(a, certificateFile))
 	if err != nil {
 		return nil, err
 	}
@@ -208,10 +213,20 @@ func (r *rotation) publish(ctx context.Context) (*Rotated, error) {
 	if made.State = state; err != nil {
 		return nil, err
 	}
-	if r.log != nil {
-		return made, r.beginLog(ctx, r.log, signed, r.Gateway.Own, state, nil, r.files)
+	if err := r.writeMedium(state.Ref().Digest); err != nil {
+		return nil, err
 	}
-	return made, r.amendment.publish(ctx, signed, state, r.files)
+	if err := r.commit(ctx, signed, state); err != nil {
+		return nil, err
+	}
+	return made, settleMedium(ctx, r.offline, r.Gateway.Store)
+}
+
+func (r *rotation) commit(ctx context.Context, signed statement.Signed, state *record.State) error {
+	if r.log != nil {
+		return r.beginLog(ctx, r.log, signed, r.Gateway.Own, state, nil, r.files)
+	}
+	return r.amendment.publish(ctx, signed, state, r.files)
 }
 
 func (r *rotation) signEntries() error {

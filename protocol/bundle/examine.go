@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -157,7 +156,7 @@ func (x *examined) readEvidence(i int) error {
 		return fault(base+".json", err)
 	}
 	if f.own, err = x.sighting(base+ownProof, e.Proof, f.ref); err == nil {
-		err = cmp.Or(f.placed(f.own), f.timely())
+		err = f.placed(f.own)
 	}
 	if err != nil {
 		return fault(base+ownProof, err)
@@ -181,6 +180,9 @@ func (x *examined) readEvidence(i int) error {
 		if err != nil {
 			return fault(base+peerProof, err)
 		}
+	}
+	if err := f.timely(); err != nil {
+		return fault(base+ownProof, err)
 	}
 	x.facts = append(x.facts, f)
 	return nil
@@ -206,14 +208,19 @@ func (f *fact) placed(s *sighting) error {
 
 // timely compares the evidence's own time with the checkpoint of its commit.
 // Both are words of the issuer's side, but of two keys: whoever has found an old
-// key of an office cannot date back what the log takes now.
+// key of an office cannot date back what the log takes now. Where the log has given
+// way to a later one, which took it anew, the log of the other side tells when.
 func (f *fact) timely() error {
 	logged := f.own.Time.Add(protocol.MaxSkew)
 	if f.Time.After(logged) {
 		return protocol.Refuse(protocol.Malformed, "the evidence is dated %s, after its log held it, %s", f.Time, protocol.At(f.own.Time))
 	}
-	if key := keyOf(f.record, f.Evidence); key != nil && !f.own.Time.Add(-protocol.MaxSkew).Before(key.Valid.Until.Time) {
-		return protocol.Refuse(protocol.KeyExpired, "key %s counted until %s, and the log took this on %s", key.Digest.Short(), key.Valid.Until, protocol.At(f.own.Time))
+	took := f.own.Time
+	if f.own.Origin != f.Log && f.peer != nil && f.peer.Time.Before(took) {
+		took = f.peer.Time
+	}
+	if key := keyOf(f.record, f.Evidence); key != nil && !took.Add(-protocol.MaxSkew).Before(key.Valid.Until.Time) {
+		return protocol.Refuse(protocol.KeyExpired, "key %s counted until %s, and the log took this on %s", key.Digest.Short(), key.Valid.Until, protocol.At(took))
 	}
 	return nil
 }

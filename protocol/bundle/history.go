@@ -115,7 +115,7 @@ func (h history) compromised(digest protocol.Digest) *record.Compromised {
 	for _, s := range slices.Backward(h) {
 		lists := [][]record.Key{s.Record().Node.Keys}
 		for _, m := range s.Members() {
-			lists = append(lists, m.Document().Keys)
+			lists = append(lists, m.Document().EveryKey())
 		}
 		for _, keys := range lists {
 			for i := range keys {
@@ -143,7 +143,7 @@ func (h history) marked(keys record.Keypair) *record.Compromised {
 func keyOf(s *record.State, e *evidence.Evidence) *record.Key {
 	keys := s.Record().Node.Keys
 	if m, ok := s.Authority(e.To); ok && e.Issuer.Role != evidence.Node {
-		keys = m.Document().Keys
+		keys = m.Document().EveryKey()
 	}
 	for i := range keys {
 		if keys[i].Digest == e.Issuer.Key {

@@ -1,8 +1,12 @@
 package bundle_test
 
 import (
+	"io"
 	"testing"
 	"time"
+
+	"comity/protocol"
+	"comity/protocol/bundle"
 )
 
 // R-BND-4, R-OLD-5: after its log was lost, a node puts its old evidence into the
@@ -20,6 +24,25 @@ func TestEvidenceStandsInTheLogOfALaterEra(t *testing.T) {
 	}
 	if got := r.Evidence[1].Logs[0].Origin; got != "comity/log/xb/2" {
 		t.Errorf("its leaf is in %s", got)
+	}
+}
+
+// R-BND-4: a log that was begun years later took old evidence anew. When it was
+// taken first, and so while its key counted, the log of the other side shows.
+func TestALaterLogTookEvidenceAfterItsKeyHadEnded(t *testing.T) {
+	w := newWorld()
+	c := w.contents()
+	w.xb.newEra(2, day.Add(300*24*time.Hour))
+	e := &c.Evidence[1]
+	e.Proof, e.Cosigned = w.xb.take(e.Signed).under(w.xb.note(day.Add(400*24*time.Hour))), nil
+	e.Peer = w.xa.take(e.Signed).under(w.xa.note(day.Add(time.Hour)))
+	c.Records = append(append(append(c.Records[:0:0], w.xa.records...), w.xb.records...), w.xc.records...)
+	if _, err := verify(written(t, c), trust(t, w.xa, w.xb, w.xc)); err != nil {
+		t.Errorf("with the proof of the other side: %v", err)
+	}
+	e.Peer = nil
+	if err := bundle.Write(io.Discard, c); protocol.CodeOf(err) != protocol.KeyExpired {
+		t.Errorf("without it: %v", err)
 	}
 }
 

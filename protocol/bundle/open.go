@@ -10,6 +10,7 @@ import (
 	"comity/protocol"
 	"comity/protocol/evidence"
 	"comity/protocol/parcel"
+	"comity/protocol/record"
 )
 
 // Opened is what was found in a parcel whose file key the bundle discloses. Real
@@ -87,15 +88,18 @@ func (x *examined) inside(c *parcel.Contents) (*Opened, error) {
 	if !ok || !listed {
 		return nil, protocol.Refuse(protocol.WrongParcel, "the records do not list both %s and %s", x.env.From, x.env.To)
 	}
-	if err := m.CheckAddressed(x.env.To, recipient.Certificate().Primary()); err != nil {
+	if err := m.CheckAddressed(x.env.To, primaries(recipient)...); err != nil {
 		return nil, err
 	}
-	if m.From.Certificate != from.Certificate().Primary() {
+	if !from.Had(m.From.Certificate) {
 		return nil, protocol.Refuse(protocol.WrongRole, "the manifest names another certificate of %s than its record", x.env.From)
 	}
 	signer, err := from.Signer(c.Signed, evidence.Act, m.Created.Time, endOfTime)
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	if !from.Lists(m.From.Certificate, signer) {
+		return nil, protocol.Refuse(protocol.WrongRole, "the manifest names another certificate of %s than that of the key which signed it", x.env.From)
 	}
 	for i, a := range c.Approvals {
 		if a.Approval.Key == signer {
@@ -112,4 +116,12 @@ func (x *examined) inside(c *parcel.Contents) (*Opened, error) {
 		Message: c.Signed.Digest(), Case: m.Case, Kind: m.Kind, Created: m.Created, Signer: signer,
 		Approvals: len(c.Approvals), Files: m.Files, approvals: c.Approvals,
 	}, nil
+}
+
+// primaries name the certificates that an authority has and had.
+func primaries(m *record.Member) (all []protocol.Digest) {
+	for _, c := range m.Certificates() {
+		all = append(all, c.Primary())
+	}
+	return all
 }

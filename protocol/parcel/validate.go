@@ -2,6 +2,7 @@ package parcel
 
 import (
 	"regexp"
+	"slices"
 
 	"comity/protocol"
 	"comity/protocol/envelope"
@@ -114,14 +115,14 @@ func (m *Manifest) checkFiles() error {
 }
 
 // CheckAddressed refuses a parcel that is not addressed to the authority to, or
-// names another certificate for it than own: someone sealed another's parcel
+// names another certificate for it than its own ones: someone sealed another's parcel
 // again (R-PCL-7).
-func (m *Manifest) CheckAddressed(to protocol.AuthorityID, own protocol.Digest) error {
+func (m *Manifest) CheckAddressed(to protocol.AuthorityID, own ...protocol.Digest) error {
 	for _, p := range m.To {
 		if p.Authority != to {
 			continue
 		}
-		if p.Certificate != own {
+		if !slices.Contains(own, p.Certificate) {
 			return protocol.Refuse(protocol.WrongParcel, "manifest: addressed to %s with another certificate than its own", to)
 		}
 		return nil

@@ -10,12 +10,11 @@ import (
 // It may change everything that the state and its authorities can answer for
 // with the keys they had: subkeys, recipients, addresses, the node's
 // certificate and TLS keys, authorities that come or go, and the node's log if
-// the next one has a later era. It may not change
-// the state's primary key, the node's name, or the primary key of an authority
-// that stays; such a record counts only as a new introduction that a person
-// confirms by words. Versions may be missing between the two, since a primary
-// key never changes on the way; only the direct successor proves the chain of
-// digests.
+// the next one has a later era; and their primary keys, if the one before hands
+// over (R-REC-12). It may not change the node's name, nor a primary key otherwise;
+// such a record counts only as a new introduction that a person confirms by words.
+// Versions may be missing between the two, since each record lists who handed over
+// to whom; only the direct successor proves the chain of digests.
 //
 // An authority that left one record and comes back in a later one is new to
 // follows. Whoever holds the state's key can so replace its keys in two steps,
@@ -35,9 +34,6 @@ func (s *State) follows(prev *State) error {
 	if r.Sequence == p.Sequence+1 && *r.Previous != prev.digest {
 		c.refuse(protocol.Equivocation, "number %d follows %s, and number %d is known here as %s; compare both with the state by telephone", r.Sequence, r.Previous.Short(), p.Sequence, prev.digest.Short())
 	}
-	if s.keys.primary() != prev.keys.primary() {
-		c.refuse(protocol.WrongRole, "number %d is signed by another primary key than number %d; confirm it as a new introduction, by words, if the state has changed its key", r.Sequence, p.Sequence)
-	}
 	c.require(!r.Created.Before(p.Created.Time), "number %d is dated before number %d", r.Sequence, p.Sequence)
 	if r.Node.ID != p.Node.ID {
 		c.refuse(protocol.Policy, "its node is %s now and was %s; confirm it as a new introduction, by words", r.Node.ID, p.Node.ID)
@@ -49,7 +45,11 @@ func (s *State) follows(prev *State) error {
 		return c.err
 	}
 	// The record before decides how long its key counts, not the new one.
-	if err := prev.keys.checkWindows(evidence.Primary, s.keys.primary(), r.Created.Time, s.made); err != nil {
+	same, err := s.keys.succeeds(prev.keys)
+	if err == nil && same {
+		err = prev.keys.checkWindows(evidence.Primary, s.keys.primary(), r.Created.Time, s.made)
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.node.keepsRoles(prev.node); err != nil {
@@ -90,14 +90,15 @@ func (m *Member) follows(before *Member) error {
 	if a.Sequence == b.Sequence {
 		c.refuse(protocol.Equivocation, "a second entry has the number %d; ask the authority which one is its own", a.Sequence)
 	}
-	if m.keys.primary() != before.keys.primary() {
-		c.refuse(protocol.WrongRole, "its primary key has changed; confirm the record as a new introduction, by words, if the authority says so")
-	}
 	c.require(!a.Created.Before(b.Created.Time), "its entry %d is dated before its entry %d", a.Sequence, b.Sequence)
 	if c.err != nil {
 		return c.err
 	}
-	if err := before.keys.checkWindows(evidence.Primary, m.keys.primary(), a.Created.Time, m.made); err != nil {
+	same, err := m.keys.succeeds(before.keys)
+	if err == nil && same {
+		err = before.keys.checkWindows(evidence.Primary, m.keys.primary(), a.Created.Time, m.made)
+	}
+	if err != nil {
 		return err
 	}
 	return m.keys.keepsRoles(before.keys)
@@ -106,9 +107,9 @@ func (m *Member) follows(before *Member) error {
 // keepsRoles refuses a key that changes its role from one version to the next:
 // an unattended key must not become one that acts (R-REC-7).
 func (k *keyring) keepsRoles(before *keyring) error {
-	for i := range k.keys {
-		if was := before.find(k.keys[i].Digest); was != nil && was.Role != k.keys[i].Role {
-			return protocol.Refuse(protocol.WrongRole, "key %s of %s had the role %s and cannot take the role %s; make a new key", was.Digest.Short(), k.owner, was.Role, k.keys[i].Role)
+	for _, key := range k.every() {
+		if was := before.find(key.Digest); was != nil && was.Role != key.Role {
+			return protocol.Refuse(protocol.WrongRole, "key %s of %s had the role %s and cannot take the role %s; make a new key", was.Digest.Short(), k.owner, was.Role, key.Role)
 		}
 	}
 	return nil

@@ -46,6 +46,7 @@ func (r *Record) validate() error {
 	c.require(r.Created.Before(r.Valid.Until.Time), "created %s, after its own end %s", r.Created, r.Valid.Until)
 	c.require(r.Node.ID.State() == r.State, "node %s belongs to another state", r.Node.ID) // R-REC-5
 	c.keys(r.Keys, r.Created, evidence.Primary)
+	c.formers(r.Former, r.Keys, r.Created, evidence.Primary)
 	c.require(len(r.Authorities) <= protocol.MaxAuthorities, "%d authorities, at most %d allowed", len(r.Authorities), protocol.MaxAuthorities)
 	if c.err != nil {
 		return c.err
@@ -79,6 +80,7 @@ func (a *Authority) validate() error {
 	c.require(a.Sequence >= 1, "sequence %d; the first is 1", a.Sequence)
 	c.require(a.Host.State() == a.ID.State(), "host %s belongs to another state", a.Host) // R-REC-5
 	c.keys(a.Keys, a.Created, evidence.Primary, evidence.Act, evidence.Attest)
+	c.formers(a.Former, a.Keys, a.Created, evidence.Primary, evidence.Act, evidence.Attest)
 	c.require(len(a.Recipients) > 0, "no recipient key: nobody could seal a parcel to it")
 	c.require(len(a.Recipients) <= protocol.MaxKeys, "%d recipient keys, at most %d allowed", len(a.Recipients), protocol.MaxKeys)
 	for i, r := range a.Recipients {

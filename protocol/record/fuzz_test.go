@@ -17,6 +17,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(must(Parse(sg.Document)).Authorities[0].Document))
 	f.Add([]byte(grownEntry(f)))
 	f.Add([]byte("{\"type\":\"comity/record/v1\"}\n"))
+	f.Add(must(handed(verified(f, newDraft())).sign()).Document)
 	r := must(Parse(sg.Document))
 	r.Created = protocol.At(start.Add(24 * time.Hour))
 	r.Node.Compromised = []Mark{marked(r.Node.Witness), marked(r.Node.Log.Keys)}

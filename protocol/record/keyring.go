@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"comity/crypto/pgp"
@@ -17,6 +18,7 @@ type keyring struct {
 	owner       string // "node xa", for sentences
 	certificate *pgp.Certificate
 	keys        []Key
+	former      []*former // that gave way to this one, the newest first
 }
 
 // newKeyring parses a certificate, unless known already holds the same one, and
@@ -67,12 +69,12 @@ func wholeSecond(t time.Time) time.Time { return t.Truncate(time.Second) }
 func (k *keyring) primary() protocol.Digest { return k.certificate.Primary() }
 
 func (k *keyring) find(digest protocol.Digest) *Key {
-	for i := range k.keys {
-		if k.keys[i].Digest == digest {
-			return &k.keys[i]
-		}
+	ring := k.ringOf(digest)
+	if ring == nil {
+		return nil
 	}
-	return nil
+	i := slices.IndexFunc(ring.keys, func(key Key) bool { return key.Digest == digest })
+	return &ring.keys[i]
 }
 
 // check decides whether the key may sign, in this role, a document of this
@@ -140,8 +142,8 @@ func (k *keyring) checkClock(at, made, now time.Time) error {
 // does. For documents that do not name their key.
 func (k *keyring) signer(s statement.Signed, role evidence.Role, at, now time.Time) (protocol.Digest, error) {
 	var refused error
-	for i := range k.keys { // bounded by MaxKeys; the issuer in the signature settles all but one at once
-		digest := k.keys[i].Digest
+	for _, key := range k.every() { // bounded by MaxKeys and MaxFormer; the issuer in the signature settles all but one at once
+		digest := key.Digest
 		made, err := k.signature(s, digest, latest(at, now).Add(protocol.MaxSkew))
 		if err != nil {
 			refused = err
@@ -155,9 +157,21 @@ func (k *keyring) signer(s statement.Signed, role evidence.Role, at, now time.Ti
 	return protocol.Digest{}, refused
 }
 
+// every returns all keys that are listed, those of the present certificate first.
+func (k *keyring) every() (all []Key) {
+	for _, ring := range k.rings() {
+		all = append(all, ring.keys...)
+	}
+	return all
+}
+
 // signature checks the bytes and nothing else.
 func (k *keyring) signature(s statement.Signed, digest protocol.Digest, now time.Time) (time.Time, error) {
-	made, err := k.certificate.Verify(s.Document, s.Signature, pgp.Digest(digest), now)
+	ring := k.ringOf(digest)
+	if ring == nil {
+		ring = k // for a primary key: whether it is listed is looked at afterwards
+	}
+	made, err := ring.certificate.Verify(s.Document, s.Signature, pgp.Digest(digest), now)
 	if err != nil {
 		// The code and the sentence may cross the wire; the step that failed is
 		// for the operator's log alone.

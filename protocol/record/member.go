@@ -45,6 +45,9 @@ func verifyEntry(e Entry, by time.Time, known *Member) (*Member, error) {
 	if m.keys, err = newKeyring("authority "+string(a.ID), a.Certificate, a.Keys, nil); err != nil {
 		return nil, err
 	}
+	if err := m.keys.addFormers(string(a.ID), a.Former); err != nil {
+		return nil, err
+	}
 	// Whoever dates an entry after the record that holds it hears so from notAfter.
 	if m.made, err = m.keys.signature(s, m.keys.primary(), endOfTime); err != nil {
 		return nil, err

@@ -38,8 +38,10 @@ type Record struct {
 	Versions    []string         `json:"versions" max:"8"`         // protocol versions spoken, "v1"
 	Certificate []byte           `json:"certificate" long:"16384"` // the state's OpenPGP certificate, binary
 	Keys        []Key            `json:"keys" max:"64"`            // exactly one, the primary
-	Node        Node             `json:"node"`
-	Authorities []Entry          `json:"authorities" max:"64"`
+	// Former are the certificates before, the oldest first.
+	Former      []Former `json:"former" max:"8" optional:"yes"`
+	Node        Node     `json:"node"`
+	Authorities []Entry  `json:"authorities" max:"64"`
 }
 
 // Node describes the state's node.
@@ -121,7 +123,8 @@ type Authority struct {
 	Created     protocol.Time        `json:"created"`
 	Host        protocol.NodeID      `json:"host"` // the only node that may speak for it on the wire
 	Certificate []byte               `json:"certificate" long:"16384"`
-	Keys        []Key                `json:"keys" max:"64"` // one primary, and act and attest keys
+	Keys        []Key                `json:"keys" max:"64"`                 // one primary, and act and attest keys
+	Former      []Former             `json:"former" max:"8" optional:"yes"` // certificates before, the oldest first
 	Recipients  []Recipient          `json:"recipients" max:"64"`
 
 	// Confirmed is when the authority last looked its particulars through; both stand

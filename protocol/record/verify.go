@@ -75,6 +75,9 @@ func (s *State) verifySelf(prev *State) (err error) {
 	if s.keys, err = newKeyring("state "+string(r.State), r.Certificate, r.Keys, known); err != nil {
 		return err
 	}
+	if err := s.keys.addFormers(string(r.State), r.Former); err != nil {
+		return err
+	}
 	// The state's key is offline: hours may pass between writing the record and
 	// signing it. The signature must fall before the record's end; CheckTimes
 	// compares both dates with the clock.
@@ -157,8 +160,10 @@ func (s *State) checkDistinct() error {
 		}
 	}
 	for _, k := range rings {
-		for _, info := range k.certificate.Keys() {
-			claim("key", k.owner, info.Digest)
+		for _, ring := range k.rings() {
+			for _, info := range ring.certificate.Keys() {
+				claim("key", k.owner, info.Digest)
+			}
 		}
 	}
 	return c.err

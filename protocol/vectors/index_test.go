@@ -191,7 +191,7 @@ func (w *writer) groups() {
 	for _, g := range []struct {
 		folder string
 		write  func()
-	}{{"marks", w.marks}, {"judged", w.judged}, {"restored", w.restored}, {"tile", w.tiles}, {"adoption", w.adoptions}} {
+	}{{"marks", w.marks}, {"judged", w.judged}, {"restored", w.restored}, {"tile", w.tiles}, {"adoption", w.adoptions}, {"succession", w.successions}} {
 		if !slices.ContainsFunc(w.cases, func(c example) bool { return strings.HasPrefix(c.Files[0], g.folder+"/") }) {
 			g.write()
 		}

@@ -1,0 +1,117 @@
+package operate
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/crypto/keys"
+	"comity/protocol"
+	"comity/protocol/record"
+)
+
+// R-REC-12: state and authority hand over to other offline keys in a record that
+// follows; with these, and without the old ones, the next change is signed.
+func TestOfflineKeysHandOver(t *testing.T) {
+	r := newRotating(t)
+	last := r.first
+	for _, kind := range []Kind{AuthorityKind, StateKind, AuthorityKind} {
+		r.now = r.now.Add(24 * time.Hour)
+		next := r.rotate(nil, kind)
+		if _, err := record.Verify(next.Signed(), last); err != nil {
+			t.Fatalf("%s: the record does not follow: %v", kind, err)
+		}
+		if _, err := record.Verify(next.Signed(), r.first); err != nil {
+			t.Fatalf("%s: it does not follow from the first: %v", kind, err)
+		}
+		if n := r.open(); len(n.Locked) > 0 || n.Offices[authority] == nil {
+			t.Errorf("%s: the office does not open", kind)
+		} else if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		last = next
+	}
+	r.now = r.now.Add(24 * time.Hour)
+	if made, err := Renew(t.Context(), r.amendment()); err != nil || made.Broken != nil {
+		t.Errorf("the new keys do not sign the next record: %v, %v", err, made)
+	}
+	m, _ := last.Authority(authority)
+	before, _ := r.first.Authority(authority)
+	if len(last.Record().Former) != 1 || len(m.Document().Former) != 2 || !m.Had(protocol.Digest(before.Certificate().Primary())) {
+		t.Errorf("%d certificates of the state and %d of the authority gave way", len(last.Record().Former), len(m.Document().Former))
+	}
+	if waits := waitingOn(t, filepath.Join(r.dir, "offline")); len(waits) > 0 {
+		t.Errorf("%q still wait on the medium", waits)
+	}
+}
+
+// The medium is pulled at any moment: its new keys take their places when it is
+// back, if the node has the record for which they are, and go otherwise.
+func TestTheMediumIsPulled(t *testing.T) {
+	for _, committed := range []bool{true, false} {
+		r := newRotating(t)
+		folder := filepath.Join(r.dir, "offline")
+		before := snapshot(t, folder)
+		if committed {
+			r.rotate(nil, StateKind)
+		}
+		after := snapshot(t, folder)
+		of := own(t, r.dir).Ref().Digest
+		if !committed {
+			of = protocol.Sum([]byte("a record that was never committed"))
+		}
+		if err := keys.WriteNew(filepath.Join(folder, pendingFile+next), []byte(of.String())); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{stateKeyFile, stateCertificateFile} {
+			path := filepath.Join(folder, name)
+			if err := errors.Join(os.Remove(path), keys.WriteNew(path, before[path]), keys.WriteNew(path+next, after[path])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.now = r.now.Add(24 * time.Hour)
+		if made, err := Renew(t.Context(), r.amendment()); err != nil || made.Broken != nil {
+			t.Fatalf("committed %t: the next change: %v", committed, err)
+		}
+		if waits := waitingOn(t, folder); len(waits) > 0 {
+			t.Errorf("committed %t: %q still wait on the medium", committed, waits)
+		}
+	}
+}
+
+// R-REC-11: a stolen offline key is marked where it gave way, and the keys that it
+// had certified are not.
+func TestStolenOfflineKeys(t *testing.T) {
+	r := newRotating(t)
+	since := r.now.Add(-time.Hour)
+	r.rotate(&since, StateKind)
+	r.now = r.now.Add(time.Hour)
+	last := r.rotate(&since, AuthorityKind)
+	m, _ := last.Authority(authority)
+	if mark := last.Record().Former[0].Keys[0].Compromised; mark == nil || mark.Since != protocol.At(since) {
+		t.Errorf("the state's key is marked %v", mark)
+	}
+	for _, k := range m.Document().Former[0].Keys {
+		if (k.Compromised != nil) != (k.Role == "primary") {
+			t.Errorf("the %s key is marked %v", k.Role, k.Compromised)
+		}
+	}
+}
+
+func waitingOn(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), next) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
