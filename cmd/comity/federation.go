@@ -83,6 +83,7 @@ var federationHints = map[protocol.Code]string{
 	protocol.Equivocation:   "sign and publish nothing; call the other stewards at numbers that you knew before",
 	protocol.TooLarge:       "see whether it is the right file",
 	protocol.Malformed:      "nothing was taken; ask for the file again, from whom it must come",
+	protocol.Expired:        "ask for one of today; a draft that has ended is taken off the table with: comity federation give-up",
 	protocol.DigestMismatch: "nothing was taken; bring the folder back from a copy, or from a mirror",
 }
 

@@ -27,7 +27,7 @@ registrar has published a root that names the new one.
 
 Then take the medium away and lock it up, in two copies. It also has, in signed/
 and seen/, what its steward has signed and seen: the commands look at that before
-they sign anything more.`,
+they sign anything more, so copy it anew after each signature.`,
 		Example: `  comity federation keys /media/stick --name anna-xa
   comity federation keys /media/stick --renew root`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"comity/protocol"
 	"comity/protocol/record"
@@ -74,6 +75,52 @@ func TestForgedPapers(t *testing.T) {
 	}
 	_, err := b.sign(forged(t, honest, func(p *paper) { p.Before = nil }), "anna")
 	wantRefusal(t, err, protocol.Expired, "listing 1 was seen here already")
+}
+
+// A founder who has signed nothing but the first root knows by it which federation it
+// is: a registrar cannot make up another one around the founder's keys.
+func TestFounderKnowsTheFederation(t *testing.T) {
+	b := founded(t)
+	evil := newTable(t)
+	evil.publish(must(evil.registry.Create([]Steward{b.cards[0], evil.cards[1], evil.cards[2]}, 2, noPassphrase, b.now)), "boris", "carla")
+	_, err := b.sign(evil.paper(must(evil.registry.Add(stateOf("xa").records[:1], b.now))), "anna")
+	wantRefusal(t, err, protocol.Equivocation, "two of root 1")
+	if _, err := b.sign(b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now))), "anna"); err != nil {
+		t.Errorf("the honest paper: %v", err)
+	}
+}
+
+// A steward has signed a root that was given up; the others publish another one of its
+// number. The steward says so once, and signs on as before.
+func TestRootGivenUp(t *testing.T) {
+	b := founded(t)
+	if _, err := b.sign(b.paper(must(b.registry.Change(Change{Threshold: 3}, b.now))), "anna"); err != nil {
+		t.Fatal(err)
+	}
+	b.check2(b.registry.GiveUp())
+	b.publish(must(b.registry.Change(Change{}, b.now)), "boris", "carla")
+	p := b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))
+	_, err := b.sign(p, "anna")
+	wantRefusal(t, err, protocol.Equivocation, "two of root 2")
+	if _, err := b.safes["anna"].Sign(must(ReadDraft(p)), true, noPassphrase, b.now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.sign(p, "anna"); err != nil {
+		t.Errorf("once said it is not enough: %v", err)
+	}
+}
+
+// A draft that ended before it was published is taken off the table.
+func TestDraftThatEnded(t *testing.T) {
+	b := founded(t)
+	p := b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))
+	papers := [][]byte{must(b.sign(p, "anna")), must(b.sign(p, "carla"))}
+	_, err := b.registry.Collect(papers, b.now.Add(ListingLifetime+time.Hour))
+	wantRefusal(t, err, protocol.Expired, "it has ended on")
+	b.check2(b.registry.GiveUp())
+	if d := must(b.registry.Add(stateOf("xa").records[:1], b.now)); d.Number() != 2 {
+		t.Errorf("the next draft is listing %d, want 2", d.Number())
+	}
 }
 
 // listed is the draft in a paper with one item more, or another one.

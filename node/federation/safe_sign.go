@@ -23,6 +23,9 @@ func (s *Safe) Sign(d *Draft, instead bool, unlock Unlock, now time.Time) (Stewa
 	if err := s.checkSeen(d); err != nil {
 		return "", err
 	}
+	if err := s.checkRoots(d, instead); err != nil {
+		return "", err
+	}
 	if err := s.checkSigned(d, instead); err != nil {
 		return "", err
 	}
@@ -101,6 +104,33 @@ func (s *Safe) checkSeen(d *Draft) error {
 	return d.before.follows(before)
 }
 
+// checkRoots refuses a draft whose published roots are not those that were signed
+// here under their numbers: a steward who signed only a root so far knows by it which
+// federation that is.
+func (s *Safe) checkRoots(d *Draft, instead bool) error {
+	for i, root := range d.roots {
+		data, err := s.dir.read(signedRoot(i+1), protocol.MaxRoot)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		signed, err := parseRoot(data)
+		if err != nil {
+			return err
+		}
+		if err := same(&signed.Signed, &root.Signed, "root", root.Signed.Version); err != nil && !instead {
+			return err
+		}
+	}
+	return nil
+}
+
+func signedRoot(number int) string {
+	return fmt.Sprintf("%s%s-%d.json", signedFolder, RootKind, number)
+}
+
 // same refuses two contents under one number.
 func same(a, b any, what string, number int64) error {
 	x, err := contentDigest(a)
@@ -161,8 +191,18 @@ func (s *Safe) checkOwn(d *Draft) error {
 	return nil
 }
 
-// remember keeps what was signed, and what was shown as published.
+// remember keeps what was signed, and what was shown as published. A root that took
+// the place of one that was signed here, and given up, is remembered in its place.
 func (s *Safe) remember(d *Draft) error {
+	for i := range d.roots {
+		has, err := s.dir.has(signedRoot(i + 1))
+		if err == nil && has {
+			err = s.dir.put(signedRoot(i+1), d.paper.Roots[i].Text)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if held := d.inForce(); held != nil {
 		if err := s.dir.put(seenFolder+rootFile, d.paper.Roots[len(d.roots)-1].Text); err != nil {
 			return err
