@@ -25,6 +25,9 @@ func TestMatching(t *testing.T) {
 		"its name":                     {Sought{Parcel: parcelID(2), From: central, To: prosecution}, 1},
 		"another recipient":            {Sought{Parcel: parcelID(2), From: central, To: court}, 0},
 		"envelope of another":          {Sought{Envelope: envelope, Parcel: parcelID(2)}, 0},
+		"of one who is a party":        {Sought{Sealed: sealed, Party: court}, 1},
+		"of its sender":                {Sought{Sealed: sealed, Party: central}, 2},
+		"of one who is not":            {Sought{Envelope: envelope, Party: prosecution}, 0},
 		"unknown":                      {Sought{Sealed: protocol.Sum([]byte("unknown"))}, 0},
 	} {
 		list, err := n.Matching(t.Context(), c.sought, 10)
@@ -34,5 +37,8 @@ func TestMatching(t *testing.T) {
 	}
 	if _, err := n.Matching(t.Context(), Sought{}, 10); err == nil {
 		t.Error("nothing sought finds everything")
+	}
+	if _, err := n.Matching(t.Context(), Sought{Party: court}, 10); err == nil {
+		t.Error("a party alone finds all that it has")
 	}
 }

@@ -11,7 +11,9 @@ import (
 
 	"comity/crypto/pgp"
 	"comity/node/operate"
+	"comity/protocol"
 	"comity/protocol/record"
+	"comity/store"
 	"comity/store/pgtest"
 )
 
@@ -77,5 +79,49 @@ func TestDoctorWithoutTheDatabase(t *testing.T) {
 	}
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// On PostgreSQL the office of an added authority has a schema of its own, as those
+// that init made. One that is there already and belongs to another folder is left
+// alone, and nothing is published.
+func TestAnAuthorityIsAddedOnPostgres(t *testing.T) {
+	base := t.TempDir()
+	plan := operate.Plan{
+		Dir: filepath.Join(base, "xa"), Node: "xa", StateName: []record.Name{{Language: "en", Text: "State xa"}},
+		Listen: "127.0.0.1:7443", Endpoints: []string{"127.0.0.1:7443"}, Algorithm: pgp.Ed25519, Now: time.Now(),
+		Authorities: []operate.PlannedAuthority{{ID: "xa/central-authority", Name: []record.Name{{Language: "en", Text: "The central authority"}}}},
+		Store:       operate.Database{Engine: operate.Postgres, URLFile: filepath.Join(base, "url")},
+	}
+	url := pgtest.Need(t).Database(t)
+	if err := os.WriteFile(plan.Store.URLFile, []byte(url), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := operate.Create(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	left := store.Config{Dir: filepath.Join(base, "left"), Postgres: &store.Postgres{URL: store.Secret(url), Schema: operate.OfficeSchema("xa", "xa/court")}}
+	if err := os.Mkdir(left.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CreateOffice(t.Context(), left, "xa/court"); err != nil {
+		t.Fatal(err)
+	}
+	add := func(id protocol.AuthorityID) error {
+		_, err := operate.AddAuthority(t.Context(), operate.AdditionPlan{
+			Amendment: operate.Amendment{Dir: plan.Dir, Offline: filepath.Join(plan.Dir, "offline")},
+			Authority: operate.PlannedAuthority{ID: id, Name: []record.Name{{Language: "en", Text: "The " + id.Name()}}}, Algorithm: pgp.Ed25519,
+		})
+		return err
+	}
+	if err := explain(add("xa/court")); err.Code != Failed || !strings.Contains(err.Hint, "DROP SCHEMA") {
+		t.Errorf("beside another office's schema: %v (%s)", err, err.Hint)
+	}
+	if err := add("xa/police"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := dial(t, plan.Dir).Hosted(t.Context(), "")
+	if err != nil || len(list.Authorities) != 2 || !list.Authorities[1].Here || list.Authorities[1].Entry != 1 {
+		t.Errorf("the node hosts %+v, %v", list, err)
 	}
 }

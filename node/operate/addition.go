@@ -260,12 +260,13 @@ func (a *addition) makeDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := store.CreateOffice(ctx, place, a.id); !errors.Is(err, store.ErrExists) {
-		return err
+	exists := store.CreateOffice(ctx, place, a.id)
+	if !errors.Is(exists, store.ErrExists) {
+		return exists
 	}
 	db, err := store.OpenOffice(ctx, place, a.id)
-	if err != nil {
-		return err
+	if err != nil { // it is somebody else's, and nothing is wrong with that
+		return fmt.Errorf("%w (%v)", exists, err)
 	}
 	return db.Close()
 }
