@@ -18,7 +18,7 @@ import (
 )
 
 // aboutPassphrases is the flag that every command knows.
-const aboutPassphrases = "`[WHOSE=]FILE` with the passphrase of protected keys; WHOSE is node, offline, office-AUTHORITY or act-AUTHORITY (default: all but offline); repeatable" //nolint:gosec // a help text
+const aboutPassphrases = "`[WHOSE=]FILE` with the passphrase of protected keys; WHOSE is node, offline, office-AUTHORITY or act-AUTHORITY (default: all but offline), or steward or online in a federation; repeatable" //nolint:gosec // a help text
 
 // passphrases are where a command finds the passphrases of protected keys. On a
 // terminal the person is asked last. A passphrase is never a word of the command
@@ -84,7 +84,7 @@ func holderOf(word string) (operate.Holder, string, error) {
 		return h, path, nil
 	}
 	return "", "", misuse("a file whose name has = in it is written ./"+word,
-		"--passphrase-file: %s is no holder: want node, office-NAME, act-NAME or offline", before)
+		"--passphrase-file: %s is no holder: want node, office-NAME, act-NAME or offline, in a federation steward or online", before)
 }
 
 // askPassphrase reads a passphrase from the terminal without showing it; an
