@@ -29,6 +29,7 @@ type Host struct {
 	endpoint string
 	addr     *net.UDPAddr
 	disk     *Disk
+	mirrors  Mirrors // of the federation, as this host reaches them
 
 	// away says that it stays down when it dies, until Start.
 	away bool
@@ -77,6 +78,7 @@ func (h *Host) Start() {
 		Now:     func() time.Time { return time.Now().Add(time.Duration(h.skew.Load())) },
 		Logger:  w.logger.With("node", h.Node),
 		Store:   h.disk.config(),
+		Mirrors: &h.mirrors,
 	})
 	if err != nil && h.excuses(err) {
 		w.logger.Info("a node refuses to start", "node", h.Node, "error", err)

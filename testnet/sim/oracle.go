@@ -73,7 +73,7 @@ func (h *Host) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("I4: log check: %w", err)
 	}
-	if report.Leaves != report.Evidence+report.Foreign+report.Records+report.Eras || report.ForeignLeaves != report.Foreign {
+	if report.Leaves != report.Evidence+report.Foreign+report.Records+report.Directories+report.Eras || report.ForeignLeaves != report.Foreign {
 		return fmt.Errorf("I4: %d leaves for %d own evidences, %d of %d of others, and %d records",
 			report.Leaves, report.Evidence, report.ForeignLeaves, report.Foreign, report.Records)
 	}
