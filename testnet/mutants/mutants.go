@@ -140,6 +140,21 @@ var mutants = []mutant{
 		test{pkg: "./store", run: "^TestProofsUnderCosignedCheckpoints$"},
 	},
 	{
+		"show-a-key-that-nobody-knows", "R-WIRE-14: a new TLS key is shown before peers have heard of it",
+		[]edit{{"node/gateway/former.go", "if l.informed.Load() == (l.failures%2 == 0) {", "if true {"}},
+		test{pkg: "./testnet/sim", run: "^TestAStolenTLSKeyIsReplaced$"},
+	},
+	{
+		"hand-over-to-anybody", "R-REC-12: a primary key that hands over to one is followed by another",
+		[]edit{{"protocol/record/succession.go", "if s.Of != name || s.Successor != next {", "if s.Of != name {"}},
+		test{pkg: "./protocol/record", run: "^TestHandOverRefused$"},
+	},
+	{
+		"place-keys-before-the-commit", "files of new keys take their places although the database has no such record",
+		[]edit{{"node/operate/waiting.go", "if !committed {", "if !committed && len(records) == 0 {"}},
+		test{pkg: "./node/operate", run: "^TestANewEraThatBrokeOff$"},
+	},
+	{
 		"take-a-mark-back", "R-REC-11: a newer record no longer marks keys that were stolen",
 		[]edit{{"protocol/record/mark.go", "if !found {", "if !found && n == nil {"}},
 		test{pkg: "./protocol/record", run: "^TestMarksStay$"},
