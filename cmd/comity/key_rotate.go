@@ -91,10 +91,8 @@ func (p *program) rotate(ctx context.Context, kind operate.Kind, since *time.Tim
 	switch {
 	case errors.Is(err, operate.ErrNotYet):
 		return problem("give the time since when the keys may have been in other hands", "%v", err)
-	case errors.Is(err, pgp.ErrFull):
-		return problem(`make a new certificate with all its keys: "comity key rotate authority --offline FOLDER"`, "%v", err)
 	case err != nil:
-		return control.Explain(err)
+		return noRoom(err)
 	}
 	r := made.State.Record()
 	of := "of node " + string(r.Node.ID)
@@ -120,6 +118,14 @@ func (p *program) rotate(ctx context.Context, kind operate.Kind, since *time.Tim
 	return nil
 }
 
+// noRoom says what to do about a certificate that has all the subkeys it may have.
+func noRoom(err error) error {
+	if errors.Is(err, pgp.ErrFull) {
+		return problem(`an authority makes a new certificate with "comity key rotate authority --offline FOLDER"`, "%v", err)
+	}
+	return control.Explain(err)
+}
+
 func (p *program) keyRenew() *cobra.Command {
 	var offline string
 	c := &cobra.Command{
@@ -142,7 +148,7 @@ what the node signs until they have compared the words of a new introduction.`,
 			}
 			made, err := operate.Renew(c.Context(), a)
 			if err != nil {
-				return control.Explain(err)
+				return noRoom(err)
 			}
 			r := made.State.Record()
 			p.say("Record %d of state %s has new keys of node %s and of its authorities (%d), and is valid until %s.",

@@ -27,7 +27,7 @@ func changesOf(a store.Adoption) ([]string, error) {
 		return nil, fmt.Errorf("%w: the record before %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
 	}
 	c := &changes{}
-	c.keys("state "+string(now.State), before.Keys, now.Keys)
+	c.keys("state "+string(now.State), before.EveryKey(), now.EveryKey())
 	c.keys("node "+string(now.Node.ID), before.Node.Keys, now.Node.Keys)
 	c.pins(before.Node.TLS, now.Node.TLS)
 	c.when(before.Node.ID != now.Node.ID, "the node is %s, was %s", now.Node.ID, before.Node.ID)
@@ -118,7 +118,7 @@ func (c *changes) authorities(before, now []record.Entry) error {
 			c.when(true, "authority %s is new", id)
 			continue
 		}
-		c.keys(string(id), was.Keys, is.Keys)
+		c.keys(string(id), was.EveryKey(), is.EveryKey())
 		c.recipients(id, was.Recipients, is.Recipients)
 		c.when(!slices.Equal(was.Name, is.Name), "%s has other names", id)
 		c.when(is.Particulars != nil && !reflect.DeepEqual(was.Particulars, is.Particulars), "%s says other things of itself", id)

@@ -179,9 +179,14 @@ func (m *Member) Lists(certificate, key protocol.Digest) bool {
 }
 
 // EveryKey returns all keys of the authority, those of former certificates last.
-func (a *Authority) EveryKey() []Key {
-	all := slices.Clone(a.Keys)
-	for _, f := range a.Former {
+func (a *Authority) EveryKey() []Key { return everyKey(a.Keys, a.Former) }
+
+// EveryKey returns all keys of the state, those of former certificates last.
+func (r *Record) EveryKey() []Key { return everyKey(r.Keys, r.Former) }
+
+func everyKey(present []Key, gaveWay []Former) []Key {
+	all := slices.Clone(present)
+	for _, f := range gaveWay {
 		all = append(all, f.Keys...)
 	}
 	return all
