@@ -98,13 +98,23 @@ func scriptHeard(ts *testscript.TestScript, path string) string {
 }
 
 // scriptCompared: "compared VARIABLE FEDERATION" sets a variable to the words of
-// the root that is with the stewards, which another steward reads out.
+// the root that is with the stewards, which another steward reads out; scriptPublished:
+// "published VARIABLE FEDERATION" to those of the root in force.
 func scriptCompared(ts *testscript.TestScript, neg bool, args []string) {
+	st := scriptStatus(ts, neg, args)
+	ts.Setenv(args[0], strings.Join(st.Open.Words, " "))
+}
+
+func scriptPublished(ts *testscript.TestScript, neg bool, args []string) {
+	st := scriptStatus(ts, neg, args)
+	ts.Setenv(args[0], strings.Join(st.Words, " "))
+}
+
+func scriptStatus(ts *testscript.TestScript, neg bool, args []string) (st statusView) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: compared VARIABLE FEDERATION")
+		ts.Fatalf("usage: compared VARIABLE FEDERATION, or published")
 	}
-	var st statusView
 	ts.Check(ts.Exec("comity", "federation", "status", "--dir", args[1], "--json"))
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &st))
-	ts.Setenv(args[0], strings.Join(st.Open.Words, " "))
+	return st
 }

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"newest":     scriptNewest,
 			"words":      scriptWords,
 			"compared":   scriptCompared,
+			"published":  scriptPublished,
 			"resize":     scriptResize,
 			"recipe":     scriptRecipe,
 			"page":       scriptPage,
