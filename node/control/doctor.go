@@ -229,6 +229,7 @@ func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (noth
 	}
 	each(s.checkStanding())
 	s.checkFormer(each)
+	s.checkShares(ctx, each)
 	s.checkPeers(ctx, each)
 	s.checkDirectory(ctx, each)
 	return nothing{}, ctx.Err()

@@ -144,3 +144,36 @@ func keysUntil(a *record.Authority) time.Time {
 func (c *Client) Hosted(ctx context.Context, as string) (*HostedList, error) {
 	return call[*HostedList](ctx, c, "/v1/authorities", hostedRequest{as})
 }
+
+// checkShares warns of an authority that has filled its share of the node, or soon
+// has. One that is alone has no share.
+func (s *Service) checkShares(ctx context.Context, each func(Check)) {
+	const name = "shares"
+	list, err := s.hosted(ctx, hostedRequest{})
+	if err != nil {
+		each(warn(name, "run this again when the database is in order", "cannot be counted"))
+		return
+	}
+	if len(list.Authorities) < 2 {
+		return
+	}
+	fine := true
+	for _, a := range list.Authorities {
+		var c Check
+		switch {
+		case !a.Here:
+			c = warn(name, `go on with "comity authority add `+string(a.ID)+` --name NAME --offline FOLDER"; until then what arrives for it waits`, "%s stands in the record, and its office does not run here", a.ID)
+		case a.Queued*5 >= a.QueueShare*4:
+			c = warn(name, `see why they wait: "comity peer list"; queue_share in comity.toml gives it more places`, "%s: %d parcels wait to be delivered, and its share of the queue is %d", a.ID, a.Queued, a.QueueShare)
+		case a.MayTake == 0:
+			c = warn(name, "make room on the disk: it can neither send nor receive", "%s has taken up its share of the disk", a.ID)
+		default:
+			continue
+		}
+		fine = false
+		each(c)
+	}
+	if fine {
+		each(good(name, "each of the %d authorities has room in the queue and on the disk", len(list.Authorities)))
+	}
+}
