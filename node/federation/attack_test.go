@@ -334,13 +334,13 @@ func TestStewardsAgainstOneState(t *testing.T) {
 		_, err := w.repository.DraftListing([]statement.Signed{s}, w.now)
 		return err
 	}
-	wantRefusal(t, draft(forged), protocol.WrongRole, "another primary key") // our own stewards' program says so
+	wantRefusal(t, draft(forged), protocol.WrongRole, "the primary key of state xa has changed") // our own stewards' program says so
 	w.collude("records/xa/2", forged)
 	report := r.refresh(w.mirror())
 	if len(report.Refusals) != 1 || report.Refusals[0].Item != (Item{"xa", 2}) {
 		t.Fatalf("refusals %v, want records/xa/2", report.Refusals)
 	}
-	wantRefusal(t, report.Refusals[0].Err, protocol.WrongRole, "another primary key")
+	wantRefusal(t, report.Refusals[0].Err, protocol.WrongRole, "the primary key of state xa has changed")
 	r.trusts("xa", xa.records[0])
 
 	xa.next("true.xa.example:1")

@@ -32,9 +32,6 @@ const (
 	seenFolder   = "seen/"
 )
 
-// Renewal says which key of a steward is to be renewed: RootKind or ListingKind.
-type Renewal = Kind
-
 // OpenSafe uses the safe in a folder, which must be there.
 func OpenSafe(dir string) (*Safe, error) {
 	if _, err := os.Stat(dir); err != nil {
@@ -77,7 +74,7 @@ func MakeSafe(dir string, name StewardName, unlock Unlock) (Steward, string, err
 // Renew makes a steward's next root key or listing key, and a card with it. The
 // key before stays: it still counts until a root names the new one. A renewal that
 // was interrupted is ended, and one that waits for its root is not begun again.
-func (s *Safe) Renew(what Renewal, unlock Unlock) (Steward, string, error) {
+func (s *Safe) Renew(what Kind, unlock Unlock) (Steward, string, error) {
 	cards, err := s.cards()
 	if err != nil {
 		return Steward{}, "", err
