@@ -50,7 +50,7 @@ func (s *Service) findToAct(ctx context.Context, in answerRequest) (*found, *off
 	if err != nil {
 		return nil, nil, err
 	}
-	o, err := s.acting(f.office, in.Passphrase)
+	o, err := s.acting(ctx, f.office, in.Passphrase)
 	return f, o, err
 }
 

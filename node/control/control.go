@@ -30,6 +30,9 @@ import (
 const (
 	// maxRequest bounds the body of a request: a draft with 9,999 paths fits.
 	maxRequest = 64 << 20
+	// maxOfficersRequest is that on the socket of an office, where maxCallers may come
+	// at once and a draft has maxHanded paths.
+	maxOfficersRequest = 2 << 20
 	// maxAnswer bounds one JSON answer or one line of a stream, as a client
 	// reads it: the view of a parcel with 9,999 files is the longest.
 	maxAnswer = 64 << 20
@@ -45,14 +48,14 @@ type Service struct {
 	logger  *slog.Logger
 	mux     *http.ServeMux
 	busy    sync.WaitGroup // requests under way
-	sending turns          // of each authority, when there are several
+	turns   turns          // of each authority, when there are several
 	// party is the one authority for whose officers this is; empty: for the operator.
 	party protocol.AuthorityID
 }
 
 // newService makes the handler over an open node.
 func newService(node *operate.Node, running bool, logger *slog.Logger) *Service {
-	s := &Service{node: node, running: running, now: time.Now, logger: logger, mux: http.NewServeMux(), sending: newTurns(node.Config.Authorities)}
+	s := &Service{node: node, running: running, now: time.Now, logger: logger, mux: http.NewServeMux(), turns: newTurns(node.Config.Authorities)}
 	for path, handler := range s.routes() {
 		s.mux.Handle("POST "+path, handler)
 	}
@@ -101,7 +104,11 @@ func (s *Service) routes() map[string]http.Handler {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.busy.Add(1)
 	defer s.busy.Done()
-	r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+	most := int64(maxRequest)
+	if s.party != "" {
+		most = maxOfficersRequest
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
 	s.mux.ServeHTTP(w, r)
 }
 

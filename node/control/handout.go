@@ -83,7 +83,7 @@ func (s *Service) exportTo(r *http.Request, w io.Writer) (*Parcel, error) {
 	if err != nil {
 		return nil, err
 	}
-	leave, err := s.sending.enter(ctx, s.party)
+	leave, err := s.turns.enter(ctx, s.party)
 	if err != nil {
 		return nil, err
 	}

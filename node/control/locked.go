@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,11 +40,17 @@ func explainLocked(l *operate.LockedError, err error) *Error {
 }
 
 // acting returns the office for an act of a person: with the act key that the
-// passphrase opens, if one came with the request.
-func (s *Service) acting(o *office.Office, given operate.Given) (*office.Office, error) {
+// passphrase opens, if one came with the request. Keys are opened one after the other,
+// so each authority has its turns: who tries many passphrases delays its own people.
+func (s *Service) acting(ctx context.Context, o *office.Office, given operate.Given) (*office.Office, error) {
 	if given.Text == "" {
 		return o, nil
 	}
+	leave, err := s.turns.enter(ctx, o.Authority())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	key, err := s.node.ActKey(o.Authority(), given)
 	if err != nil {
 		return nil, err

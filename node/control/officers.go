@@ -30,7 +30,7 @@ var officersPaths = []string{
 
 // forOfficers is the handler for the officers of one authority.
 func (s *Service) forOfficers(a protocol.AuthorityID) *Service {
-	o := &Service{node: s.node, running: s.running, now: s.now, logger: s.logger, mux: http.NewServeMux(), sending: s.sending, party: a}
+	o := &Service{node: s.node, running: s.running, now: s.now, logger: s.logger, mux: http.NewServeMux(), turns: s.turns, party: a}
 	all := o.routes()
 	for _, path := range officersPaths {
 		o.mux.Handle("POST "+path, all[path])

@@ -91,10 +91,10 @@ func (s *Service) sendFiles(ctx context.Context, d Draft, files []office.Source,
 	if err != nil {
 		return nil, err
 	}
-	if o, err = s.acting(o, d.Passphrase); err != nil {
+	if o, err = s.acting(ctx, o, d.Passphrase); err != nil {
 		return nil, err
 	}
-	leave, err := s.sending.enter(ctx, o.Authority())
+	leave, err := s.turns.enter(ctx, o.Authority())
 	if err != nil {
 		return nil, err
 	}

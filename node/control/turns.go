@@ -6,13 +6,14 @@ import (
 	"comity/protocol"
 )
 
-// sendPlaces is how many messages of one authority are read, sealed and stored at
-// once, where a node hosts several: that of another one, however many are sent
-// beside it, has a fifth of the machine at least.
+// sendPlaces is how much that takes the machine is done at once for one authority,
+// where a node hosts several: messages that are read, sealed and stored, audits and
+// exports for its officers. What another one does beside it has a fifth of the machine
+// at least.
 const sendPlaces = 4
 
-// turns lets so many messages of each authority through at once; the others of the
-// same authority wait. On a node with one authority nobody waits.
+// turns lets so much of each authority through at once; the rest of the same authority
+// waits. On a node with one authority nobody waits.
 type turns map[protocol.AuthorityID]chan struct{}
 
 func newTurns(hosted []protocol.AuthorityID) turns {

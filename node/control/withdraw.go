@@ -52,7 +52,7 @@ func (s *Service) withdraw(ctx context.Context, in withdrawRequest) (*Withdrawal
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.acting(f.office, in.Passphrase)
+	o, err := s.acting(ctx, f.office, in.Passphrase)
 	if err != nil {
 		return nil, err
 	}
