@@ -66,6 +66,9 @@ func (p *program) heading(l *control.Listing) {
 	default:
 		p.say("  address      comity send --to %s; on node %s, by record %d", l.Authority, l.Network.Node, l.Network.Record)
 	}
+	if l.Listed {
+		p.say("  trust        on the stewards' word: nobody here has compared the words of state %s", l.State)
+	}
 	p.say("  confirmed    %s", confirmedWhen(l))
 }
 

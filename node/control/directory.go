@@ -17,6 +17,9 @@ type Listing struct {
 	Own bool `json:"own"`
 	// Stale says that it has not confirmed what it says of itself for twelve months, or never.
 	Stale bool `json:"stale"`
+	// Listed says that its state rests on the word of a federation's stewards: nobody
+	// compared the words of any of its records.
+	Listed bool `json:"on_the_stewards_word"`
 	// Open says whether it is open now; nil: it has not told its hours, or this
 	// program does not know their time zone.
 	Open *bool `json:"open_now"`
@@ -35,7 +38,8 @@ func (s *Service) listing(ctx context.Context, in listingRequest) (*Listing, err
 	}
 	for _, l := range all {
 		if l.Authority == in.Authority {
-			return s.listingView(l), nil
+			word, err := s.onTheirWord(ctx)
+			return s.listingView(l, word), err
 		}
 	}
 	if state, ok := s.node.Gateway.State(in.Authority.State()); ok {
@@ -65,8 +69,12 @@ func (s *Service) directory(ctx context.Context) ([]directory.Listing, error) {
 	return all, nil
 }
 
-func (s *Service) listingView(l directory.Listing) *Listing {
-	v := &Listing{Listing: l, Own: l.State == s.node.Gateway.OwnState().Record().State, Stale: l.Stale(s.now())}
+// listingView shows an authority. onTheirWord are the states that rest on stewards.
+func (s *Service) listingView(l directory.Listing, onTheirWord []protocol.StateID) *Listing {
+	v := &Listing{
+		Listing: l, Own: l.State == s.node.Gateway.OwnState().Record().State, Stale: l.Stale(s.now()),
+		Listed: l.Network != nil && slices.Contains(onTheirWord, l.State),
+	}
 	if l.Particulars != nil && l.Particulars.Hours != nil {
 		if zone, err := time.LoadLocation(l.Particulars.Hours.Zone); err == nil {
 			open := l.Particulars.Hours.Open(s.now(), zone)
@@ -111,10 +119,14 @@ func (s *Service) findAuthorities(ctx context.Context, in FindRequest) (*Found, 
 	if err != nil {
 		return nil, err
 	}
+	word, err := s.onTheirWord(ctx)
+	if err != nil {
+		return nil, err
+	}
 	hits, more, untold := directory.Find(slices.Values(all), in.Question, s.now(), limit)
 	out := &Found{Hits: []Hit{}, More: more, Untold: untold}
 	for _, h := range hits {
-		out.Hits = append(out.Hits, Hit{Listing: *s.listingView(h.Listing), Errors: h.Errors, UrgentOnly: h.UrgentOnly, Told: h.Told})
+		out.Hits = append(out.Hits, Hit{Listing: *s.listingView(h.Listing, word), Errors: h.Errors, UrgentOnly: h.UrgentOnly, Told: h.Told})
 	}
 	return out, nil
 }

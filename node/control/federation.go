@@ -137,7 +137,7 @@ func (s *Service) directoryStatus(ctx context.Context, _ nothing) (*DirectorySta
 	is := s.node.Federation.Standing()
 	st := &DirectoryStatus{
 		Joined: is.Joined, Mirrors: append([]string{}, is.Mirrors...), Folder: s.node.Federation.Folder(), Root: is.Root, Adopted: s.node.Gateway.Directory(),
-		Records: is.Records, Alarms: s.alarms(is), Differing: []Differing{}, OnTheirWord: []protocol.StateID{},
+		Records: is.Records, Alarms: s.alarms(is), Differing: []Differing{},
 	}
 	if !is.Fresh.IsZero() {
 		st.Fresh = protocol.At(is.Fresh)
@@ -158,16 +158,20 @@ func (s *Service) directoryStatus(ctx context.Context, _ nothing) (*DirectorySta
 			Peer: n.Node, Named: n.Ref, Here: own.Ref.Digest, Found: protocol.At(n.Named), Theirs: papers(n.Envelope), Ours: papers(own.Statement),
 		})
 	}
+	st.OnTheirWord, err = s.onTheirWord(ctx)
+	return st, err
+}
+
+// onTheirWord are the states of which nobody compared the words of any record.
+func (s *Service) onTheirWord(ctx context.Context) ([]protocol.StateID, error) {
+	all := []protocol.StateID{}
 	peers, err := s.node.Gateway.Store.Peers(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for _, p := range peers {
 		if p.Listed {
-			st.OnTheirWord = append(st.OnTheirWord, p.State)
+			all = append(all, p.State)
 		}
 	}
-	return st, nil
+	return all, err
 }
 
 func (s *Service) alarms(is federation.Standing) []Alarm {

@@ -278,6 +278,14 @@ func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 	done := &Pinned{State: i.State, Node: i.Node, Sequence: i.Sequence}
 	if held, ok := s.node.Gateway.State(i.State); ok {
 		done.Before = held.Record().Sequence
+		word, err := s.onTheirWord(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(word, i.State) && (i.Sequence < done.Before || i.Sequence == done.Before && held.Ref().Digest != i.Digest) {
+			return nil, fail(Code(protocol.Equivocation), fmt.Sprintf("call a steward, and send nothing to %s; a record of the state with a number above %d takes the place of the false one once it is pinned", i.State, done.Before),
+				"the federation lists record %d of state %s, and nobody has compared its words: if record %d is what the state read to you, stewards have listed a false one", done.Before, i.State, i.Sequence)
+		}
 		if i.Sequence < done.Before {
 			return nil, fail(Usage, "ask the other side for their newest introduction, which they write with: comity introduce -o FILE",
 				"record %d of state %s is older than record %d, which this node has; nothing changed", i.Sequence, i.State, done.Before)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -426,6 +427,17 @@ func TestSplitView(t *testing.T) {
 	caught(t, a.refresh(other.mirror()), protocol.Equivocation, "two snapshots with the number 2")
 	other.jump(50)
 	caught(t, a.refresh(other.mirror()), protocol.Equivocation, "stewards have signed two")
+	kept := must(os.ReadDir(filepath.Join(a.cfg.Dir, "refused")))
+	if !slices.ContainsFunc(kept, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), ".2.targets.json") }) {
+		t.Errorf("kept as evidence: %v, want the second listing", kept)
+	}
+	for i := range int64(maxRefused) {
+		other.jump(60 + i)
+		a.refresh(other.mirror())
+	}
+	if kept := must(os.ReadDir(filepath.Join(a.cfg.Dir, "refused"))); len(kept) > maxRefused {
+		t.Errorf("%d files kept, at most %d", len(kept), maxRefused)
+	}
 
 	// Who signed, and how the file is written, is no difference.
 	same := w.copied()

@@ -2,7 +2,14 @@ package federation
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/config"
@@ -55,7 +62,39 @@ func (c *Client) fetch(ctx context.Context, base string) error {
 	if err != nil {
 		return explain(err)
 	}
-	return c.accept(u, f)
+	err = c.accept(u, f)
+	if protocol.CodeOf(err) == protocol.Equivocation {
+		if trouble := c.keepRefused(f); trouble != nil {
+			return own(trouble)
+		}
+	}
+	return err
+}
+
+// maxRefused is how many files are kept that contradict what is held. A few prove it.
+const maxRefused = 32
+
+// keepRefused keeps what a mirror showed and its signers contradict themselves by:
+// it is evidence against them, beside what is held.
+func (c *Client) keepRefused(f *fetcher) error {
+	const place = "refused"
+	had, err := os.ReadDir(filepath.Join(string(c.folder), place))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	room := maxRefused - len(had)
+	for _, name := range slices.Sorted(maps.Keys(f.got)) {
+		if strings.HasSuffix(name, "."+rootFile) {
+			continue
+		}
+		if room--; room < 0 {
+			return nil
+		}
+		if err := c.folder.keep(fmt.Sprintf("%s/%s.%s", place, protocol.Sum(f.got[name]), name), f.got[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keepRoots keeps the roots that the library has verified on its walk.

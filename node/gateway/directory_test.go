@@ -156,3 +156,29 @@ func TestAStateThatIsListed(t *testing.T) {
 		}
 	}
 }
+
+// R-FED-5: stewards list a false first record of a state that the node never met. It
+// rests on their word alone, and gives way to a later record of the true state once a
+// person has compared its words.
+func TestAFalseFirstRecordGivesWay(t *testing.T) {
+	t.Parallel()
+	a := newNode(t, "xa", []protocol.AuthorityID{central})
+	impostor, xb := newParty("xb", "127.0.0.1:1", prosecution), newParty("xb", "127.0.0.1:1", prosecution)
+	if err := a.AdoptListed(t.Context(), []*record.State{impostor.state}); err != nil {
+		t.Fatal(err)
+	}
+	listed := must(record.Verify(xb.next(func(*record.Record) {}), nil))
+	held := must(a.HeldRecords(t.Context()))
+	if _, err := record.Verify(listed.Signed(), held.Newest("xb")); protocol.CodeOf(err) == "" {
+		t.Error("the true record follows from the false one")
+	}
+	if err := a.Pin(t.Context(), listed); err != nil {
+		t.Fatal(err)
+	}
+	if p := a.sees("xb"); p.Listed || !p.Pinned || p.Record != 2 {
+		t.Errorf("xa sees xb as %+v, want the record that was pinned", p)
+	}
+	if s, ok := a.State("xb"); !ok || s.Ref() != listed.Ref() {
+		t.Error("the false record stands")
+	}
+}
