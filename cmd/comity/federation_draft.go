@@ -33,6 +33,7 @@ type addedView struct {
 	Record int64            `json:"record"`
 	First  bool             `json:"first"`
 	Words  []string         `json:"words"`
+	Handed []string         `json:"handed_over,omitempty"` // whose offline key is another one
 }
 
 func viewOf(d *federation.Draft, path string, published bool) (*draftView, error) {
@@ -51,7 +52,7 @@ func viewOf(d *federation.Draft, path string, published bool) (*draftView, error
 		v.Words = r.Words()
 	}
 	for _, a := range d.Added() {
-		v.Adds = append(v.Adds, addedView{a.State.Ref().State, a.State.Ref().Sequence, a.Before == nil, a.State.Words()})
+		v.Adds = append(v.Adds, addedView{a.State.Ref().State, a.State.Ref().Sequence, a.Before == nil, a.State.Words(), a.HandedOver()})
 	}
 	return v, nil
 }
@@ -123,6 +124,9 @@ func (p *program) showListing(d *federation.Draft) error {
 		r := a.State.Record()
 		if a.Before != nil {
 			p.say("  record %d of state %s (%s); it follows from record %d, which is listed", r.Sequence, r.State, name(inAll(r.Name)), a.Before.Ref().Sequence)
+			for _, of := range a.HandedOver() {
+				p.say("    %s has ANOTHER OFFLINE KEY, to which the one before handed over: call the state and ask", of)
+			}
 			continue
 		}
 		p.say("  state %s (%s), with record %d, NEW HERE", r.State, name(inAll(r.Name)), r.Sequence)

@@ -9,6 +9,8 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"comity/protocol"
+	"comity/protocol/evidence"
+	"comity/protocol/record"
 )
 
 // Kind says what the draft is of.
@@ -74,6 +76,35 @@ func (d *Draft) CheckTimes(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// HandedOver are the state and those of its authorities, by name, whose offline key
+// is another one than before: the one before has signed that it follows (R-REC-12). A
+// thief of that key could have, too, so people look at it.
+func (a Addition) HandedOver() (all []string) {
+	if a.Before == nil {
+		return nil
+	}
+	r := a.State.Record()
+	if primaryIn(r.Keys) != primaryIn(a.Before.Record().Keys) {
+		all = append(all, "state "+string(r.State))
+	}
+	for _, m := range a.State.Members() {
+		if before, stays := a.Before.Authority(m.ID()); stays && primaryIn(m.Document().Keys) != primaryIn(before.Document().Keys) {
+			all = append(all, string(m.ID()))
+		}
+	}
+	return all
+}
+
+// primaryIn is the primary key among those of a record or an entry.
+func primaryIn(keys []record.Key) protocol.Digest {
+	for _, k := range keys {
+		if k.Role == evidence.Primary {
+			return k.Digest
+		}
+	}
+	return protocol.Digest{}
 }
 
 // role is one of those that have to sign a draft.
