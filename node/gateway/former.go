@@ -27,20 +27,24 @@ func (g *Gateway) shown(peer protocol.NodeID) *tls.Certificate {
 	if peer != "" {
 		return g.link(peer).shown()
 	}
-	// Whoever calls could be any of them, so all must know the new key first. One that
-	// the record does not list any more was stolen, or had its time.
-	if g.Own.PinValid(spki(g.Former.Leaf), g.Now()) && len(g.Uninformed()) > 0 {
+	// Whoever calls could be any of them, so all must know the new key first.
+	if g.formerCounts() && len(g.Uninformed()) > 0 {
 		return g.Former
 	}
 	return &g.TLS
 }
 
-// shown chooses anew after an attempt that failed: the peer may have got the record
-// by another way, or not have it although it answered.
+// formerCounts reports whether the key before is listed still. One that is not was
+// stolen, or had its time.
+func (g *Gateway) formerCounts() bool { return g.Own.PinValid(spki(g.Former.Leaf), g.Now()) }
+
+// shown chooses the other key after an attempt that failed: the peer may have got the
+// record by another way, or not have it yet and know none but a stolen one.
 func (l *link) shown() *tls.Certificate {
+	newest := l.informed.Load() || !l.g.formerCounts()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.informed.Load() == (l.failures%2 == 0) {
+	if newest == (l.failures%2 == 0) {
 		return &l.g.TLS
 	}
 	return l.g.Former
@@ -68,7 +72,7 @@ func (l *link) inform(ctx context.Context) {
 		rung := l.renewed.wait()
 		if l.isInformed(ctx) {
 			l.informed.Store(true)
-			if !l.g.Own.PinValid(spki(l.g.Former.Leaf), l.g.Now()) {
+			if !l.g.formerCounts() {
 				l.drop() // it was made with a key that the peer takes no more
 			}
 			return

@@ -20,7 +20,11 @@ var five = []protocol.NodeID{"xa", "xb", "xc", "xd", "xe"}
 // waited there to leave; and what was shown to auditors before verifies as it did,
 // by the introductions from before and by those from afterwards.
 func TestEveryKindOfKeyIsRotatedUnderLoad(t *testing.T) {
-	Run(t, 500, five, func(w *World) {
+	nodes, kinds := five, operate.Kinds()
+	if few(t) { // those that are replaced in ways of their own
+		nodes, kinds = three, []operate.Kind{operate.TLSKind, operate.LogKind, operate.AuthorityKind}
+	}
+	Run(t, 500, nodes, func(w *World) {
 		load := func(but ...*Host) {
 			for i, h := range w.Hosts {
 				if !slices.Contains(but, h) {
@@ -36,8 +40,9 @@ func TestEveryKindOfKeyIsRotatedUnderLoad(t *testing.T) {
 		for _, p := range w.sent {
 			old = append(old, w.officeHost(p.Key.From).bundle(p.Key))
 		}
-		for i, kind := range kinds(t) {
-			h, from, away := w.Hosts[i%5], w.Hosts[(i+1)%5], w.Hosts[(i+2)%5]
+		for i, kind := range kinds {
+			n := len(w.Hosts)
+			h, from, away := w.Hosts[i%n], w.Hosts[(i+1)%n], w.Hosts[(i+2)%n]
 			away.Stop() // it hears of the change later than others
 			load(away)
 			h.Send(Letter{To: []*Host{away}, Size: 1000}) // waits in the queue of the node whose keys change
@@ -71,14 +76,6 @@ func TestEveryKindOfKeyIsRotatedUnderLoad(t *testing.T) {
 			}
 		}
 	})
-}
-
-// kinds are all, and with few seeds those that are replaced in ways of their own.
-func kinds(t *testing.T) []operate.Kind {
-	if few(t) {
-		return []operate.Kind{operate.TLSKind, operate.LogKind, operate.AuthorityKind}
-	}
-	return operate.Kinds()
 }
 
 // R-REC-8, R-BND-8: the act key of xb was stolen. What it acknowledged before, a
