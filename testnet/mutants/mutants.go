@@ -159,4 +159,27 @@ var mutants = []mutant{
 		[]edit{{"protocol/record/mark.go", "if !found {", "if !found && n == nil {"}},
 		test{pkg: "./protocol/record", run: "^TestMarksStay$"},
 	},
+	{
+		"let-one-authority-fill-the-disk", "an authority takes the part of the disk that is another's on its node",
+		[]edit{{"node/gateway/quota.go", "if id != a {", "if id != a && free < 0 {"}},
+		test{pkg: "./node/gateway", run: "^TestOneAuthorityCannotFillTheDiskOfTheOthers$"},
+	},
+	{
+		"rest-for-the-whole-peer", "R-XCH-6: what a peer cannot take for one authority keeps parcels to another waiting",
+		[]edit{
+			{"node/gateway/circuit.go", "one := c.of[pair{k.From, k.To}]", "one := c.of[pair{}]"},
+			{"node/gateway/circuit.go", "c.of[pair{k.From, k.To}] = one", "c.of[pair{}] = one"},
+		},
+		test{pkg: "./node/gateway", run: "^TestOneAuthorityDoesNotOpenTheCircuitOfAnother$"},
+	},
+	{
+		"let-officers-into-every-office", "officers of one authority act for another one of their node",
+		[]edit{{"node/control/hosted.go", "return []protocol.AuthorityID{s.party}", "return s.node.Config.Authorities"}},
+		test{pkg: "./node/control", run: "^TestOfficersReachTheirOfficeAlone$"},
+	},
+	{
+		"open-paths-for-officers", "the node opens a file for an officer with its own rights",
+		[]edit{{"node/control/officers.go", "stream(o.sendHanded)", "stream(o.send)"}},
+		test{pkg: "./node/control", run: "^TestOfficersCannotHaveTheNodeReadAFile$"},
+	},
 }
