@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,6 +150,20 @@ func TestFoundFederation(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, acts); diff != "" {
 		t.Errorf("what the files say was done:\n%s", diff)
+	}
+}
+
+// R-FED-2. The words of a root can be computed by anybody: they are over the member
+// "signed" as it stands in the file, where it is in TUF's canonical form.
+func TestWordsOfRoot(t *testing.T) {
+	b := founded(t)
+	file := must(os.ReadFile(filepath.Join(b.registry.Directory(), "root.json")))
+	var root struct {
+		Signed json.RawMessage `json:"signed"`
+	}
+	b.check(json.Unmarshal(file, &root))
+	if diff := cmp.Diff(record.Words(protocol.Sum(root.Signed)), must(ReadRoot(file)).Words); diff != "" {
+		t.Errorf("the words are over something else:\n%s", diff)
 	}
 }
 
