@@ -189,7 +189,7 @@ func (s *Service) alarms(is federation.Standing) []Alarm {
 // checkDirectory says whether the directory of the federation is fresh, and what is
 // known against it. A node without one has nothing to check.
 func (s *Service) checkDirectory(ctx context.Context, each func(Check)) {
-	const name = "directory"
+	const name = directoryCheck
 	st, err := s.directoryStatus(ctx, nothing{})
 	switch {
 	case err != nil:
@@ -199,16 +199,7 @@ func (s *Service) checkDirectory(ctx context.Context, each func(Check)) {
 		return
 	}
 	for _, a := range st.Alarms {
-		text := a.Text
-		if a.Age > 0 {
-			text += fmt.Sprintf(" (for %s)", time.Duration(a.Age*int64(time.Second)).Round(time.Hour))
-		}
-		switch a.Kind {
-		case federation.Staleness, federation.Unreached:
-			each(warn(name, "nothing stops: records that are held stay in force, and peers hand newer ones over themselves; see the mirrors, ask a steward", "%s", text))
-		default:
-			each(bad(name, "call a steward at a number that you knew before; nothing was adopted", "%s", text))
-		}
+		each(checkAlarm(a))
 	}
 	for _, d := range st.Differing {
 		each(bad(name, `call the peer's operator and a steward; both papers are in "comity directory status --json"`,
@@ -220,6 +211,20 @@ func (s *Service) checkDirectory(ctx context.Context, each func(Check)) {
 	for _, id := range st.OnTheirWord {
 		each(warn(name, "let them read the words of their introduction to you, and pin it: \"comity peer pin FILE\"", "state %s rests on the stewards' word alone", id))
 	}
+}
+
+// directoryCheck is the name of the doctor's lines about the federation's directory.
+const directoryCheck = "directory"
+
+func checkAlarm(a Alarm) Check {
+	text := a.Text
+	if a.Age > 0 {
+		text += fmt.Sprintf(" (%.1f days ago)", (time.Duration(a.Age)*time.Second).Hours()/24)
+	}
+	if a.Kind == federation.Staleness || a.Kind == federation.Unreached {
+		return warn(directoryCheck, "nothing stops: records that are held stay in force, and peers hand newer ones over themselves; see the mirrors, ask a steward", "%s", text)
+	}
+	return bad(directoryCheck, "call a steward at a number that you knew before; nothing was adopted", "%s", text)
 }
 
 // JoinFederation follows a federation from now on. heard is what a steward read out:
