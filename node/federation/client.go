@@ -65,11 +65,8 @@ type Files struct {
 // Open reads what was fetched before, or begins with the root in cfg.
 func Open(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, folder: folder(cfg.Dir), http: newHTTP(cfg.Transport), known: map[Item]protocol.Digest{}}
-	for _, m := range cfg.Mirrors {
-		u, err := url.Parse(m)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			return nil, fmt.Errorf("federation: %q is not the address of a mirror: want a form like https://directory.example/", m)
-		}
+	if err := checkMirrors(cfg.Mirrors); err != nil {
+		return nil, err
 	}
 	if err := keys.MkdirPrivate(cfg.Dir); err != nil {
 		return nil, err
@@ -78,6 +75,34 @@ func Open(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("federation in %s: %w", cfg.Dir, err)
 	}
 	return c, nil
+}
+
+func checkMirrors(list []string) error {
+	for _, m := range list {
+		u, err := url.Parse(m)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return fmt.Errorf("federation: %q is not the address of a mirror: want a form like https://directory.example/", m)
+		}
+	}
+	return nil
+}
+
+// AskOthers has the next refresh ask other mirrors. A refresh under way goes on with
+// those before: there is one writer of the folder.
+func (c *Client) AskOthers(mirrors []string) error {
+	if err := checkMirrors(mirrors); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cfg.Mirrors = mirrors
+	return nil
+}
+
+func (c *Client) mirrors() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cfg.Mirrors
 }
 
 // begin takes the first root in where there is none, and reads what is there.
@@ -243,7 +268,7 @@ func (c *Client) Refresh(ctx context.Context, held Held, adopt func(Adoption) er
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
 	report := &Report{}
-	for _, mirror := range c.cfg.Mirrors {
+	for _, mirror := range c.mirrors() {
 		err := c.fetch(ctx, strings.TrimSuffix(mirror, "/")+"/")
 		var own *ownError
 		switch {

@@ -101,7 +101,7 @@ func OpenFollower(cfg FollowerConfig) (*Follower, error) {
 		err = json.Unmarshal(data, &f.settings)
 	}
 	if err == nil {
-		f.client, err = f.open(nil)
+		f.client, err = f.open(nil, f.settings.Mirrors)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what federation is followed, in %s: %w", cfg.Dir, err)
@@ -110,9 +110,9 @@ func OpenFollower(cfg FollowerConfig) (*Follower, error) {
 	return f, nil
 }
 
-func (f *Follower) open(root []byte) (*Client, error) {
+func (f *Follower) open(root []byte, mirrors []string) (*Client, error) {
 	return Open(Config{
-		Dir: f.Folder(), Root: root, Mirrors: f.settings.Mirrors, Now: f.cfg.Now, Transport: f.cfg.Transport,
+		Dir: f.Folder(), Root: root, Mirrors: mirrors, Now: f.cfg.Now, Transport: f.cfg.Transport,
 	})
 }
 
@@ -145,23 +145,28 @@ func (f *Follower) Join(root []byte, mirrors []string) error {
 	if err := f.isSame(i); err != nil {
 		return fmt.Errorf("join a federation: %w", err)
 	}
-	before := f.settings
-	f.settings = settings{Mirrors: mirrors}
-	client, err := f.open(root)
+	next, client := settings{Mirrors: mirrors}, f.client
+	if client != nil {
+		err = client.AskOthers(mirrors)
+	} else {
+		client, err = f.open(root, mirrors)
+	}
 	if err == nil {
 		var data []byte
-		if data, err = json.MarshalIndent(f.settings, "", "  "); err == nil {
+		if data, err = json.MarshalIndent(next, "", "  "); err == nil {
 			err = folder(f.cfg.Dir).put(settingsFile, append(data, '\n'))
 		}
 	}
 	if err != nil {
-		f.settings = before
+		if f.client != nil {
+			err = errors.Join(err, f.client.AskOthers(f.settings.Mirrors)) // as before
+		}
 		return fmt.Errorf("join a federation: %w", err)
 	}
 	if f.client == nil {
 		close(f.joined)
 	}
-	f.client = client
+	f.settings, f.client = next, client
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -175,5 +176,35 @@ func TestAnotherFederation(t *testing.T) {
 	w.check(f.Join(root, []string{w.mirror(), w.mirror()}))
 	if got := len(f.Standing().Mirrors); got != 2 {
 		t.Errorf("%d mirrors after they were changed", got)
+	}
+}
+
+// A mirror that never answers keeps nobody from looking, or from naming another one,
+// and the folder has one writer all the time.
+func TestMirrorsChangeDuringARefresh(t *testing.T) {
+	w := newWorld(t)
+	w.publish(stateOf("xb").records[0])
+	k := &keeper{}
+	f := newFollower(t, w, k)
+	asked, answer := make(chan struct{}, 8), make(chan struct{})
+	stuck := w.only(func(string, http.ResponseWriter) bool {
+		asked <- struct{}{}
+		<-answer
+		return false
+	})
+	root := must(os.ReadFile(filepath.Join(w.dir, "root.json")))
+	w.check(f.Join(root, []string{stuck}))
+	done := make(chan error, 1)
+	go func() { done <- f.Refresh(t.Context()) }()
+	<-asked
+	w.check(f.Join(root, []string{w.mirror()}))
+	if s := f.Standing(); s.Listed != nil || len(s.Mirrors) != 1 || s.Mirrors[0] == stuck {
+		t.Errorf("while a mirror does not answer: %+v", s)
+	}
+	close(answer)
+	w.check(<-done)
+	w.check(f.Refresh(t.Context()))
+	if s := f.Standing(); s.Listed == nil || len(s.Alarms) > 0 {
+		t.Errorf("afterwards: %+v", s)
 	}
 }
