@@ -46,15 +46,5 @@ func (p *program) ownAuthority(dir string) (protocol.AuthorityID, error) {
 	if err != nil {
 		return "", control.Explain(err)
 	}
-	var names string
-	for _, a := range config.Authorities {
-		if p.as == string(a) || p.as == a.Name() || p.as == "" && len(config.Authorities) == 1 {
-			return a, nil
-		}
-		names += " " + string(a)
-	}
-	if p.as == "" {
-		return "", misuse("name one with --as:"+names, "this node hosts %d authorities", len(config.Authorities))
-	}
-	return "", misuse("name one with --as:"+names, "this node does not host an authority %q", p.as)
+	return control.Choose(config.Authorities, p.as)
 }

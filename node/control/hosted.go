@@ -26,23 +26,31 @@ func (s *Service) reachable() []protocol.AuthorityID {
 	return s.node.Config.Authorities
 }
 
-// office finds the office that a person means: by its full name, by the part
-// after the slash, or, when there is only one, without a name.
-func (s *Service) office(as string) (*office.Office, error) {
-	hosted := s.reachable()
+// Choose finds the authority that a person means among those hosted: by its full
+// name, by the part after the slash, or, when there is only one, without a name. Usage.
+func Choose(hosted []protocol.AuthorityID, as string) (protocol.AuthorityID, error) {
 	var names []string
 	for _, id := range hosted {
 		if as == string(id) || as == id.Name() || as == "" && len(hosted) == 1 {
-			return s.node.Offices[id], nil
+			return id, nil
 		}
 		names = append(names, string(id))
 	}
 	slices.Sort(names)
 	hint := "name one with --as: " + strings.Join(names, ", ")
 	if as == "" {
-		return nil, fail(Usage, hint, "this node hosts %d authorities, and each sees only its own", len(names))
+		return "", fail(Usage, hint, "this node hosts %d authorities, and each sees only its own", len(names))
 	}
-	return nil, fail(Usage, hint, "this node does not host an authority %q", as)
+	return "", fail(Usage, hint, "this node does not host an authority %q", as)
+}
+
+// office finds the office that a person means.
+func (s *Service) office(as string) (*office.Office, error) {
+	id, err := Choose(s.reachable(), as)
+	if err != nil {
+		return nil, err
+	}
+	return s.node.Offices[id], nil
 }
 
 // offices are those that a report is about: the one named or, for the operator, all.
