@@ -151,12 +151,12 @@ const (
 	// signed by the stewards before and by the new ones.
 	MaxSignatures = 2 * MaxStewards
 	// MaxRoot is the largest root, MaxTimestamp the largest snapshot or timestamp,
-	// and MaxListing the largest listing of a federation: 30,000 records, which is
+	// and MaxEdition the largest edition of a federation: 30,000 records, which is
 	// 250 states that publish one a month for ten years.
 	MaxRoot      = 64 << 10
 	MaxTimestamp = 16 << 10
-	MaxListing   = 4 << 20
-	// MaxDirectory is how many bytes all records that one listing names have together.
+	MaxEdition   = 4 << 20
+	// MaxDirectory is how many bytes all records that one edition names have together.
 	MaxDirectory = 8 << 30
 	// MaxListings is how many authorities that are not on the network a node keeps:
 	// forty in each of 250 states.

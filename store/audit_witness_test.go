@@ -118,7 +118,7 @@ func (n *witnessNode) adopts(t *testing.T, version int64, at time.Time) Fact {
 	some := protocol.Sum([]byte("some file"))
 	ref := envelope.Directory{Version: version, Digest: some}
 	signed, err := (&adoption.Statement{
-		Type: adoption.Type, Node: n.record.Node, Directory: ref, Listing: some, Root: adoption.Root{Version: 1, Digest: some},
+		Type: adoption.Type, Node: n.record.Node, Directory: ref, Edition: some, Root: adoption.Root{Version: 1, Digest: some},
 		Record: n.record.Signed.Digest(), Created: protocol.At(at),
 	}).Sign(n.key, at)
 	if err != nil {

@@ -38,7 +38,7 @@ and D/evidence.tar what proves the transmission to one. Without --dir a temporar
 directory is used and removed.
 
 With --states 5, five states found a federation: three stewards sign its root and the
-listing of all states, a mirror serves it, and each node gets the root and nothing
+edition of all states, a mirror serves it, and each node gets the root and nothing
 else. Requests then cross between several pairs, and are checked by the records of the
 directory alone.
 

@@ -41,7 +41,7 @@ func (d *federationDemo) found(context.Context) error {
 	d.chapter("Three stewards, of three of these states, found a federation")
 	c := &d.council
 	var cards []federation.Steward
-	for _, first := range []string{"anna", "boris", "carla"} {
+	for _, first := range []string{"assembly", "board", "council"} {
 		name := federation.StewardName(first + "-" + d.sides[len(cards)].state)
 		dir := filepath.Join(d.dir, "stewards", string(name))
 		card, _, err := federation.MakeSafe(dir, name, unprotected)

@@ -47,10 +47,10 @@ func (d *federationDemo) listed(c *council, draft *federation.Drafted) {
 		d.say("State %s reads:  %s", d.sides[i].label, strings.Join(d.sides[i].words[:6], " "))
 		d.say("                %s", strings.Join(d.sides[i].words[6:], " "))
 	}
-	d.step(step{Step: "listing", Path: filepath.Join(d.dir, "federation", "directory")})
+	d.step(step{Step: "edition", Path: filepath.Join(d.dir, "federation", "directory")})
 	d.say("")
 	d.say("The words fit the records (here the program compared them), so %s and %s sign the", c.names[1], c.names[2])
-	d.say("listing. Each record in it is signed by its own state, whose keys no steward has.")
+	d.say("edition. Each record in it is signed by its own state, whose keys no steward has.")
 }
 
 func (d *federationDemo) mirrored(c *council) {

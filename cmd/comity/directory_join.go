@@ -65,7 +65,7 @@ On a terminal you are asked. Elsewhere give what you heard with --words.`,
 
 func (p *program) introducesRoot(r *control.Root) {
 	p.say("This file says that it is root %d of a federation, valid until %s UTC:", r.Version, moment(r.Until))
-	p.say("  %d stewards, of whom %d sign the next root, and %d of %d a listing", r.Stewards, r.Threshold, r.ListingThreshold, r.ListingStewards)
+	p.say("  %d stewards, of whom %d sign the next root, and %d of %d an edition", r.Stewards, r.Threshold, r.EditionThreshold, r.EditionStewards)
 	p.say("\nIf it is theirs, a steward reads these words to you:\n")
 	p.words(r.Words, r.Digits)
 	p.say("")

@@ -29,7 +29,7 @@ record in the place of one that a state signed.
 
 A registrar keeps the folder of the federation (--dir FOLDER), drafts what stewards
 are to sign, collects the signatures, and publishes. The registrar also has the
-online key, which only says which listing is the newest, and is trusted with
+online key, which only says which edition is the newest, and is trusted with
 nothing else.
 
 Each steward:     comity federation keys, comity federation sign

@@ -15,14 +15,14 @@ import (
 func (p *program) federationAdd() *cobra.Command {
 	return &cobra.Command{
 		Use: "add [INTRODUCTION ...]", Args: words(0, 250),
-		Short: "Draft the next listing: new states, and new records of listed ones",
-		Long: `Drafts the listing that follows: all that is listed, and the records in these files
+		Short: "Draft the next edition: new states, and new records of listed ones",
+		Long: `Drafts the edition that follows: all that is listed, and the records in these files
 more. An INTRODUCTION is the file that a state writes with "comity introduce". The first
 record of a state counts by its words, which the stewards compare with that state before
 they sign; each later one by the keys of the state itself, which no steward has.
 Nothing that was listed is ever taken back.
 
-Without a file the listing is only renewed: it ends after 90 days, so stewards sign one
+Without a file the edition is only renewed: it ends after 90 days, so stewards sign one
 each quarter even when nothing has changed.`,
 		Example: `  comity federation add xd.json --dir /srv/federation
   comity federation add --dir /srv/federation`,

@@ -23,8 +23,8 @@ Without any of these the root is only renewed, before it ends: once a year.
 
 Enough of the stewards before and enough of the new ones have to sign; most of the
 time they are the same persons. Nodes follow from root to root by themselves.`,
-		Example: `  comity federation change anna-xa-2.json --dir /srv/federation
-  comity federation change dora-xd-1.json --leaving carla-xc --dir /srv/federation
+		Example: `  comity federation change assembly-xa-2.json --dir /srv/federation
+  comity federation change department-xd-1.json --leaving council-xc --dir /srv/federation
   comity federation change --online --dir /srv/federation`,
 		RunE: func(c *cobra.Command, args []string) error {
 			var err error
@@ -49,9 +49,9 @@ time they are the same persons. Nodes follow from root to root by themselves.`,
 				if err := p.handOut(d); err != nil || counts || p.json {
 					return err
 				}
-				p.say("\nToo few of those who signed the listing stay stewards: once this root is published, the listing")
+				p.say("\nToo few of those who signed the edition stay stewards: once this root is published, the edition")
 				p.say("counts no more, and nodes raise an alarm until there is another. Better give this draft up first,")
-				p.say("and let those who stay renew the listing: comity federation add --dir %s", quoted(p.dir))
+				p.say("and let those who stay renew the edition: comity federation add --dir %s", quoted(p.dir))
 				return nil
 			})
 		},

@@ -16,9 +16,9 @@ func (p *program) federationCollect() *cobra.Command {
 		Use: "collect FILE ...", Args: words(1, 32),
 		Short: "Take signed drafts back; publish when enough have signed",
 		Long: `Takes the signatures out of what stewards give back. Once enough have signed, it is
-published, and stamped with the online key if there is a listing: from then on mirrors
+published, and stamped with the online key if there is an edition: from then on mirrors
 have it. Until then it says who is still to sign. A file that is refused changes nothing.`,
-		Example: "  comity federation collect listing-3-anna-xa.json listing-3-boris-xb.json --dir /srv/federation",
+		Example: "  comity federation collect edition-3-assembly-xa.json edition-3-board-xb.json --dir /srv/federation",
 		RunE: func(c *cobra.Command, args []string) error {
 			var papers [][]byte
 			for _, path := range args {
@@ -73,13 +73,13 @@ func (p *program) collected(c *cobra.Command, r *federation.Registry, done *fede
 	return p.stampIfListed(c, r)
 }
 
-// stampIfListed stamps, unless there is no listing yet.
+// stampIfListed stamps, unless there is no edition yet.
 func (p *program) stampIfListed(c *cobra.Command, r *federation.Registry) error {
 	st, err := r.Status()
 	if err != nil {
 		return err
 	}
-	if st.Listing == nil {
+	if st.Edition == nil {
 		if !p.json {
 			p.say("Next, list the states: comity federation add INTRODUCTION … --dir %s", quoted(p.dir))
 		}

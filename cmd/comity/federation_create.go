@@ -21,7 +21,7 @@ persons. Three stewards of three states, of whom two sign, can spare one who is 
 
 The online key is made in FOLDER and protected by a passphrase of its own. With it
 "comity federation stamp" says every day that there is nothing newer; it can list nothing.`,
-		Example: `  comity federation create anna-xa-1.json boris-xb-1.json carla-xc-1.json --threshold 2 --dir /srv/federation`,
+		Example: `  comity federation create assembly-xa-1.json board-xb-1.json council-xc-1.json --threshold 2 --dir /srv/federation`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cards, err := p.cards(args)
 			if err != nil {

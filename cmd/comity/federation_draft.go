@@ -63,7 +63,7 @@ func (p *program) showDraft(d *federation.Draft) error {
 		p.showRoot(d)
 		return nil
 	}
-	return p.showListing(d)
+	return p.showEdition(d)
 }
 
 func (p *program) showRoot(d *federation.Draft) {
@@ -83,7 +83,7 @@ func (p *program) showRoot(d *federation.Draft) {
 			}
 		}
 	}
-	p.say("  signatures  %d of %d together, for a root and for a listing", now.Threshold, len(now.Stewards))
+	p.say("  signatures  %d of %d together, for a root and for an edition", now.Threshold, len(now.Stewards))
 	p.say("  online key  %.16s…%s", now.Online, map[bool]string{true: ", another one than before"}[before != nil && before.Online != now.Online])
 	p.say("  ends        %s UTC", moment(protocol.At(d.Ends())))
 	r := d.Root()
@@ -104,21 +104,21 @@ func changed(s federation.Steward, before *federation.Council) string {
 	case was == s:
 		return ""
 	case was.Root == s.Root:
-		return ", with a new listing key"
-	case was.Listing == s.Listing:
+		return ", with a new edition key"
+	case was.Edition == s.Edition:
 		return ", with a new root key"
 	}
 	return ", with new keys"
 }
 
-func (p *program) showListing(d *federation.Draft) error {
+func (p *program) showEdition(d *federation.Draft) error {
 	after := ", the first one"
 	if before := d.Before(); before != nil {
 		after = ", after one with " + count(len(before.Items()), "record")
 	}
-	p.say("This is a draft of listing %d%s. It takes nothing back, and adds", d.Number(), after)
+	p.say("This is a draft of edition %d%s. It takes nothing back, and adds", d.Number(), after)
 	if len(d.Added()) == 0 {
-		p.say("  nothing: it only renews the listing, so that it does not end.")
+		p.say("  nothing: it only renews the edition, so that it does not end.")
 	}
 	for _, a := range d.Added() {
 		r := a.State.Record()

@@ -12,7 +12,7 @@ func (p *program) federationGiveUp() *cobra.Command {
 		Short: "Take the open draft off the table",
 		Long: `Takes the draft that is with the stewards off the table, so that another can be made.
 Its paper is kept in the folder given-up. Tell every steward: signatures on it still
-exist. A listing that was given up leaves its number unused; a root cannot, so
+exist. An edition that was given up leaves its number unused; a root cannot, so
 whoever has signed it signs the next draft of that number with --instead.`,
 		Example: "  comity federation give-up --dir /srv/federation",
 		RunE: func(*cobra.Command, []string) error {

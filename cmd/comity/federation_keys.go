@@ -16,19 +16,19 @@ func (p *program) federationKeys() *cobra.Command {
 		Use: "keys FOLDER --name NAME", Args: words(1, 1),
 		Short: "Steward: make one's own keys, or renew one of them",
 		Long: `Makes a steward's two keys in FOLDER, on a medium of the steward's own: a root key,
-which says who the stewards are, and a listing key, which says which records there
+which says who the stewards are, and an edition key, which says which records there
 are. Both are protected by one passphrase. NAME is short and in plain letters, such
-as anna-xa. "comity key protect offline --folder FOLDER" gives them another
+as assembly-xa. "comity key protect offline --folder FOLDER" gives them another
 passphrase. The card, NAME-1.json, has the public parts: hand it to the registrar.
 
-With --renew root or --renew listing it makes the next one of these keys beside the
+With --renew root or --renew edition it makes the next one of these keys beside the
 old one, and a card with it. The old one still counts, and must be kept, until the
 registrar has published a root that names the new one.
 
 Then take the medium away and lock it up, in two copies. It also has, in signed/
 and seen/, what its steward has signed and seen: the commands look at that before
 they sign anything more, so copy it anew after each signature.`,
-		Example: `  comity federation keys /media/stick --name anna-xa
+		Example: `  comity federation keys /media/stick --name assembly-xa
   comity federation keys /media/stick --renew root`,
 		RunE: func(c *cobra.Command, args []string) error {
 			unlock, err := p.unlocking(c.Context(), operate.StewardHolder, federation.HasKeys(args[0]), open)
@@ -40,7 +40,7 @@ they sign anything more, so copy it anew after each signature.`,
 			}
 			var own federation.StewardName
 			if err := own.UnmarshalText([]byte(name)); err != nil {
-				return misuse("comity federation keys FOLDER --name anna-xa", "%s", plain(err))
+				return misuse("comity federation keys FOLDER --name assembly-xa", "%s", plain(err))
 			}
 			card, path, err := federation.MakeSafe(args[0], own, unlock)
 			if err != nil {
@@ -49,15 +49,15 @@ they sign anything more, so copy it anew after each signature.`,
 			return p.card(card, path)
 		},
 	}
-	c.Flags().StringVar(&name, "name", "", "`NAME` of the steward, such as anna-xa")
-	c.Flags().StringVar(&renew, "renew", "", "`WHICH` key to renew: root or listing")
+	c.Flags().StringVar(&name, "name", "", "`NAME` of the steward, such as assembly-xa")
+	c.Flags().StringVar(&renew, "renew", "", "`WHICH` key to renew: root or edition")
 	c.Flags().BoolVar(&open, "unprotected", false, "without a passphrase: only where nothing is at stake")
 	return c
 }
 
 func (p *program) renewKey(dir string, which federation.Kind, unlock federation.Unlock) error {
-	if which != federation.RootKind && which != federation.ListingKind {
-		return misuse("--renew root, or --renew listing", "a steward has no %q key", which)
+	if which != federation.RootKind && which != federation.EditionKind {
+		return misuse("--renew root, or --renew edition", "a steward has no %q key", which)
 	}
 	safe, err := federation.OpenSafe(dir)
 	if err != nil {
@@ -81,7 +81,7 @@ func (p *program) card(s federation.Steward, path string) error {
 	p.say("The keys of %s are in %s, and the public parts in the card", s.Name, filepath.Dir(path))
 	p.say("  %s", path)
 	p.say("  root key     %s", s.Root)
-	p.say("  listing key  %s", s.Listing)
+	p.say("  edition key  %s", s.Edition)
 	p.say("\nHand the card to the registrar; nothing in it is secret. The registrar types it after")
 	p.say("\"comity federation create\" for a new federation, after \"comity federation change\" for one that exists.")
 	p.say("Lock the medium away. You need it again when a draft comes to be signed.")

@@ -34,7 +34,7 @@ with the keys in FOLDER and writes a copy, to be given back to the registrar or 
 to the next steward.
 
 Words are compared first. Those of a root: call another steward, who sees the same
-on a machine of their own. Those of a state that is new in a listing: call that state,
+on a machine of their own. Those of a state that is new in an edition: call that state,
 at a number that you knew before. On a terminal you are asked; elsewhere give what you
 heard with --words, once for each.
 
@@ -42,7 +42,7 @@ What contradicts what was signed or seen with the same keys before is refused. I
 another draft of the same number was signed and given up since, by the word of all
 stewards, say --instead.`,
 		Example: `  comity federation sign root-1.json --keys /media/stick
-  comity federation sign listing-3.json --keys /media/stick --words "ripple ocean … twelve words"`,
+  comity federation sign edition-3.json --keys /media/stick --words "ripple ocean … twelve words"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if s.keys == "" {
 				return misuse("name the medium with your keys: --keys FOLDER", "a draft is signed with a steward's keys")

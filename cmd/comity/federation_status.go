@@ -15,7 +15,7 @@ func (p *program) federationStatus() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Args: words(0, 0),
 		Short: "Show where the federation stands, and what is to be done next",
-		Long: `Shows the root and the listing in force with their ends, the stamp, the draft that is
+		Long: `Shows the root and the edition in force with their ends, the stamp, the draft that is
 with the stewards and who has signed it, all that was ever published with whose
 signatures, and what is to be done next. It only reads.`,
 		Example: "  comity federation status --dir /srv/federation",
@@ -48,9 +48,9 @@ type statusView struct {
 	Words     []string             `json:"words,omitempty"`
 	Stewards  []federation.Steward `json:"stewards,omitempty"`
 	Threshold int                  `json:"threshold,omitempty"`
-	Listing   int64                `json:"listing"` // 0: none is published
-	Ends      protocol.Time        `json:"listing_ends,omitzero"`
-	Counts    bool                 `json:"listing_counts"`
+	Edition   int64                `json:"edition"` // 0: none is published
+	Ends      protocol.Time        `json:"edition_ends,omitzero"`
+	Counts    bool                 `json:"edition_counts"`
 	Records   int                  `json:"records"`
 	Stamped   protocol.Time        `json:"stamped_until,omitzero"`
 	Open      *draftView           `json:"draft,omitempty"`
@@ -89,8 +89,8 @@ func (p *program) statusView(st *federation.Status) *statusView {
 			v.Stewards, v.Threshold = c.Stewards, c.Threshold
 		}
 	}
-	if st.Listing != nil {
-		v.Listing, v.Ends, v.Records = st.Listing.Ref().Version, protocol.At(st.Ends), len(st.Listing.Items())
+	if st.Edition != nil {
+		v.Edition, v.Ends, v.Records = st.Edition.Ref().Version, protocol.At(st.Ends), len(st.Edition.Items())
 	}
 	if !st.Stamped.IsZero() {
 		v.Stamped = protocol.At(st.Stamped)
@@ -109,12 +109,12 @@ func (p *program) showStatus(st *federation.Status, acts []federation.Act) {
 		p.say("          its words: %s", strings.Join(st.Root.Words(), " "))
 	}
 	switch {
-	case st.Listing == nil:
-		p.say("listing   none is published yet")
+	case st.Edition == nil:
+		p.say("edition   none is published yet")
 	case !st.Counts:
-		p.say("listing   %d with %s; it COUNTS NO MORE under this root", st.Listing.Ref().Version, count(len(st.Listing.Items()), "record"))
+		p.say("edition   %d with %s; it COUNTS NO MORE under this root", st.Edition.Ref().Version, count(len(st.Edition.Items()), "record"))
 	default:
-		p.say("listing   %d with %s, ends on %s UTC", st.Listing.Ref().Version, count(len(st.Listing.Items()), "record"), moment(protocol.At(st.Ends)))
+		p.say("edition   %d with %s, ends on %s UTC", st.Edition.Ref().Version, count(len(st.Edition.Items()), "record"), moment(protocol.At(st.Ends)))
 	}
 	switch {
 	case st.Stamped.IsZero():
@@ -127,7 +127,7 @@ func (p *program) showStatus(st *federation.Status, acts []federation.Act) {
 	}
 	for _, a := range acts {
 		what := ""
-		if a.Kind == federation.ListingKind {
+		if a.Kind == federation.EditionKind {
 			what = "; adds nothing"
 			if len(a.Added) > 0 {
 				what = "; adds " + strings.Join(added(a), ", ")
@@ -163,7 +163,7 @@ func stewardsOf(c *federation.Council) string {
 // How long before something ends the registrar is told to see to it.
 const (
 	renewRoot    = 60 * 24 * time.Hour
-	renewListing = 21 * 24 * time.Hour
+	renewEdition = 21 * 24 * time.Hour
 	renewStamp   = 5 * 24 * time.Hour
 )
 
@@ -178,16 +178,16 @@ func (p *program) next(st *federation.Status, now time.Time) (all []string) {
 		return append(all, "comity federation create CARD CARD …"+dir)
 	case st.Root == nil:
 		return all
-	case st.Listing == nil && st.Open == nil:
+	case st.Edition == nil && st.Open == nil:
 		return append(all, "comity federation add INTRODUCTION …"+dir)
-	case st.Listing == nil:
+	case st.Edition == nil:
 		return all
 	}
 	if st.Unstamped || st.Stamped.Before(now.Add(renewStamp)) {
 		all = append(all, "comity federation stamp"+dir+"  (a timer should do it once a day)")
 	}
-	if (!st.Counts || st.Ends.Before(now.Add(renewListing))) && st.Open == nil {
-		all = append(all, "renew the listing: comity federation add"+dir)
+	if (!st.Counts || st.Ends.Before(now.Add(renewEdition))) && st.Open == nil {
+		all = append(all, "renew the edition: comity federation add"+dir)
 	}
 	if st.Root.Ends.Before(now.Add(renewRoot)) && st.Open == nil {
 		all = append(all, "renew the root: comity federation change"+dir)

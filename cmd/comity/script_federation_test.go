@@ -38,7 +38,7 @@ func scriptFederation(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		return k
 	}
-	roots, listings, online := []*federation.Key{key("root1"), key("root2")}, []*federation.Key{key("listing1"), key("listing2")}, key("online")
+	roots, editions, online := []*federation.Key{key("root1"), key("root2")}, []*federation.Key{key("edition1"), key("edition2")}, key("online")
 	signed := func(draft []byte, err error, by []*federation.Key) []byte {
 		ts.Check(err)
 		for _, k := range by {
@@ -53,7 +53,7 @@ func scriptFederation(ts *testscript.TestScript, neg bool, args []string) {
 		stewards := func(keys []*federation.Key) federation.Stewards {
 			return federation.Stewards{Keys: []federation.PublicKey{keys[0].Public(), keys[1].Public()}, Threshold: 2}
 		}
-		draft, err := r.DraftRoot(federation.Charter{Root: stewards(roots), Listing: stewards(listings), Online: online.Public()}, now)
+		draft, err := r.DraftRoot(federation.Charter{Root: stewards(roots), Edition: stewards(editions), Online: online.Public()}, now)
 		ts.Check(r.PublishRoot(signed(draft, err, roots), now))
 	}
 	var records []statement.Signed
@@ -62,8 +62,8 @@ func scriptFederation(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		records = append(records, s)
 	}
-	draft, err := r.DraftListing(records, now)
-	ts.Check(r.PublishListing(signed(draft, err, listings), now))
+	draft, err := r.DraftEdition(records, now)
+	ts.Check(r.PublishEdition(signed(draft, err, editions), now))
 	ts.Check(r.Stamp(online, now))
 	root, err := os.ReadFile(filepath.Join(dir, "root.json"))
 	ts.Check(err)

@@ -20,11 +20,11 @@ type Root struct {
 	Digest  protocol.Digest `json:"sha256"`
 	Until   protocol.Time   `json:"valid_until"`
 	// Stewards is how many hold a root key, and Threshold how many of them sign a
-	// root; likewise for listings.
+	// root; likewise for editions.
 	Stewards         int      `json:"stewards"`
 	Threshold        int      `json:"threshold"`
-	ListingStewards  int      `json:"listing_stewards"`
-	ListingThreshold int      `json:"listing_threshold"`
+	EditionStewards  int      `json:"edition_stewards"`
+	EditionThreshold int      `json:"edition_threshold"`
 	Words            []string `json:"words"`
 	Digits           string   `json:"digits"`
 }
@@ -38,7 +38,7 @@ func ReadRoot(file []byte) (*Root, error) {
 	}
 	return &Root{
 		Version: i.Version, Digest: i.Digest, Until: i.Ends, Stewards: len(i.Charter.Root.Keys), Threshold: i.Charter.Root.Threshold,
-		ListingStewards: len(i.Charter.Listing.Keys), ListingThreshold: i.Charter.Listing.Threshold, Words: i.Words, Digits: i.Digits,
+		EditionStewards: len(i.Charter.Edition.Keys), EditionThreshold: i.Charter.Edition.Threshold, Words: i.Words, Digits: i.Digits,
 	}, nil
 }
 

@@ -23,7 +23,7 @@ func TestAlarmsHaveAnAge(t *testing.T) {
 	if c := checkAlarm(all[0]); c.Verdict != Warn || !strings.Contains(c.Finding, "60.0 days ago") {
 		t.Errorf("the doctor says %+v", c)
 	}
-	if c := checkAlarm(Alarm{Kind: federation.Hostile, Text: "two listings"}); c.Verdict != Fail || !strings.Contains(c.Do, "call a steward") {
+	if c := checkAlarm(Alarm{Kind: federation.Hostile, Text: "two editions"}); c.Verdict != Fail || !strings.Contains(c.Do, "call a steward") {
 		t.Errorf("the doctor says %+v", c)
 	}
 }

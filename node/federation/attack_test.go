@@ -36,8 +36,8 @@ func TestRollback(t *testing.T) {
 
 // R-FED-4. Rollback behind a change of the online key: TUF forgets timestamp and
 // snapshot then, so that stewards can undo what a thief has numbered, and with them
-// which listing was the newest.
-// Caught by the number of the listing, which we remember ourselves.
+// which edition was the newest.
+// Caught by the number of the edition, which we remember ourselves.
 func TestRollbackBehindNewOnlineKey(t *testing.T) {
 	w := newWorld(t)
 	xa := stateOf("xa")
@@ -50,7 +50,7 @@ func TestRollbackBehindNewOnlineKey(t *testing.T) {
 	yesterday.online = must(GenerateKey())
 	yesterday.publishRoot(yesterday.root[:2]...)
 	yesterday.stamp()
-	caught(t, r.refresh(yesterday.mirror()), protocol.Expired, "listing 1 is older than listing 2")
+	caught(t, r.refresh(yesterday.mirror()), protocol.Expired, "edition 1 is older than edition 2")
 	r.trusts("xa", xa.records[1])
 }
 
@@ -84,13 +84,13 @@ func TestFreeze(t *testing.T) {
 	r.trusts("xa", xa.records[1])
 }
 
-// R-FED-3. Mix and match: a mirror puts an old listing, truly signed, under the
+// R-FED-3. Mix and match: a mirror puts an old edition, truly signed, under the
 // names of the new one.
 // Caught by length and digest: the timestamp names those of the snapshot, and the
-// snapshot those of the listing.
+// snapshot those of the edition.
 func TestMixAndMatch(t *testing.T) {
 	for _, test := range []struct{ name, path, with string }{
-		{"another listing under the newest snapshot", "/2.targets.json", "1.targets.json"},
+		{"another edition under the newest snapshot", "/2.targets.json", "1.targets.json"},
 		{"another snapshot under the newest timestamp", "/2.snapshot.json", "1.snapshot.json"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestMixAndMatch(t *testing.T) {
 			})
 			report := r.refresh(mixed)
 			caught(t, report, protocol.DigestMismatch, "verification failed")
-			if report.Listing != nil {
+			if report.Edition != nil {
 				t.Error("a part of it was taken")
 			}
 		})
@@ -116,7 +116,7 @@ func TestMixAndMatch(t *testing.T) {
 }
 
 // R-FED-3. A mirror changes the file of a record, or withholds it.
-// Caught by the digest in the listing. Nothing of that listing is taken from this
+// Caught by the digest in the edition. Nothing of that edition is taken from this
 // mirror: another one has it whole.
 func TestTamperedRecord(t *testing.T) {
 	w := newWorld(t)
@@ -140,7 +140,7 @@ func TestTamperedRecord(t *testing.T) {
 	})
 	report := r.refresh(withheld)
 	caught(t, report, "", "404")
-	if report.Listing != nil {
+	if report.Edition != nil {
 		t.Error("a part of it was taken")
 	}
 	quiet(t, r.refresh(w.mirror()))
@@ -184,7 +184,7 @@ func TestEndlessSignatures(t *testing.T) {
 	caught(t, r.refresh(many), protocol.TooLarge, "65 signatures")
 }
 
-// Wrong threshold: one steward alone signs a listing and holds the online key too.
+// Wrong threshold: one steward alone signs an edition and holds the online key too.
 // Caught by the threshold that the root sets.
 func TestOneSteward(t *testing.T) {
 	w := newWorld(t)
@@ -193,9 +193,9 @@ func TestOneSteward(t *testing.T) {
 	r := newReader(w, xa.records[0])
 	r.refresh(w.mirror())
 
-	draft := must(w.repository.DraftListing([]statement.Signed{xa.next("two.xa.example:1")}, w.now))
-	alone := signedBy(draft, w.listing[0], w.root[0]) // a root key does not count for a listing
-	wantRefusal(t, w.repository.PublishListing(alone, w.now), protocol.BadSignature, "not enough signatures, got 1, want 2")
+	draft := must(w.repository.DraftEdition([]statement.Signed{xa.next("two.xa.example:1")}, w.now))
+	alone := signedBy(draft, w.edition[0], w.root[0]) // a root key does not count for an edition
+	wantRefusal(t, w.repository.PublishEdition(alone, w.now), protocol.BadSignature, "not enough signatures, got 1, want 2")
 	w.force(alone)
 	w.stamp()
 	caught(t, r.refresh(w.mirror()), protocol.BadSignature, "not enough signatures")
@@ -213,7 +213,7 @@ func TestLooseRoot(t *testing.T) {
 		code   protocol.Code
 		words  string
 	}{
-		{"one listing key is enough", func(_ *world, r *metadata.RootType) { r.Roles["targets"].Threshold = 1 }, protocol.Policy, "alone for targets"},
+		{"one edition key is enough", func(_ *world, r *metadata.RootType) { r.Roles["targets"].Threshold = 1 }, protocol.Policy, "alone for targets"},
 		{"one root key is enough", func(_ *world, r *metadata.RootType) { r.Roles["root"].Threshold = 1 }, protocol.Policy, "alone for root"},
 		{"the online key lists", func(w *world, r *metadata.RootType) {
 			r.Roles["targets"].KeyIDs = append(r.Roles["targets"].KeyIDs, r.Roles["timestamp"].KeyIDs...)
@@ -245,8 +245,8 @@ func TestLooseRoot(t *testing.T) {
 
 // R-FED-2. Stolen online key: the thief freezes the directory and numbers the timestamp far
 // ahead, so that honest ones look old.
-// He cannot list: caught by the threshold of listing keys. His freeze ends with the
-// listing, which only stewards renew. A root with another online key takes his
+// He cannot list: caught by the threshold of edition keys. His freeze ends with the
+// edition, which only stewards renew. A root with another online key takes his
 // numbers away, and stays even while his mirror hides all the rest.
 func TestStolenOnlineKey(t *testing.T) {
 	w := newWorld(t)
@@ -258,7 +258,7 @@ func TestStolenOnlineKey(t *testing.T) {
 	thief := w.copied()
 	xa2 := xa.next("two.xa.example:1")
 	w.publish(xa2)
-	thief.force(signedBy(must(thief.repository.DraftListing([]statement.Signed{stateOf("xb").records[0]}, w.now)), w.online))
+	thief.force(signedBy(must(thief.repository.DraftEdition([]statement.Signed{stateOf("xb").records[0]}, w.now)), w.online))
 	thief.stamp()
 	caught(t, r.refresh(thief.mirror()), protocol.BadSignature, "not enough signatures")
 
@@ -267,10 +267,10 @@ func TestStolenOnlineKey(t *testing.T) {
 	quiet(t, r.refresh(thief.mirror())) // truly signed
 	caught(t, r.refresh(w.mirror()), protocol.Expired, "1000000")
 
-	r.now, thief.now = w.now.Add(ListingLifetime+day), w.now.Add(ListingLifetime+day)
+	r.now, thief.now = w.now.Add(EditionLifetime+day), w.now.Add(EditionLifetime+day)
 	thief.jump(2_000_000)
-	if report := r.refresh(thief.mirror()); report.Stale == nil || report.Stale.What != "listing" {
-		t.Errorf("stale is %v, want the listing: stewards have not signed for a quarter", report.Stale)
+	if report := r.refresh(thief.mirror()); report.Stale == nil || report.Stale.What != "edition" {
+		t.Errorf("stale is %v, want the edition: stewards have not signed for a quarter", report.Stale)
 	}
 
 	w.now = r.now
@@ -332,7 +332,7 @@ func TestStewardsAgainstOneState(t *testing.T) {
 
 	forged := xa.impostor("spy.example:1")
 	draft := func(s statement.Signed) error {
-		_, err := w.repository.DraftListing([]statement.Signed{s}, w.now)
+		_, err := w.repository.DraftEdition([]statement.Signed{s}, w.now)
 		return err
 	}
 	wantRefusal(t, draft(forged), protocol.WrongRole, "the primary key of state xa has changed") // our own stewards' program says so
@@ -403,7 +403,7 @@ func TestRecordOfAnotherState(t *testing.T) {
 	}
 }
 
-// R-FED-7. Split view: stewards sign two listings of one version, and show one to xa
+// R-FED-7. Split view: stewards sign two editions of one version, and show one to xa
 // and the other to xb. Each is in order by itself.
 // Caught at the first envelope between the two: it names version and digest of the
 // directory that its sender knows.
@@ -417,9 +417,9 @@ func TestSplitView(t *testing.T) {
 	quiet(t, a.refresh(w.mirror()))
 	quiet(t, b.refresh(other.mirror()))
 
-	seen := a.Listing().Ref()
+	seen := a.Edition().Ref()
 	sent := envelope.Envelope{Directory: &seen} // of a, to b
-	wantRefusal(t, b.Listing().CheckRef(*sent.Directory), protocol.Equivocation, "stewards have signed two")
+	wantRefusal(t, b.Edition().CheckRef(*sent.Directory), protocol.Equivocation, "stewards have signed two")
 
 	// Whoever is shown both sees it at once, too.
 	caught(t, a.refresh(other.mirror()), protocol.Equivocation, "two timestamps with the number 2")
@@ -429,7 +429,7 @@ func TestSplitView(t *testing.T) {
 	caught(t, a.refresh(other.mirror()), protocol.Equivocation, "stewards have signed two")
 	kept := must(os.ReadDir(filepath.Join(a.cfg.Dir, "refused")))
 	if !slices.ContainsFunc(kept, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), ".2.targets.json") }) {
-		t.Errorf("kept as evidence: %v, want the second listing", kept)
+		t.Errorf("kept as evidence: %v, want the second edition", kept)
 	}
 	for i := range int64(maxRefused) {
 		other.jump(60 + i)
@@ -441,12 +441,12 @@ func TestSplitView(t *testing.T) {
 
 	// Who signed, and how the file is written, is no difference.
 	same := w.copied()
-	same.rewrite(2, func(map[string]*metadata.TargetFiles) {}, w.listing[1], w.listing[2])
+	same.rewrite(2, func(map[string]*metadata.TargetFiles) {}, w.edition[1], w.edition[2])
 	same.online = w.online
 	same.stamp()
 	c := newReader(same)
 	quiet(t, c.refresh(same.mirror()))
-	if err := c.Listing().CheckRef(seen); err != nil {
+	if err := c.Edition().CheckRef(seen); err != nil {
 		t.Errorf("the same records, signed by other stewards: %v", err)
 	}
 }

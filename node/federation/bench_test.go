@@ -77,12 +77,12 @@ func benchRepository(b *testing.B, records []statement.Signed) (dir string) {
 	b.Helper()
 	dir = filepath.Join(b.TempDir(), "directory")
 	r := must(NewRepository(dir))
-	root, listing := []*Key{must(GenerateKey()), must(GenerateKey())}, []*Key{must(GenerateKey()), must(GenerateKey())}
+	root, edition := []*Key{must(GenerateKey()), must(GenerateKey())}, []*Key{must(GenerateKey()), must(GenerateKey())}
 	online, now := must(GenerateKey()), start.Add(day)
-	charter := Charter{Root: Stewards{public(root), 2}, Listing: Stewards{public(listing), 2}, Online: online.Public()}
+	charter := Charter{Root: Stewards{public(root), 2}, Edition: Stewards{public(edition), 2}, Online: online.Public()}
 	for _, err := range []error{
 		r.PublishRoot(signedBy(must(r.DraftRoot(charter, now)), root...), now),
-		r.PublishListing(signedBy(must(r.DraftListing(records, now)), listing...), now),
+		r.PublishEdition(signedBy(must(r.DraftEdition(records, now)), edition...), now),
 		r.Stamp(online, now),
 	} {
 		if err != nil {

@@ -28,7 +28,7 @@ type table struct {
 	now      time.Time
 }
 
-var stewardNames = []StewardName{"anna", "boris", "carla"}
+var stewardNames = []StewardName{"assembly", "board", "council"}
 
 // noPassphrase is for keys that lie open.
 func noPassphrase() (*seal.Passphrase, error) { return nil, nil }
@@ -54,7 +54,7 @@ func newTable(t *testing.T) *table {
 // founded is a table whose first root is published.
 func founded(t *testing.T) *table {
 	b := newTable(t)
-	b.publish(must(b.registry.Create(b.cards, 2, noPassphrase, b.now)), "anna", "boris")
+	b.publish(must(b.registry.Create(b.cards, 2, noPassphrase, b.now)), "assembly", "board")
 	return b
 }
 
@@ -98,7 +98,7 @@ func (b *table) publish(d *Drafted, by ...StewardName) {
 // list publishes records, and stamps.
 func (b *table) list(records ...statement.Signed) {
 	b.t.Helper()
-	b.publish(must(b.registry.Add(records, b.now)), "anna", "carla")
+	b.publish(must(b.registry.Add(records, b.now)), "assembly", "council")
 	b.check(b.registry.Stamp(noPassphrase, b.now))
 }
 
@@ -120,7 +120,7 @@ func TestFoundFederation(t *testing.T) {
 	if len(words) != 12 {
 		t.Fatalf("the root has the words %v, want twelve", words)
 	}
-	b.publish(draft, "boris", "carla")
+	b.publish(draft, "board", "council")
 	published := must(ReadRoot(must(os.ReadFile(filepath.Join(b.registry.Directory(), "root.json")))))
 	if diff := cmp.Diff(words, published.Words); diff != "" {
 		t.Errorf("the words of a root change when it is signed:\n%s", diff)
@@ -141,9 +141,9 @@ func TestFoundFederation(t *testing.T) {
 
 	acts := must(b.registry.Acts())
 	want := []Act{
-		{Kind: RootKind, Number: 1, Signed: []StewardName{"boris", "carla"}},
-		{Kind: ListingKind, Number: 1, Signed: []StewardName{"anna", "carla"}, Added: []Item{{"xa", 1}, {"xb", 1}}},
-		{Kind: ListingKind, Number: 2, Signed: []StewardName{"anna", "carla"}, Added: []Item{{"xa", 2}}},
+		{Kind: RootKind, Number: 1, Signed: []StewardName{"board", "council"}},
+		{Kind: EditionKind, Number: 1, Signed: []StewardName{"assembly", "council"}, Added: []Item{{"xa", 1}, {"xb", 1}}},
+		{Kind: EditionKind, Number: 2, Signed: []StewardName{"assembly", "council"}, Added: []Item{{"xa", 2}}},
 	}
 	for i := range acts {
 		acts[i].Ends = time.Time{}
@@ -175,24 +175,24 @@ func TestTwoPersons(t *testing.T) {
 	wantRefusal(t, err, protocol.Policy, "want at least 2")
 	_, err = b.registry.Create(b.cards[:1], 2, noPassphrase, b.now)
 	wantRefusal(t, err, protocol.Policy, "one alone is nobody's steward")
-	_, err = b.registry.Create([]Steward{b.cards[0], {"boris", b.cards[0].Root, b.cards[1].Listing}}, 2, noPassphrase, b.now)
+	_, err = b.registry.Create([]Steward{b.cards[0], {"board", b.cards[0].Root, b.cards[1].Edition}}, 2, noPassphrase, b.now)
 	wantRefusal(t, err, protocol.Policy, "one theft would count twice")
-	_, err = b.registry.Create([]Steward{b.cards[0], {"anna", b.cards[1].Root, b.cards[1].Listing}}, 2, noPassphrase, b.now)
-	wantRefusal(t, err, protocol.Malformed, "two stewards are called anna")
+	_, err = b.registry.Create([]Steward{b.cards[0], {"assembly", b.cards[1].Root, b.cards[1].Edition}}, 2, noPassphrase, b.now)
+	wantRefusal(t, err, protocol.Malformed, "two stewards are called assembly")
 
 	draft := must(b.registry.Create(b.cards, 2, noPassphrase, b.now))
-	once := must(b.sign(b.paper(draft), "anna"))
-	twice := must(b.sign(once, "anna"))
+	once := must(b.sign(b.paper(draft), "assembly"))
+	twice := must(b.sign(once, "assembly"))
 	for range 2 {
 		done := must(b.registry.Collect([][]byte{once, twice}, b.now))
-		if done.Published || !slices.Equal(done.Signers(), []StewardName{"anna"}) {
-			t.Fatalf("published %v, signed by %v; want anna's signature to be one", done.Published, done.Signers())
+		if done.Published || !slices.Equal(done.Signers(), []StewardName{"assembly"}) {
+			t.Fatalf("published %v, signed by %v; want assembly's signature to be one", done.Published, done.Signers())
 		}
-		if missing := done.Missing(); len(missing) != 1 || missing[0] != "1 more of the stewards: boris, carla" {
+		if missing := done.Missing(); len(missing) != 1 || missing[0] != "1 more of the stewards: board, council" {
 			t.Errorf("missing: %q", missing)
 		}
 	}
-	both := must(b.sign(twice, "boris")) // the papers may go round as well
+	both := must(b.sign(twice, "board")) // the papers may go round as well
 	if done := must(b.registry.Collect([][]byte{both}, b.now)); !done.Published {
 		t.Error("two signatures are not enough")
 	}
@@ -221,7 +221,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("another draft beside the open one: %v", err)
 	}
 	p := b.paper(first)
-	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "anna"))}, b.now)); done.Published {
+	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "assembly"))}, b.now)); done.Published {
 		t.Fatal("one signature was enough")
 	}
 	again()
@@ -229,11 +229,11 @@ func TestResume(t *testing.T) {
 	// The power goes in the middle of publishing: the numbered file is there, and
 	// root.json is not. A third signature comes afterwards.
 	open := must(b.registry.Draft())
-	b.check(open.Merge(must(ReadDraft(must(b.sign(p, "boris"))))))
+	b.check(open.Merge(must(ReadDraft(must(b.sign(p, "board"))))))
 	must(b.registry.store(open.Draft))
 	b.check(b.registry.repo.folder.keep("1.root.json", open.paper.Draft))
 	again()
-	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "carla"))}, b.now)); !done.Published {
+	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "council"))}, b.now)); !done.Published {
 		t.Error("what was begun is not ended")
 	}
 
@@ -243,27 +243,27 @@ func TestResume(t *testing.T) {
 	if open := must(b.registry.Draft()); open != nil {
 		t.Errorf("the published draft %s is open again", open.Name())
 	}
-	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "anna"))}, b.now)); done != nil {
+	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "assembly"))}, b.now)); done != nil {
 		t.Error("a paper of a published draft was collected")
 	}
 
 	xa := stateOf("xa")
-	listing := must(b.registry.Add(xa.records[:1], b.now))
+	edition := must(b.registry.Add(xa.records[:1], b.now))
 	again()
-	if later := must(b.registry.Add(xa.records[:1], b.now.Add(time.Hour))); must(later.Content()) != must(listing.Content()) {
-		t.Error("adding again has drafted another listing")
+	if later := must(b.registry.Add(xa.records[:1], b.now.Add(time.Hour))); must(later.Content()) != must(edition.Content()) {
+		t.Error("adding again has drafted another edition")
 	}
-	b.publish(must(b.registry.Draft()), "anna", "boris")
+	b.publish(must(b.registry.Draft()), "assembly", "board")
 	b.check(b.registry.Stamp(noPassphrase, b.now))
 	b.check(b.registry.Stamp(noPassphrase, b.now))
 	quiet(t, b.node().refresh(b.mirror()))
 
 	// A steward's keys: made again they are the same, also after half of it.
-	dir := filepath.Join(t.TempDir(), "dora")
-	before, path, err := MakeSafe(dir, "dora", noPassphrase)
+	dir := filepath.Join(t.TempDir(), "department")
+	before, path, err := MakeSafe(dir, "department", noPassphrase)
 	b.check(err)
 	b.check(os.Remove(path))
-	if after, _, err := MakeSafe(dir, "dora", noPassphrase); err != nil || after != before {
+	if after, _, err := MakeSafe(dir, "department", noPassphrase); err != nil || after != before {
 		t.Errorf("made again: %v, %v; want the same keys", after, err)
 	}
 }
@@ -277,17 +277,17 @@ func TestRenewStewardsKeys(t *testing.T) {
 	r := b.node()
 	quiet(t, r.refresh(b.mirror()))
 
-	for _, what := range []Kind{RootKind, ListingKind} {
+	for _, what := range []Kind{RootKind, EditionKind} {
 		t.Run(string(what), func(t *testing.T) {
-			card, _, err := b.safes["boris"].Renew(what, noPassphrase)
+			card, _, err := b.safes["board"].Renew(what, noPassphrase)
 			b.check(err)
-			_, _, err = b.safes["boris"].Renew(what, noPassphrase)
+			_, _, err = b.safes["board"].Renew(what, noPassphrase)
 			wantRefusal(t, err, protocol.Policy, "waits for a root that names it")
 			draft := must(b.registry.Change(Change{Cards: []Steward{card}}, b.now))
 			if counts := must(b.registry.CountsUnder(draft.Draft)); !counts {
-				t.Error("the listing that anna and carla have signed would count no more")
+				t.Error("the edition that assembly and council have signed would count no more")
 			}
-			b.publish(draft, "boris", "anna")
+			b.publish(draft, "board", "assembly")
 			b.check(b.registry.Stamp(noPassphrase, b.now))
 			quiet(t, r.refresh(b.mirror()))
 		})
@@ -299,26 +299,26 @@ func TestRenewStewardsKeys(t *testing.T) {
 		}
 		b.check(b.registry.Stamp(noPassphrase, b.now)) // the old key counts until then
 		quiet(t, r.refresh(b.mirror()))
-		b.publish(draft, "anna", "carla")
+		b.publish(draft, "assembly", "council")
 		b.check(b.registry.Stamp(noPassphrase, b.now))
 		quiet(t, r.refresh(b.mirror()))
 	})
 	t.Run("another steward", func(t *testing.T) {
-		dir := filepath.Join(t.TempDir(), "dora")
-		card, _, err := MakeSafe(dir, "dora", noPassphrase)
+		dir := filepath.Join(t.TempDir(), "department")
+		card, _, err := MakeSafe(dir, "department", noPassphrase)
 		b.check(err)
-		b.safes["dora"] = must(OpenSafe(dir))
-		draft := must(b.registry.Change(Change{Cards: []Steward{card}, Leaving: []StewardName{"anna"}}, b.now))
+		b.safes["department"] = must(OpenSafe(dir))
+		draft := must(b.registry.Change(Change{Cards: []Steward{card}, Leaving: []StewardName{"assembly"}}, b.now))
 		if counts := must(b.registry.CountsUnder(draft.Draft)); counts {
-			t.Error("the listing that anna and carla have signed would count without anna")
+			t.Error("the edition that assembly and council have signed would count without assembly")
 		}
 		must(b.registry.GiveUp())
-		b.publish(must(b.registry.Add(nil, b.now)), "boris", "carla") // so it is renewed by those who stay
+		b.publish(must(b.registry.Add(nil, b.now)), "board", "council") // so it is renewed by those who stay
 		b.check(b.registry.Stamp(noPassphrase, b.now))
-		b.publish(must(b.registry.Change(Change{Cards: []Steward{card}, Leaving: []StewardName{"anna"}}, b.now)), "boris", "carla")
+		b.publish(must(b.registry.Change(Change{Cards: []Steward{card}, Leaving: []StewardName{"assembly"}}, b.now)), "board", "council")
 		b.check(b.registry.Stamp(noPassphrase, b.now))
 		quiet(t, r.refresh(b.mirror()))
-		b.publish(must(b.registry.Add([]statement.Signed{xa.next("two.xa.example:1")}, b.now)), "dora", "boris")
+		b.publish(must(b.registry.Add([]statement.Signed{xa.next("two.xa.example:1")}, b.now)), "department", "board")
 		b.check(b.registry.Stamp(noPassphrase, b.now))
 		quiet(t, r.refresh(b.mirror()))
 		r.trusts("xa", xa.records[1])

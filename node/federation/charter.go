@@ -12,8 +12,8 @@ import (
 // Charter says who may sign what: the content of a root.
 type Charter struct {
 	Root    Stewards  // say which keys count
-	Listing Stewards  // say which records there are
-	Online  PublicKey // says which listing is the newest
+	Edition Stewards  // say which records there are
+	Online  PublicKey // says which edition is the newest
 	// Persons says which keys are whose, for people; empty: nobody is named.
 	Persons []Steward
 }
@@ -40,7 +40,7 @@ func (c *Charter) validate() error {
 	for _, s := range []struct {
 		role string
 		Stewards
-	}{{"root", c.Root}, {"listing", c.Listing}} {
+	}{{"root", c.Root}, {"edition", c.Edition}} {
 		if len(s.Keys) > protocol.MaxStewards {
 			return fmt.Errorf("%d %s keys, at most %d", len(s.Keys), s.role, protocol.MaxStewards)
 		}
@@ -70,7 +70,7 @@ func (c *Charter) root(version int64, now time.Time) (*metadata.Metadata[metadat
 		m.Signed.UnrecognizedFields = map[string]any{stewardsMember: c.Persons}
 	}
 	online := Stewards{[]PublicKey{c.Online}, 1}
-	for role, s := range map[string]Stewards{metadata.ROOT: c.Root, metadata.TARGETS: c.Listing, metadata.SNAPSHOT: online, metadata.TIMESTAMP: online} {
+	for role, s := range map[string]Stewards{metadata.ROOT: c.Root, metadata.TARGETS: c.Edition, metadata.SNAPSHOT: online, metadata.TIMESTAMP: online} {
 		for _, k := range s.Keys {
 			key, err := k.tuf()
 			if err == nil {
@@ -97,7 +97,7 @@ func checkRoot(r *metadata.RootType) error {
 	if !r.ConsistentSnapshot {
 		return protocol.Refuse(protocol.Malformed, "root %d: its files have no numbers (consistent_snapshot is false)", r.Version)
 	}
-	hands := map[string]string{metadata.ROOT: "root", metadata.TARGETS: "listing", metadata.SNAPSHOT: "online", metadata.TIMESTAMP: "online"}
+	hands := map[string]string{metadata.ROOT: "root", metadata.TARGETS: "edition", metadata.SNAPSHOT: "online", metadata.TIMESTAMP: "online"}
 	holder := map[string]string{} // by the key itself: an id is only what the root calls it
 	for role, hand := range hands {
 		s := r.Roles[role]

@@ -50,16 +50,16 @@ type Client struct {
 	known      map[Item]protocol.Digest
 
 	mu      sync.Mutex           // guards all below; only a refresh writes them
-	listing *Listing             // the newest accepted one; nil: none yet
+	edition *Edition             // the newest accepted one; nil: none yet
 	files   Files                // it was taken from
 	ends    map[string]time.Time // of the newest metadata, by file name
 }
 
-// Files names the files that the newest listing was taken from.
+// Files names the files that the newest edition was taken from.
 type Files struct {
 	Root       int64           // number of the newest root
 	RootDigest protocol.Digest // of its file
-	Listing    protocol.Digest // of the listing's file; zero: there is none
+	Edition    protocol.Digest // of the edition's file; zero: there is none
 }
 
 // Open reads what was fetched before, or begins with the root in cfg.
@@ -143,19 +143,19 @@ func (c *Client) load() error {
 	}
 	files := Files{Root: root.Signed.Version, RootDigest: protocol.Sum(data)}
 	ends := map[string]time.Time{rootFile: root.Signed.Expires}
-	targets, err := loadPart(c.folder, ends, root, listingFile, protocol.MaxListing, parseListing)
+	targets, err := loadPart(c.folder, ends, root, editionFile, protocol.MaxEdition, parseEdition)
 	if err != nil {
 		return err
 	}
-	var listing *Listing
+	var edition *Edition
 	if targets != nil {
-		if listing, err = newListing(targets); err != nil {
+		if edition, err = newEdition(targets); err != nil {
 			return err
 		}
-		if data, err = c.folder.read(listingFile, protocol.MaxListing); err != nil {
+		if data, err = c.folder.read(editionFile, protocol.MaxEdition); err != nil {
 			return err
 		}
-		files.Listing = protocol.Sum(data)
+		files.Edition = protocol.Sum(data)
 	}
 	if _, err := loadPart(c.folder, ends, root, snapshotFile, protocol.MaxTimestamp, parseSnapshot); err != nil {
 		return err
@@ -165,7 +165,7 @@ func (c *Client) load() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.files, c.listing, c.ends = files, listing, ends
+	c.files, c.edition, c.ends = files, edition, ends
 	return nil
 }
 
@@ -202,14 +202,14 @@ func expires(signed any) time.Time {
 	return time.Time{}
 }
 
-// Listing returns the newest listing that was accepted; nil: none yet.
-func (c *Client) Listing() *Listing {
+// Edition returns the newest edition that was accepted; nil: none yet.
+func (c *Client) Edition() *Edition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.listing
+	return c.edition
 }
 
-// Files names the files that the newest listing was taken from.
+// Files names the files that the newest edition was taken from.
 func (c *Client) Files() Files {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,7 +222,7 @@ func (c *Client) Fresh() (until time.Time) {
 	now := c.cfg.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, name := range []string{rootFile, listingFile, snapshotFile, timestampFile} {
+	for _, name := range []string{rootFile, editionFile, snapshotFile, timestampFile} {
 		ends := c.ends[name]
 		if !ends.After(now) {
 			return time.Time{}
@@ -237,7 +237,7 @@ func (c *Client) Fresh() (until time.Time) {
 // Report is what a refresh found. None of it is an error: traffic goes on whatever
 // it says (R-FED-8).
 type Report struct {
-	Listing  *Listing  // the newest that is held; nil: none yet
+	Edition  *Edition  // the newest that is held; nil: none yet
 	Refusals []Refusal // records that do not follow from those held
 	Trouble  []Trouble // mirrors from which nothing was taken
 	Stale    *Stale    // the alarm; nil: the directory is fresh
@@ -280,8 +280,8 @@ func (c *Client) Refresh(ctx context.Context, held Held, adopt func(Adoption) er
 			report.Trouble = append(report.Trouble, Trouble{mirror, err})
 		}
 	}
-	report.Listing, report.Stale = c.Listing(), c.Stale()
-	if report.Listing == nil {
+	report.Edition, report.Stale = c.Edition(), c.Stale()
+	if report.Edition == nil {
 		return report, nil
 	}
 	var err error

@@ -35,7 +35,7 @@ func TestRefresh(t *testing.T) {
 	quiet(t, second.refresh(serve(t, r.cfg.Dir)))
 	second.trusts("xa", xa.records[2])
 	second.trusts("xb", xb.records[0])
-	if got, want := second.Listing().Ref(), r.Listing().Ref(); got != want {
+	if got, want := second.Edition().Ref(), r.Edition().Ref(); got != want {
 		t.Errorf("the two nodes know the directory as %v and %v", got, want)
 	}
 }
@@ -51,9 +51,9 @@ func TestRestart(t *testing.T) {
 	w.publish(xa.next("two.xa.example:1"))
 	r.refresh(w.mirror())
 
-	before := r.Listing().Ref()
+	before := r.Edition().Ref()
 	r.open(r.cfg.Dir, nil)
-	if diff := cmp.Diff(before, r.Listing().Ref()); diff != "" {
+	if diff := cmp.Diff(before, r.Edition().Ref()); diff != "" {
 		t.Errorf("after a restart: %s", diff)
 	}
 	for _, name := range []string{"1.root.json", "1.targets.json", "2.targets.json", "1.snapshot.json", "2.snapshot.json"} {

@@ -9,7 +9,7 @@ import (
 	"comity/protocol"
 )
 
-// A draft is a root or a listing that too few have signed yet: the file that goes
+// A draft is a root or an edition that too few have signed yet: the file that goes
 // from one steward to the next, or to all of them at once. It is bytes, because
 // each steward's machine is offline.
 
@@ -20,11 +20,11 @@ func Sign(draft []byte, k *Key) ([]byte, error) {
 	if root, err := parseRoot(draft); err == nil {
 		return sign(root, k)
 	}
-	listing, err := parseListing(draft)
+	edition, err := parseEdition(draft)
 	if err != nil {
-		return nil, fmt.Errorf("signing a draft: it is neither a root nor a listing: %w", err)
+		return nil, fmt.Errorf("signing a draft: it is neither a root nor an edition: %w", err)
 	}
-	return sign(listing, k)
+	return sign(edition, k)
 }
 
 // Join puts the signatures together that stewards have made on copies of one draft.
@@ -35,11 +35,11 @@ func Join(drafts ...[]byte) ([]byte, error) {
 	if first, err := parseRoot(drafts[0]); err == nil {
 		return join(first, drafts[1:], parseRoot)
 	}
-	first, err := parseListing(drafts[0])
+	first, err := parseEdition(drafts[0])
 	if err != nil {
-		return nil, fmt.Errorf("joining drafts: the first is neither a root nor a listing: %w", err)
+		return nil, fmt.Errorf("joining drafts: the first is neither a root nor an edition: %w", err)
 	}
-	return join(first, drafts[1:], parseListing)
+	return join(first, drafts[1:], parseEdition)
 }
 
 func join[T metadata.Roles](first *metadata.Metadata[T], others [][]byte, parse func([]byte) (*metadata.Metadata[T], error)) ([]byte, error) {
@@ -105,7 +105,7 @@ func parseRoot(data []byte) (m *metadata.Metadata[metadata.RootType], err error)
 	return m, err
 }
 
-func parseListing(data []byte) (m *metadata.Metadata[metadata.TargetsType], err error) {
+func parseEdition(data []byte) (m *metadata.Metadata[metadata.TargetsType], err error) {
 	err = guarded(func() (err error) {
 		if err = checkSignatures(data); err == nil {
 			m, err = metadata.Targets().FromBytes(data)
@@ -121,7 +121,7 @@ func parseSnapshot(data []byte) (m *metadata.Metadata[metadata.SnapshotType], er
 			return err
 		}
 		if m, err = metadata.Snapshot().FromBytes(data); err == nil {
-			err = checkPinned(m.Signed.Meta, listingFile)
+			err = checkPinned(m.Signed.Meta, editionFile)
 		}
 		return err
 	})
@@ -142,7 +142,7 @@ func parseTimestamp(data []byte) (m *metadata.Metadata[metadata.TimestampType], 
 }
 
 // checkSignatures refuses more signatures than the stewards of two roots can make.
-// The library compares each with each, and a listing has room for 100,000.
+// The library compares each with each, and an edition has room for 100,000.
 func checkSignatures(data []byte) error {
 	var m struct {
 		Signatures []json.RawMessage `json:"signatures"`

@@ -1,21 +1,21 @@
 // Package federation distributes the records of states that have joined in a
 // federation (SPEC.md, "Federation", R-FED). It is The Update Framework (TUF),
 // as the library go-tuf speaks it, under rules of ours that the library does not
-// know: a listing never takes back what it listed, and a record counts only by
-// the continuity rule of package record, whoever signed the listing.
+// know: an edition never takes back what it listed, and a record counts only by
+// the continuity rule of package record, whoever signed the edition.
 //
 // Who holds which key:
 //
 //   - Root keys: one for each steward, offline, in a safe. They say which keys
 //     count, theirs included. A threshold of them, two at least, signs a root; it
 //     ends after RootLifetime.
-//   - Listing keys (TUF: targets): one for each steward, offline, and others than
+//   - Edition keys (TUF: targets): one for each steward, offline, and others than
 //     the root keys. A threshold of them, two at least, signs which records there
-//     are; a listing ends after ListingLifetime, so stewards meet once a quarter
+//     are; an edition ends after EditionLifetime, so stewards meet once a quarter
 //     even when nothing has changed.
 //   - The online key (snapshot and timestamp): one, on the machine of the operator
 //     that the stewards charge with it, which also serves the first mirror. It says
-//     which listing is the newest, and must say so again within
+//     which edition is the newest, and must say so again within
 //     TimestampLifetime. It cannot list anything.
 //   - The states' own keys: no steward has them. A listed record is signed by its
 //     state, and each entry in it by its authority.
@@ -34,7 +34,7 @@
 // that it holds.
 //
 // TUF signs JSON that it has put in a canonical form. That is the one exception
-// to "exact bytes" in this house, and why a listing is compared by Listing.Ref
+// to "exact bytes" in this house, and why an edition is compared by Edition.Ref
 // and not by the digest of its file.
 package federation
 
@@ -44,7 +44,7 @@ import "time"
 // so from then on.
 const (
 	RootLifetime      = 365 * 24 * time.Hour
-	ListingLifetime   = 90 * 24 * time.Hour
+	EditionLifetime   = 90 * 24 * time.Hour
 	SnapshotLifetime  = 14 * 24 * time.Hour
 	TimestampLifetime = 7 * 24 * time.Hour
 )
@@ -56,7 +56,7 @@ const MinThreshold = 2
 // under their number: "12.targets.json".
 const (
 	rootFile      = "root.json"
-	listingFile   = "targets.json"
+	editionFile   = "targets.json"
 	snapshotFile  = "snapshot.json"
 	timestampFile = "timestamp.json"
 )

@@ -87,7 +87,7 @@ func (f *fetcher) DownloadFile(address string, limit int64, _ time.Duration) ([]
 }
 
 // cheap refuses metadata that would cost the library hours: it compares all
-// signatures with each other, and writes a listing in canonical form once for each
+// signatures with each other, and writes an edition in canonical form once for each
 // key that a root names.
 func cheap(name string, data []byte) error {
 	if !strings.HasSuffix(name, "."+rootFile) {

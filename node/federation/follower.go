@@ -45,7 +45,7 @@ type Node interface {
 	// AdoptListed adopts records of one state, in order, with a leaf for each.
 	AdoptListed(ctx context.Context, chain []*record.State) error
 	// AdoptDirectory adopts a version of the directory, with a leaf.
-	AdoptDirectory(ctx context.Context, ref envelope.Directory, listing protocol.Digest, root adoption.Root) error
+	AdoptDirectory(ctx context.Context, ref envelope.Directory, edition protocol.Digest, root adoption.Root) error
 }
 
 // FollowerConfig is all that a follower needs.
@@ -264,11 +264,11 @@ func (f *Follower) refresh(ctx context.Context, client *Client, now *outcome) (*
 		return nil, err
 	}
 	now.refused = append(report.Refusals, now.refused...)
-	if report.Listing == nil {
+	if report.Edition == nil {
 		return report, nil
 	}
 	files := client.Files()
-	return report, f.cfg.Node.AdoptDirectory(ctx, report.Listing.Ref(), files.Listing, adoption.Root{Version: files.Root, Digest: files.RootDigest})
+	return report, f.cfg.Node.AdoptDirectory(ctx, report.Edition.Ref(), files.Edition, adoption.Root{Version: files.Root, Digest: files.RootDigest})
 }
 
 // adopt has the node adopt the new records of one state. Its own state's records the

@@ -39,8 +39,8 @@ func (k *keeper) AdoptListed(_ context.Context, chain []*record.State) error {
 	return nil
 }
 
-func (k *keeper) AdoptDirectory(_ context.Context, ref envelope.Directory, listing protocol.Digest, root adoption.Root) error {
-	if listing.IsZero() || root.Digest.IsZero() || root.Version < 1 {
+func (k *keeper) AdoptDirectory(_ context.Context, ref envelope.Directory, edition protocol.Digest, root adoption.Root) error {
+	if edition.IsZero() || root.Digest.IsZero() || root.Version < 1 {
 		return errors.New("which files were they?")
 	}
 	if !slices.Contains(k.versions, ref) {

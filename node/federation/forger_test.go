@@ -13,23 +13,23 @@ import (
 
 // What hostile stewards and thieves do, who do not use our checks.
 
-// force puts a listing into the folder, whoever signed it.
+// force puts an edition into the folder, whoever signed it.
 func (w *world) force(signed []byte) {
 	w.t.Helper()
-	m := must(parseListing(signed))
-	w.check(os.WriteFile(filepath.Join(w.dir, numbered(m.Signed.Version, listingFile)), signed, 0o600))
-	w.check(os.WriteFile(filepath.Join(w.dir, listingFile), signed, 0o600))
+	m := must(parseEdition(signed))
+	w.check(os.WriteFile(filepath.Join(w.dir, numbered(m.Signed.Version, editionFile)), signed, 0o600))
+	w.check(os.WriteFile(filepath.Join(w.dir, editionFile), signed, 0o600))
 }
 
-// rewrite signs a listing of this version, which begins with what is listed, by
+// rewrite signs an edition of this version, which begins with what is listed, by
 // two stewards unless others are named.
 func (w *world) rewrite(version int64, change func(map[string]*metadata.TargetFiles), by ...*Key) {
 	w.t.Helper()
-	m := must(w.repository.listing())
+	m := must(w.repository.edition())
 	m.Signed.Version, m.Signatures = version, nil
 	change(m.Signed.Targets)
 	if by == nil {
-		by = w.listing[:2]
+		by = w.edition[:2]
 	}
 	w.force(signedBy(must(m.ToBytes(true)), by...))
 }
@@ -47,7 +47,7 @@ func (w *world) collude(name string, s statement.Signed) {
 	w.t.Helper()
 	item := must(parseItem(name))
 	entry := w.stored(item.State, item.Sequence, s)
-	w.rewrite(must(w.repository.listing()).Signed.Version+1, func(m map[string]*metadata.TargetFiles) { m[name] = entry })
+	w.rewrite(must(w.repository.edition()).Signed.Version+1, func(m map[string]*metadata.TargetFiles) { m[name] = entry })
 	w.stamp()
 }
 

@@ -9,20 +9,20 @@ import (
 )
 
 // FuzzMetadata: whatever a mirror sends is read or refused, and never panics, and so
-// is what a thief of the online key signs; a listing that is read has a reference.
+// is what a thief of the online key signs; an edition that is read has a reference.
 func FuzzMetadata(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "directory")
-	repository, root, listing, online := must(NewRepository(dir)), []*Key{must(GenerateKey()), must(GenerateKey())}, []*Key{must(GenerateKey()), must(GenerateKey())}, must(GenerateKey())
-	charter := Charter{Root: Stewards{public(root), 2}, Listing: Stewards{public(listing), 2}, Online: online.Public()}
+	repository, root, edition, online := must(NewRepository(dir)), []*Key{must(GenerateKey()), must(GenerateKey())}, []*Key{must(GenerateKey()), must(GenerateKey())}, must(GenerateKey())
+	charter := Charter{Root: Stewards{public(root), 2}, Edition: Stewards{public(edition), 2}, Online: online.Public()}
 	check := func(err error) {
 		if err != nil {
 			f.Fatal(err)
 		}
 	}
 	check(repository.PublishRoot(signedBy(must(repository.DraftRoot(charter, start)), root...), start))
-	check(repository.PublishListing(signedBy(must(repository.DraftListing(stateOf("xa").records, start)), listing...), start))
+	check(repository.PublishEdition(signedBy(must(repository.DraftEdition(stateOf("xa").records, start)), edition...), start))
 	check(repository.Stamp(online, start))
-	for _, name := range []string{rootFile, listingFile, snapshotFile, timestampFile} {
+	for _, name := range []string{rootFile, editionFile, snapshotFile, timestampFile} {
 		f.Add(must(os.ReadFile(filepath.Join(dir, name))))
 	}
 	for _, text := range []string{
@@ -42,19 +42,19 @@ func FuzzMetadata(f *testing.F) {
 		if m, err := parseTimestamp(data); err == nil {
 			_ = verify(trusted, "timestamp", m)
 		}
-		m, err := parseListing(data)
+		m, err := parseEdition(data)
 		if err != nil {
 			return
 		}
 		_ = verify(trusted, "targets", m)
-		if l, err := newListing(m); err == nil {
+		if l, err := newEdition(m); err == nil {
 			for _, i := range l.Items() {
 				if again, err := parseItem(i.name()); err != nil || again != i {
 					t.Errorf("%v is read again as %v: %v", i, again, err)
 				}
 			}
 			if err := l.CheckRef(l.Ref()); err != nil {
-				t.Errorf("a listing contradicts itself: %v", err)
+				t.Errorf("an edition contradicts itself: %v", err)
 			}
 		}
 	})

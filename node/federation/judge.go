@@ -27,12 +27,12 @@ type Refusal struct {
 	Err  error
 }
 
-// judge carries out R-FED-5: whoever signed the listing, a record counts only if
+// judge carries out R-FED-5: whoever signed the edition, a record counts only if
 // it follows from those of its state that the node holds (R-REC-3). A bad one does
 // not keep the next one, which may follow, from counting; and states do not wait
 // for each other. One state's records at a time are in memory.
 func (c *Client) judge(held Held, now time.Time, adopt func(Adoption) error) (refusals []Refusal, err error) {
-	items := c.listing.Items()
+	items := c.edition.Items()
 	for len(items) > 0 {
 		n := 1
 		for n < len(items) && items[n].State == items[0].State {
@@ -82,7 +82,7 @@ func (c *Client) judgeState(items []Item, held Held, now time.Time) (a Adoption,
 // follow verifies a listed record as the one after prev. One that has ended is a
 // link of the chain all the same; one of the future is none yet.
 func (c *Client) follow(i Item, prev *record.State, now time.Time) (*record.State, error) {
-	signed, err := c.folder.record(i, c.listing.files[i])
+	signed, err := c.folder.record(i, c.edition.files[i])
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (c *Client) follow(i Item, prev *record.State, now time.Time) (*record.Stat
 func (c *Client) checkHeld(i Item, held Held) error {
 	digest, known := c.known[i]
 	if !known {
-		signed, err := c.folder.record(i, c.listing.files[i])
+		signed, err := c.folder.record(i, c.edition.files[i])
 		if err != nil {
 			return err
 		}

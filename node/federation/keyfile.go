@@ -39,7 +39,7 @@ var ErrLocked = errors.New("it is protected by a passphrase, and none was given"
 // there together while the stewards change over.
 type keyFile struct {
 	dir    string
-	what   string // "root", "listing" or "online"
+	what   string // "root", "edition" or "online"
 	number int
 }
 

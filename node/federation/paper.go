@@ -17,7 +17,7 @@ import (
 const PaperType = "comity/draft/v1"
 
 // MaxPaper is the size of the largest paper that is read, in bytes: a large
-// federation's listing, the one before, and the first records of a dozen states
+// federation's edition, the one before, and the first records of a dozen states
 // with hundreds of authorities each, or of all 250 with one.
 const MaxPaper = 64 << 20
 
@@ -30,9 +30,9 @@ const maxPaperRoots = 256
 type paper struct {
 	Type    string  `json:"type"`
 	Roots   []sheet `json:"roots" max:"256"`                         // all that were published, from the first on
-	Before  []byte  `json:"before" carry:"text,null" long:"4194304"` // the listing in force; a draft of a root has none
-	Records []sheet `json:"records"`                                 // introductions: what a listing adds, and the newest before of the same states
-	Draft   []byte  `json:"draft" carry:"text" long:"4194304"`       // root or listing, with the signatures so far
+	Before  []byte  `json:"before" carry:"text,null" long:"4194304"` // the edition in force; a draft of a root has none
+	Records []sheet `json:"records"`                                 // introductions: what an edition adds, and the newest before of the same states
+	Draft   []byte  `json:"draft" carry:"text" long:"4194304"`       // root or edition, with the signatures so far
 }
 
 // sheet is one file in a paper.
@@ -46,10 +46,10 @@ type Kind string
 // The two kinds of drafts.
 const (
 	RootKind    Kind = "root"
-	ListingKind Kind = "listing"
+	EditionKind Kind = "edition"
 )
 
-// Draft is a root or a listing on its way through the stewards' hands, read from
+// Draft is a root or an edition on its way through the stewards' hands, read from
 // a paper and verified: it follows from what is published, and all that it would
 // change is known. Nothing but signatures can be added to it.
 type Draft struct {
@@ -57,16 +57,16 @@ type Draft struct {
 	roots []*metadata.Metadata[metadata.RootType]
 
 	root    *metadata.Metadata[metadata.RootType]    // the draft, if it is one of a root
-	listing *metadata.Metadata[metadata.TargetsType] // or of a listing
+	edition *metadata.Metadata[metadata.TargetsType] // or of an edition
 
 	council *Council // by whom it is signed: for a root the new ones
 	former  *Council // for a root: those of the root before; nil: it is the first
-	before  *Listing // for a listing: the one in force; nil: it is the first
-	after   *Listing
+	before  *Edition // for an edition: the one in force; nil: it is the first
+	after   *Edition
 	added   []Addition
 }
 
-// Addition is a record that a listing would add.
+// Addition is a record that an edition would add.
 type Addition struct {
 	State *record.State
 	// Before is the newest one listed of this state, which State follows; nil: the
@@ -75,7 +75,7 @@ type Addition struct {
 }
 
 // ReadDraft reads a paper, and verifies it but for times (see CheckTimes): roots
-// from the first on, the listing in force under them, and each record by the
+// from the first on, the edition in force under them, and each record by the
 // continuity rule (R-FED-2, R-FED-4, R-FED-5).
 func ReadDraft(data []byte) (*Draft, error) {
 	d := &Draft{}
@@ -90,10 +90,10 @@ func ReadDraft(data []byte) (*Draft, error) {
 		return d, d.readRoot()
 	}
 	var refused error
-	if d.listing, refused = parseListing(d.paper.Draft); refused != nil {
-		return nil, protocol.Refuse(protocol.Malformed, "the draft is neither a root (%v) nor a listing (%v)", err, refused)
+	if d.edition, refused = parseEdition(d.paper.Draft); refused != nil {
+		return nil, protocol.Refuse(protocol.Malformed, "the draft is neither a root (%v) nor an edition (%v)", err, refused)
 	}
-	return d, d.readListing()
+	return d, d.readEdition()
 }
 
 // readRoots verifies the chain of published roots.
@@ -141,39 +141,39 @@ func (d *Draft) readRoot() (err error) {
 	return err
 }
 
-func (d *Draft) readListing() (err error) {
+func (d *Draft) readEdition() (err error) {
 	held := d.inForce()
 	if held == nil {
-		return protocol.Refuse(protocol.Malformed, "there is no root yet by which a listing could be signed")
+		return protocol.Refuse(protocol.Malformed, "there is no root yet by which an edition could be signed")
 	}
 	if d.council, err = councilOf(&held.Signed); err != nil {
 		return err
 	}
 	if d.paper.Before != nil {
-		before, err := parseListing(d.paper.Before)
+		before, err := parseEdition(d.paper.Before)
 		if err == nil {
 			err = d.signedByThen(before)
 		}
 		if err == nil {
-			d.before, err = newListing(before)
+			d.before, err = newEdition(before)
 		}
 		if err != nil {
-			return fmt.Errorf("the listing in force: %w", err)
+			return fmt.Errorf("the edition in force: %w", err)
 		}
 	}
-	if d.after, err = newListing(d.listing); err != nil {
+	if d.after, err = newEdition(d.edition); err != nil {
 		return err
 	}
 	if err := d.after.follows(d.before); err != nil {
 		return err
 	}
 	if d.before != nil && d.after.version == d.before.version {
-		return protocol.Refuse(protocol.Expired, "listing %d is published already", d.after.version)
+		return protocol.Refuse(protocol.Expired, "edition %d is published already", d.after.version)
 	}
 	return d.readRecords()
 }
 
-// signedByThen verifies the listing in force under the newest root whose stewards
+// signedByThen verifies the edition in force under the newest root whose stewards
 // have signed it: those who sign may have changed since.
 func (d *Draft) signedByThen(m *metadata.Metadata[metadata.TargetsType]) error {
 	var last error
@@ -187,7 +187,7 @@ func (d *Draft) signedByThen(m *metadata.Metadata[metadata.TargetsType]) error {
 	return last
 }
 
-// readRecords verifies what the listing adds. Each added record must be in the
+// readRecords verifies what the edition adds. Each added record must be in the
 // paper, and nothing in the paper may be anything else.
 func (d *Draft) readRecords() error {
 	sheets := map[protocol.Digest][]byte{}

@@ -48,7 +48,7 @@ func TestForgedPapers(t *testing.T) {
 		words string
 	}{
 		{"another federation", evilPaper, protocol.Equivocation, "two of root 1"},
-		{"a listing that takes a state back", forged(t, honest, func(p *paper) { p.Draft, p.Records = without(t, p, xa), nil }), protocol.Equivocation, "takes back records/xa/1"},
+		{"an edition that takes a state back", forged(t, honest, func(p *paper) { p.Draft, p.Records = without(t, p, xa), nil }), protocol.Equivocation, "takes back records/xa/1"},
 		{"a record that does not follow", forged(t, honest, func(p *paper) {
 			p.Draft = listed(p, Item{"xa", 2}, impostor)
 			p.Records[1] = sheet{impostor}
@@ -63,18 +63,18 @@ func TestForgedPapers(t *testing.T) {
 		{"a record that is withheld", forged(t, honest, func(p *paper) { p.Records = p.Records[:1] }), protocol.Malformed, "is not in the paper"},
 		{"a record that is smuggled along", forged(t, honest, func(p *paper) { p.Records = append(p.Records, sheet{[]byte("{}\n")}) }), protocol.Malformed, "does not add"},
 		{"the roots left out", forged(t, honest, func(p *paper) { p.Roots = []sheet{} }), protocol.Malformed, "no root yet"},
-		{"the listing before unsigned", forged(t, honest, func(p *paper) { p.Before = unsigned(p.Before) }), protocol.BadSignature, "the listing in force"},
+		{"the edition before unsigned", forged(t, honest, func(p *paper) { p.Before = unsigned(p.Before) }), protocol.BadSignature, "the edition in force"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := b.sign(test.paper, "anna")
+			_, err := b.sign(test.paper, "assembly")
 			wantRefusal(t, err, test.code, test.words)
 		})
 	}
-	if _, err := b.sign(honest, "anna"); err != nil {
+	if _, err := b.sign(honest, "assembly"); err != nil {
 		t.Errorf("the honest paper: %v", err)
 	}
-	_, err := b.sign(forged(t, honest, func(p *paper) { p.Before = nil }), "anna")
-	wantRefusal(t, err, protocol.Expired, "listing 1 was seen here already")
+	_, err := b.sign(forged(t, honest, func(p *paper) { p.Before = nil }), "assembly")
+	wantRefusal(t, err, protocol.Expired, "edition 1 was seen here already")
 }
 
 // A founder who has signed nothing but the first root knows by it which federation it
@@ -82,10 +82,10 @@ func TestForgedPapers(t *testing.T) {
 func TestFounderKnowsTheFederation(t *testing.T) {
 	b := founded(t)
 	evil := newTable(t)
-	evil.publish(must(evil.registry.Create([]Steward{b.cards[0], evil.cards[1], evil.cards[2]}, 2, noPassphrase, b.now)), "boris", "carla")
-	_, err := b.sign(evil.paper(must(evil.registry.Add(stateOf("xa").records[:1], b.now))), "anna")
+	evil.publish(must(evil.registry.Create([]Steward{b.cards[0], evil.cards[1], evil.cards[2]}, 2, noPassphrase, b.now)), "board", "council")
+	_, err := b.sign(evil.paper(must(evil.registry.Add(stateOf("xa").records[:1], b.now))), "assembly")
 	wantRefusal(t, err, protocol.Equivocation, "two of root 1")
-	if _, err := b.sign(b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now))), "anna"); err != nil {
+	if _, err := b.sign(b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now))), "assembly"); err != nil {
 		t.Errorf("the honest paper: %v", err)
 	}
 }
@@ -94,18 +94,18 @@ func TestFounderKnowsTheFederation(t *testing.T) {
 // number. The steward says so once, and signs on as before.
 func TestRootGivenUp(t *testing.T) {
 	b := founded(t)
-	if _, err := b.sign(b.paper(must(b.registry.Change(Change{Threshold: 3}, b.now))), "anna"); err != nil {
+	if _, err := b.sign(b.paper(must(b.registry.Change(Change{Threshold: 3}, b.now))), "assembly"); err != nil {
 		t.Fatal(err)
 	}
 	must(b.registry.GiveUp())
-	b.publish(must(b.registry.Change(Change{}, b.now)), "boris", "carla")
+	b.publish(must(b.registry.Change(Change{}, b.now)), "board", "council")
 	p := b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))
-	_, err := b.sign(p, "anna")
+	_, err := b.sign(p, "assembly")
 	wantRefusal(t, err, protocol.Equivocation, "two of root 2")
-	if _, err := b.safes["anna"].Sign(must(ReadDraft(p)), true, noPassphrase, b.now); err != nil {
+	if _, err := b.safes["assembly"].Sign(must(ReadDraft(p)), true, noPassphrase, b.now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.sign(p, "anna"); err != nil {
+	if _, err := b.sign(p, "assembly"); err != nil {
 		t.Errorf("once said it is not enough: %v", err)
 	}
 }
@@ -114,18 +114,18 @@ func TestRootGivenUp(t *testing.T) {
 func TestDraftThatEnded(t *testing.T) {
 	b := founded(t)
 	p := b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))
-	papers := [][]byte{must(b.sign(p, "anna")), must(b.sign(p, "carla"))}
-	_, err := b.registry.Collect(papers, b.now.Add(ListingLifetime+time.Hour))
+	papers := [][]byte{must(b.sign(p, "assembly")), must(b.sign(p, "council"))}
+	_, err := b.registry.Collect(papers, b.now.Add(EditionLifetime+time.Hour))
 	wantRefusal(t, err, protocol.Expired, "it has ended on")
 	must(b.registry.GiveUp())
 	if d := must(b.registry.Add(stateOf("xa").records[:1], b.now)); d.Number() != 2 {
-		t.Errorf("the next draft is listing %d, want 2", d.Number())
+		t.Errorf("the next draft is edition %d, want 2", d.Number())
 	}
 }
 
 // listed is the draft in a paper with one item more, or another one.
 func listed(p *paper, i Item, text []byte) []byte {
-	m := must(parseListing(p.Draft))
+	m := must(parseEdition(p.Draft))
 	for name, t := range m.Signed.Targets {
 		if own := must(parseItem(name)); own.Sequence == 1 && own.State == "xb" && i.State == "xc" {
 			delete(m.Signed.Targets, name)
@@ -142,33 +142,33 @@ func listed(p *paper, i Item, text []byte) []byte {
 // without is the draft without the state's first record.
 func without(t *testing.T, p *paper, s *state) []byte {
 	t.Helper()
-	m := must(parseListing(p.Draft))
+	m := must(parseEdition(p.Draft))
 	delete(m.Signed.Targets, Item{s.id, 1}.name())
 	return must(m.ToBytes(false))
 }
 
-// unsigned is a listing without its signatures.
-func unsigned(listing []byte) []byte {
-	m := must(parseListing(listing))
+// unsigned is an edition without its signatures.
+func unsigned(edition []byte) []byte {
+	m := must(parseEdition(edition))
 	m.Signatures = nil
 	return must(m.ToBytes(false))
 }
 
 // A steward never signs two drafts under one number, unless the steward says that
-// the other was given up; and a listing that was given up leaves its number unused.
+// the other was given up; and an edition that was given up leaves its number unused.
 func TestOneDraftForEachNumber(t *testing.T) {
 	b := newTable(t)
 	first := b.paper(must(b.registry.Create(b.cards, 2, noPassphrase, b.now)))
-	if _, err := b.sign(first, "anna"); err != nil {
+	if _, err := b.sign(first, "assembly"); err != nil {
 		t.Fatal(err)
 	}
 	must(b.registry.GiveUp())
 	second := must(b.registry.Create(b.cards[:2], 2, noPassphrase, b.now))
-	_, err := b.sign(b.paper(second), "anna")
+	_, err := b.sign(b.paper(second), "assembly")
 	wantRefusal(t, err, protocol.Equivocation, "another draft of root 1 was signed here")
 	d := must(ReadDraft(b.paper(second)))
 	for _, name := range stewardNames[:2] {
-		if who, err := b.safes[name].Sign(d, name == "anna", noPassphrase, b.now); err != nil || who != name {
+		if who, err := b.safes[name].Sign(d, name == "assembly", noPassphrase, b.now); err != nil || who != name {
 			t.Fatalf("%s signs as %q: %v", name, who, err)
 		}
 	}
@@ -179,9 +179,9 @@ func TestOneDraftForEachNumber(t *testing.T) {
 	must(b.registry.Add(stateOf("xa").records[:1], b.now))
 	must(b.registry.GiveUp())
 	if d := must(b.registry.Add(stateOf("xb").records[:1], b.now)); d.Number() != 2 {
-		t.Errorf("the next listing has the number %d, and listing 1 was given up", d.Number())
+		t.Errorf("the next edition has the number %d, and edition 1 was given up", d.Number())
 	}
-	b.publish(must(b.registry.Draft()), "anna", "boris")
+	b.publish(must(b.registry.Draft()), "assembly", "board")
 	b.check(b.registry.Stamp(noPassphrase, b.now))
 	r := b.node()
 	quiet(t, r.refresh(b.mirror()))
@@ -197,7 +197,7 @@ func TestHandedIn(t *testing.T) {
 	draft := must(b.registry.Add(stateOf("xb").records[:1], b.now))
 	honest := b.paper(draft)
 	other := forged(t, honest, func(p *paper) {
-		m := must(parseListing(p.Draft))
+		m := must(parseEdition(p.Draft))
 		m.Signed.Expires = m.Signed.Expires.AddDate(1, 0, 0)
 		p.Draft = must(m.ToBytes(false))
 	})
@@ -208,11 +208,11 @@ func TestHandedIn(t *testing.T) {
 		code  protocol.Code
 		words string
 	}{
-		{"another draft of the same number", must(b.sign(other, "boris")), protocol.Equivocation, "another content"},
+		{"another draft of the same number", must(b.sign(other, "board")), protocol.Equivocation, "another content"},
 		{"a signature of nobody's", forged(t, honest, func(p *paper) { p.Draft = must(Sign(p.Draft, outsider)) }), protocol.BadSignature, "nobody who may sign"},
 		{"a signature over something else", forged(t, honest, func(p *paper) {
-			m := must(parseListing(must(b.signAlone(other, "carla"))))
-			own := must(parseListing(p.Draft))
+			m := must(parseEdition(must(b.signAlone(other, "council"))))
+			own := must(parseEdition(p.Draft))
 			own.Signatures = m.Signatures
 			p.Draft = must(own.ToBytes(false))
 		}), protocol.BadSignature, "is wrong"},
@@ -229,8 +229,8 @@ func TestHandedIn(t *testing.T) {
 	}
 
 	// A draft that was left lying is refused by whoever is to sign it.
-	b.now = b.now.Add(ListingLifetime)
-	_, err := b.sign(honest, "anna")
+	b.now = b.now.Add(EditionLifetime)
+	_, err := b.sign(honest, "assembly")
 	wantRefusal(t, err, protocol.Expired, "left lying too long")
 }
 
@@ -247,10 +247,10 @@ func TestChangedCard(t *testing.T) {
 	cards := slices.Clone(b.cards)
 	cards[0].Root = must(GenerateKey()).Public()
 	p := b.paper(must(b.registry.Create(cards, 2, noPassphrase, b.now)))
-	_, err := b.sign(p, "anna")
+	_, err := b.sign(p, "assembly")
 	wantRefusal(t, err, protocol.WrongRole, "somebody has changed a card")
 	honest := must(EncodeCard(b.cards[0]))
-	for _, text := range []string{"", "{}", string(honest[:len(honest)-5]), "{\"type\":\"comity/steward/v1\",\"name\":\"Anna\"}\n"} {
+	for _, text := range []string{"", "{}", string(honest[:len(honest)-5]), "{\"type\":\"comity/steward/v1\",\"name\":\"Assembly\"}\n"} {
 		if _, err := DecodeCard([]byte(text)); protocol.CodeOf(err) != protocol.Malformed {
 			t.Errorf("the card %q: %v, want malformed", text, err)
 		}
@@ -261,7 +261,7 @@ func TestChangedCard(t *testing.T) {
 func TestKeyFilesArePrivate(t *testing.T) {
 	b := newTable(t)
 	must(b.registry.Create(b.cards, 2, noPassphrase, b.now))
-	for _, path := range []string{filepath.Join(string(b.safes["anna"].dir), "root-1.key"), filepath.Join(string(b.safes["anna"].dir), "listing-1.key"), filepath.Join(b.dir, "online-1.key")} {
+	for _, path := range []string{filepath.Join(string(b.safes["assembly"].dir), "root-1.key"), filepath.Join(string(b.safes["assembly"].dir), "edition-1.key"), filepath.Join(b.dir, "online-1.key")} {
 		if info := must(os.Stat(path)); info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v", path, info.Mode())
 		}

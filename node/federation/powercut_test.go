@@ -36,9 +36,9 @@ func TestPowerCut(t *testing.T) {
 		do    func(r *Registry, now time.Time) error
 	}{
 		{"create", nil, func(r *Registry, now time.Time) error { return ignore(r.Create(b.cards, 2, noPassphrase, now)) }},
-		{"collect the first root", func() { signed("anna", "boris") }, collect},
+		{"collect the first root", func() { signed("assembly", "board") }, collect},
 		{"add", nil, func(r *Registry, now time.Time) error { return ignore(r.Add(xa.records[:1], now)) }},
-		{"collect the first listing", func() { signed("boris", "carla") }, collect},
+		{"collect the first edition", func() { signed("board", "council") }, collect},
 		{"stamp", nil, func(r *Registry, now time.Time) error { return r.Stamp(noPassphrase, now) }},
 		{"stamp again", nil, func(r *Registry, now time.Time) error { return r.Stamp(noPassphrase, now) }},
 		{"add the next record", func() { xa.next("two.xa.example:1") }, func(r *Registry, now time.Time) error {
@@ -48,7 +48,7 @@ func TestPowerCut(t *testing.T) {
 		{"change the online key", nil, func(r *Registry, now time.Time) error {
 			return ignore(r.Change(Change{NewOnline: true, Unlock: noPassphrase}, now))
 		}},
-		{"collect the next root", func() { signed("anna", "carla") }, collect},
+		{"collect the next root", func() { signed("assembly", "council") }, collect},
 		{"stamp with the new key", nil, func(r *Registry, now time.Time) error { return r.Stamp(noPassphrase, now) }},
 	} {
 		if act.ready != nil {
@@ -87,8 +87,8 @@ func standing(r *Registry) string {
 	if st.Root != nil {
 		text += fmt.Sprintf(", root %d", st.Root.Number)
 	}
-	if st.Listing != nil {
-		text += fmt.Sprintf(", listing %d", st.Listing.Ref().Version)
+	if st.Edition != nil {
+		text += fmt.Sprintf(", edition %d", st.Edition.Ref().Version)
 	}
 	if st.Open != nil {
 		text += ", draft " + st.Open.Name()

@@ -45,7 +45,7 @@ func (c *Client) fetch(ctx context.Context, base string) error {
 	cfg.Fetcher, cfg.DisableLocalCache, cfg.LocalMetadataDir = f, true, string(c.folder)
 	cfg.MaxRootRotations, cfg.MaxDelegations = maxRoots, 1
 	cfg.RootMaxLength, cfg.TimestampMaxLength = protocol.MaxRoot, protocol.MaxTimestamp
-	cfg.SnapshotMaxLength, cfg.TargetsMaxLength = protocol.MaxTimestamp, protocol.MaxListing
+	cfg.SnapshotMaxLength, cfg.TargetsMaxLength = protocol.MaxTimestamp, protocol.MaxEdition
 	var u *updater.Updater
 	err = guarded(func() error {
 		if u, err = updater.New(cfg); err != nil {
@@ -122,18 +122,18 @@ func (c *Client) accept(u *updater.Updater, f *fetcher) error {
 	if err := checkPinned(trusted.Timestamp.Signed.Meta, snapshotFile); err != nil {
 		return err
 	}
-	if err := checkPinned(trusted.Snapshot.Signed.Meta, listingFile); err != nil {
+	if err := checkPinned(trusted.Snapshot.Signed.Meta, editionFile); err != nil {
 		return err
 	}
 	if err := c.checkOnline(trusted, f); err != nil {
 		return err
 	}
 	targets := trusted.Targets[metadata.TARGETS]
-	l, err := newListing(targets)
+	l, err := newEdition(targets)
 	if err != nil {
 		return err
 	}
-	if err := l.follows(c.listing); err != nil {
+	if err := l.follows(c.edition); err != nil {
 		return err
 	}
 	for _, i := range l.Items() {
@@ -196,12 +196,12 @@ func (c *Client) fetchRecord(u *updater.Updater, t *metadata.TargetFiles, i Item
 }
 
 // commit writes the metadata, the timestamp last: until it is written, the old one
-// names the old listing, which is kept.
+// names the old edition, which is kept.
 func (c *Client) commit(trusted trustedmetadata.TrustedMetadata, f *fetcher) error {
 	for _, m := range []struct {
 		version int64
 		name    string
-	}{{trusted.Targets[metadata.TARGETS].Signed.Version, listingFile}, {trusted.Snapshot.Signed.Version, snapshotFile}} {
+	}{{trusted.Targets[metadata.TARGETS].Signed.Version, editionFile}, {trusted.Snapshot.Signed.Version, snapshotFile}} {
 		data := f.got[numbered(m.version, m.name)]
 		if data == nil {
 			continue // the one that is held is the newest

@@ -141,7 +141,7 @@ func (r *Registry) published(d *Draft) (bool, error) {
 		}
 		return err == nil && held.Signed.Version >= d.Number(), err
 	}
-	held, err := r.repo.listing()
+	held, err := r.repo.edition()
 	return err == nil && held != nil && held.Signed.Version >= d.Number(), err
 }
 

@@ -48,8 +48,8 @@ func (r *Registry) paper(draft []byte) ([]byte, error) {
 		}
 		p.Roots = append(p.Roots, sheet{text})
 	}
-	if m, err := parseListing(draft); err == nil {
-		after, err := newListing(m)
+	if m, err := parseEdition(draft); err == nil {
+		after, err := newEdition(m)
 		if err == nil {
 			err = r.attach(p, after)
 		}
@@ -60,19 +60,19 @@ func (r *Registry) paper(draft []byte) ([]byte, error) {
 	return (&Draft{paper: *p}).Bytes()
 }
 
-// attach puts the listing in force into a paper, and the records that are added
+// attach puts the edition in force into a paper, and the records that are added
 // with those that they follow.
-func (r *Registry) attach(p *paper, after *Listing) error {
-	before := &Listing{}
-	held, err := r.repo.listing()
+func (r *Registry) attach(p *paper, after *Edition) error {
+	before := &Edition{}
+	held, err := r.repo.edition()
 	if err != nil {
 		return err
 	}
 	if held != nil {
-		if before, err = newListing(held); err != nil {
+		if before, err = newEdition(held); err != nil {
 			return err
 		}
-		if p.Before, err = r.repo.folder.read(listingFile, protocol.MaxListing); err != nil {
+		if p.Before, err = r.repo.folder.read(editionFile, protocol.MaxEdition); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ type Collected struct {
 }
 
 // Collect takes the signatures out of papers that stewards hand in, and publishes
-// the draft once enough have signed. Nodes see a listing after Stamp. A paper that
+// the draft once enough have signed. Nodes see an edition after Stamp. A paper that
 // is refused leaves everything as it was. Nil: no draft is open.
 func (r *Registry) Collect(papers [][]byte, now time.Time) (*Collected, error) {
 	open, err := r.Draft()
@@ -44,7 +44,7 @@ func (r *Registry) Collect(papers [][]byte, now time.Time) (*Collected, error) {
 	if open.root != nil {
 		err = r.repo.PublishRoot(open.paper.Draft, now)
 	} else {
-		err = r.repo.PublishListing(open.paper.Draft, now)
+		err = r.repo.PublishEdition(open.paper.Draft, now)
 	}
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (e *PaperError) Error() string { return fmt.Sprintf("paper %d: %v", e.Index
 
 func (e *PaperError) Unwrap() error { return e.Err }
 
-// Stamp signs with the online key in this folder which listing is the newest. It
+// Stamp signs with the online key in this folder which edition is the newest. It
 // is to be run once a day.
 func (r *Registry) Stamp(unlock Unlock, now time.Time) error {
 	council, err := r.Council()

@@ -17,14 +17,14 @@ import (
 // Status says where a federation stands, by the files of its directory.
 type Status struct {
 	Root    *Root // in force; nil: none is published yet
-	Listing *Listing
-	Ends    time.Time // of the listing
-	// Counts says whether the root's stewards have signed the listing. After a change
+	Edition *Edition
+	Ends    time.Time // of the edition
+	// Counts says whether the root's stewards have signed the edition. After a change
 	// of stewards it may count no more: then it is to be renewed.
 	Counts bool
 	// Stamped is until when the newest stamp counts; zero: there is none that does.
 	Stamped time.Time
-	// Unstamped says that the newest stamp names an older listing.
+	// Unstamped says that the newest stamp names an older edition.
 	Unstamped bool
 	Open      *Drafted // the draft that is with the stewards; nil: none
 }
@@ -46,18 +46,18 @@ func (r *Registry) Status() (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := r.repo.listing()
+	m, err := r.repo.edition()
 	if err != nil || m == nil {
 		return st, err
 	}
-	if st.Listing, err = newListing(m); err != nil {
+	if st.Edition, err = newEdition(m); err != nil {
 		return nil, err
 	}
 	st.Ends, st.Counts = m.Signed.Expires, verify(root, metadata.TARGETS, m) == nil
 	return st, r.statusOfStamp(st, root, m.Signed.Version)
 }
 
-func (r *Registry) statusOfStamp(st *Status, root *metadata.Metadata[metadata.RootType], listing int64) error {
+func (r *Registry) statusOfStamp(st *Status, root *metadata.Metadata[metadata.RootType], edition int64) error {
 	data, err := r.repo.folder.read(timestampFile, protocol.MaxTimestamp)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -82,27 +82,27 @@ func (r *Registry) statusOfStamp(st *Status, root *metadata.Metadata[metadata.Ro
 			st.Stamped = snapshot.Signed.Expires
 		}
 	}
-	st.Unstamped = snapshot.Signed.Meta[listingFile].Version != listing
+	st.Unstamped = snapshot.Signed.Meta[editionFile].Version != edition
 	return nil
 }
 
-// CountsUnder reports whether the listing in force would still count once a draft
-// of a root is published, which changes those who sign it. True without a listing.
+// CountsUnder reports whether the edition in force would still count once a draft
+// of a root is published, which changes those who sign it. True without an edition.
 func (r *Registry) CountsUnder(d *Draft) (bool, error) {
-	m, err := r.repo.listing()
+	m, err := r.repo.edition()
 	if err != nil || m == nil || d.root == nil {
 		return true, err
 	}
 	return verify(d.root, metadata.TARGETS, m) == nil, nil
 }
 
-// Act is one root or listing that was published, as its file says it.
+// Act is one root or edition that was published, as its file says it.
 type Act struct {
 	Kind   Kind
 	Number int64
 	Ends   time.Time
 	Signed []StewardName // whose signature is on it
-	Added  []Item        // what the listing had more than the one before
+	Added  []Item        // what the edition had more than the one before
 }
 
 // Acts are all that was published, in the order of numbers, roots first. Files do
@@ -121,25 +121,25 @@ func (r *Registry) Acts() (all []Act, err error) {
 		}
 		all = append(all, a)
 	}
-	numbers, err := r.listings()
+	numbers, err := r.editions()
 	if err != nil {
 		return nil, err
 	}
-	var before *Listing
+	var before *Edition
 	for _, n := range numbers {
-		data, err := r.repo.folder.read(numbered(n, listingFile), protocol.MaxListing)
+		data, err := r.repo.folder.read(numbered(n, editionFile), protocol.MaxEdition)
 		if err != nil {
 			return nil, err
 		}
-		m, err := parseListing(data)
+		m, err := parseEdition(data)
 		if err != nil {
 			return nil, err
 		}
-		l, err := newListing(m)
+		l, err := newEdition(m)
 		if err != nil {
 			return nil, err
 		}
-		a := Act{Kind: ListingKind, Number: n, Ends: m.Signed.Expires}
+		a := Act{Kind: EditionKind, Number: n, Ends: m.Signed.Expires}
 		for i, root := range roots {
 			a.sign(councils[i], signers(root, metadata.TARGETS, m))
 		}
@@ -185,12 +185,12 @@ func (r *Registry) roots() (councils []*Council, all []*metadata.Metadata[metada
 	}
 }
 
-// listings are the numbers of all listings, in order. Some may be missing between:
+// editions are the numbers of all editions, in order. Some may be missing between:
 // those of drafts that were given up.
-func (r *Registry) listings() (all []int64, err error) {
-	paths, err := filepath.Glob(filepath.Join(string(r.repo.folder), "*."+listingFile))
+func (r *Registry) editions() (all []int64, err error) {
+	paths, err := filepath.Glob(filepath.Join(string(r.repo.folder), "*."+editionFile))
 	for _, path := range paths {
-		if n, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(path), "."+listingFile), 10, 64); err == nil {
+		if n, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(path), "."+editionFile), 10, 64); err == nil {
 			all = append(all, n)
 		}
 	}

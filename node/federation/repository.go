@@ -76,13 +76,13 @@ func (r *Repository) PublishRoot(signed []byte, now time.Time) error {
 	return r.folder.put(rootFile, signed)
 }
 
-// DraftListing writes the next listing: all that is listed, and these records
+// DraftEdition writes the next edition: all that is listed, and these records
 // more. It refuses a record that would not follow from the newest listed one of
 // its state, as clients would (R-FED-5). The records' files are stored at once;
-// nobody asks for them before the listing is published.
-func (r *Repository) DraftListing(records []statement.Signed, now time.Time) ([]byte, error) {
-	m := metadata.Targets(ends(now, ListingLifetime))
-	held, err := r.listing()
+// nobody asks for them before the edition is published.
+func (r *Repository) DraftEdition(records []statement.Signed, now time.Time) ([]byte, error) {
+	m := metadata.Targets(ends(now, EditionLifetime))
+	held, err := r.edition()
 	if err != nil {
 		return nil, err
 	}
@@ -91,15 +91,15 @@ func (r *Repository) DraftListing(records []statement.Signed, now time.Time) ([]
 	}
 	for _, s := range records {
 		if err := r.add(m, s); err != nil {
-			return nil, fmt.Errorf("draft listing %d: %w", m.Signed.Version, err)
+			return nil, fmt.Errorf("draft edition %d: %w", m.Signed.Version, err)
 		}
 	}
-	if _, err := newListing(m); err != nil {
+	if _, err := newEdition(m); err != nil {
 		return nil, err
 	}
 	data, err := m.ToBytes(false)
-	if err == nil && len(data) > protocol.MaxListing {
-		err = protocol.Refuse(protocol.TooLarge, "draft listing %d: %d bytes, at most %d allowed", m.Signed.Version, len(data), protocol.MaxListing)
+	if err == nil && len(data) > protocol.MaxEdition {
+		err = protocol.Refuse(protocol.TooLarge, "draft edition %d: %d bytes, at most %d allowed", m.Signed.Version, len(data), protocol.MaxEdition)
 	}
 	return data, err
 }
@@ -133,7 +133,7 @@ func (r *Repository) add(m *metadata.Metadata[metadata.TargetsType], s statement
 
 // newest returns the newest record that a draft lists of a state, or nil.
 func (r *Repository) newest(m *metadata.Metadata[metadata.TargetsType], id protocol.StateID) (*record.State, error) {
-	l, err := newListing(m)
+	l, err := newEdition(m)
 	if err != nil {
 		return nil, err
 	}
@@ -148,23 +148,23 @@ func (r *Repository) newest(m *metadata.Metadata[metadata.TargetsType], id proto
 	return record.Verify(signed, nil)
 }
 
-// PublishListing takes a listing that enough stewards have signed. Clients see it
+// PublishEdition takes an edition that enough stewards have signed. Clients see it
 // after Stamp.
-func (r *Repository) PublishListing(signed []byte, now time.Time) error {
-	m, err := parseListing(signed)
+func (r *Repository) PublishEdition(signed []byte, now time.Time) error {
+	m, err := parseEdition(signed)
 	if err != nil {
-		return fmt.Errorf("publish a listing: %w", err)
+		return fmt.Errorf("publish an edition: %w", err)
 	}
-	if err := r.checkListing(m, now); err != nil {
-		return fmt.Errorf("publish listing %d: %w", m.Signed.Version, err)
+	if err := r.checkEdition(m, now); err != nil {
+		return fmt.Errorf("publish edition %d: %w", m.Signed.Version, err)
 	}
-	if err := r.folder.keep(numbered(m.Signed.Version, listingFile), signed); err != nil {
+	if err := r.folder.keep(numbered(m.Signed.Version, editionFile), signed); err != nil {
 		return err
 	}
-	return r.folder.put(listingFile, signed)
+	return r.folder.put(editionFile, signed)
 }
 
-func (r *Repository) checkListing(m *metadata.Metadata[metadata.TargetsType], now time.Time) error {
+func (r *Repository) checkEdition(m *metadata.Metadata[metadata.TargetsType], now time.Time) error {
 	root, err := r.root()
 	if err != nil {
 		return err
@@ -175,16 +175,16 @@ func (r *Repository) checkListing(m *metadata.Metadata[metadata.TargetsType], no
 	if m.Signed.IsExpired(now) {
 		return protocol.Refuse(protocol.Expired, "it has ended on %s", protocol.At(m.Signed.Expires))
 	}
-	l, err := newListing(m)
+	l, err := newEdition(m)
 	if err != nil {
 		return err
 	}
-	held, err := r.listing()
+	held, err := r.edition()
 	if err != nil {
 		return err
 	}
 	if held != nil {
-		before, err := newListing(held)
+		before, err := newEdition(held)
 		if err == nil {
 			err = l.follows(before)
 		}
@@ -208,16 +208,16 @@ func (r *Repository) root() (*metadata.Metadata[metadata.RootType], error) {
 	return parseRoot(data)
 }
 
-// listing returns the newest listing; nil: there is none yet.
-func (r *Repository) listing() (*metadata.Metadata[metadata.TargetsType], error) {
-	data, err := r.folder.read(listingFile, protocol.MaxListing)
+// edition returns the newest edition; nil: there is none yet.
+func (r *Repository) edition() (*metadata.Metadata[metadata.TargetsType], error) {
+	data, err := r.folder.read(editionFile, protocol.MaxEdition)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return parseListing(data)
+	return parseEdition(data)
 }
 
 // numbered is the name of one version of a file: "12.targets.json".

@@ -18,18 +18,18 @@ func (d *Draft) Kind() Kind {
 	if d.root != nil {
 		return RootKind
 	}
-	return ListingKind
+	return EditionKind
 }
 
-// Number is that of the root or the listing.
+// Number is that of the root or the edition.
 func (d *Draft) Number() int64 {
 	if d.root != nil {
 		return d.root.Signed.Version
 	}
-	return d.listing.Signed.Version
+	return d.edition.Signed.Version
 }
 
-// Name is how people and files call it: "root-1", "listing-12".
+// Name is how people and files call it: "root-1", "edition-12".
 func (d *Draft) Name() string { return fmt.Sprintf("%s-%d", d.Kind(), d.Number()) }
 
 // Ends is when it would end.
@@ -37,31 +37,31 @@ func (d *Draft) Ends() time.Time {
 	if d.root != nil {
 		return d.root.Signed.Expires
 	}
-	return d.listing.Signed.Expires
+	return d.edition.Signed.Expires
 }
 
 // Council are those who sign it: for a root the new stewards. Former are, for a
 // root that follows another, those of the root before, who sign it too.
 func (d *Draft) Council() *Council { return d.council }
 
-// Former is described at Council; nil for a first root and for a listing.
+// Former is described at Council; nil for a first root and for an edition.
 func (d *Draft) Former() *Council { return d.former }
 
-// Added are the records that a listing adds, by state and number.
+// Added are the records that an edition adds, by state and number.
 func (d *Draft) Added() []Addition { return d.added }
 
-// Before is the listing in force; nil: there is none, or this is a root.
-func (d *Draft) Before() *Listing { return d.before }
+// Before is the edition in force; nil: there is none, or this is a root.
+func (d *Draft) Before() *Edition { return d.before }
 
-// After is the listing as it would be; nil: this is a root.
-func (d *Draft) After() *Listing { return d.after }
+// After is the edition as it would be; nil: this is a root.
+func (d *Draft) After() *Edition { return d.after }
 
 // Content is the digest of what the stewards sign, the same whoever has signed.
 func (d *Draft) Content() (protocol.Digest, error) {
 	if d.root != nil {
 		return contentDigest(&d.root.Signed)
 	}
-	return contentDigest(&d.listing.Signed)
+	return contentDigest(&d.edition.Signed)
 }
 
 // CheckTimes refuses a draft that has ended, and one that adds a record which does
@@ -118,7 +118,7 @@ type role struct {
 // roles are those that have to sign the draft: for a root the stewards before and
 // the new ones.
 func (d *Draft) roles() []role {
-	if d.listing != nil {
+	if d.edition != nil {
 		return []role{{d.inForce(), metadata.TARGETS, "the stewards", d.council}}
 	}
 	if d.former == nil {
@@ -134,7 +134,7 @@ func (d *Draft) metadata() any {
 	if d.root != nil {
 		return d.root
 	}
-	return d.listing
+	return d.edition
 }
 
 // Signers are the names of those whose signatures are in the draft, in order.
@@ -162,7 +162,7 @@ func (d *Draft) Missing() (all []string) {
 		}
 		var rest []string
 		for _, s := range r.who.Stewards {
-			k := s.Listing
+			k := s.Edition
 			if r.name == metadata.ROOT {
 				k = s.Root
 			}
@@ -242,7 +242,7 @@ func (d *Draft) signatures() []metadata.Signature {
 	if d.root != nil {
 		return d.root.Signatures
 	}
-	return d.listing.Signatures
+	return d.edition.Signatures
 }
 
 // goodSignature reports whether the key with that id has signed in this role.
@@ -261,7 +261,7 @@ func (d *Draft) replace(text []byte) (err error) {
 	if d.root != nil {
 		d.root, err = parseRoot(text)
 	} else {
-		d.listing, err = parseListing(text)
+		d.edition, err = parseEdition(text)
 	}
 	return err
 }

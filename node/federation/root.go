@@ -43,7 +43,7 @@ func rootOf(m *metadata.Metadata[metadata.RootType]) (*Root, error) {
 	return r, nil
 }
 
-// Root returns what a draft of a root says; nil: it is a draft of a listing.
+// Root returns what a draft of a root says; nil: it is a draft of an edition.
 func (d *Draft) Root() *Root {
 	if d.root == nil {
 		return nil

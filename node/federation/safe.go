@@ -16,13 +16,13 @@ import (
 
 // Safe is a steward's own folder, on a medium that is locked away:
 //
-//	root-1.key, listing-1.key   the secret keys; renewed ones have the next number
-//	anna-1.json                 cards: the public parts, to be handed over
+//	root-1.key, edition-1.key   the secret keys; renewed ones have the next number
+//	assembly-1.json                 cards: the public parts, to be handed over
 //	signed/                     every draft that was signed here
-//	seen/                       the newest root and listing that a draft showed
+//	seen/                       the newest root and edition that a draft showed
 //
 // It remembers what it signed and saw, so that nobody can have the same steward
-// sign two listings of one number, or what takes back an earlier one. A safe is
+// sign two editions of one number, or what takes back an earlier one. A safe is
 // used by one process at a time.
 type Safe struct{ dir folder }
 
@@ -61,7 +61,7 @@ func MakeSafe(dir string, name StewardName, unlock Unlock) (Steward, string, err
 	for _, k := range []struct {
 		what   Kind
 		public *PublicKey
-	}{{RootKind, &me.Root}, {ListingKind, &me.Listing}} {
+	}{{RootKind, &me.Root}, {EditionKind, &me.Edition}} {
 		key, err := newestOf(dir, string(k.what), unlock)
 		if err != nil {
 			return Steward{}, "", err
@@ -71,7 +71,7 @@ func MakeSafe(dir string, name StewardName, unlock Unlock) (Steward, string, err
 	return s.writeCard(me)
 }
 
-// Renew makes a steward's next root key or listing key, and a card with it. The
+// Renew makes a steward's next root key or edition key, and a card with it. The
 // key before stays: it still counts until a root names the new one. A renewal that
 // was interrupted is ended, and one that waits for its root is not begun again.
 func (s *Safe) Renew(what Kind, unlock Unlock) (Steward, string, error) {
@@ -85,8 +85,8 @@ func (s *Safe) Renew(what Kind, unlock Unlock) (Steward, string, error) {
 	me := cards[len(cards)-1]
 	unlock = once(unlock)
 	held := &me.Root
-	if what == ListingKind {
-		held = &me.Listing
+	if what == EditionKind {
+		held = &me.Edition
 	}
 	newest, err := newestOf(string(s.dir), string(what), unlock)
 	if err != nil {

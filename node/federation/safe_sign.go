@@ -94,12 +94,12 @@ func (s *Safe) checkSeen(d *Draft) error {
 			return err
 		}
 	}
-	before, err := s.seenListing()
-	if err != nil || before == nil || d.listing == nil {
+	before, err := s.seenEdition()
+	if err != nil || before == nil || d.edition == nil {
 		return err
 	}
 	if d.before == nil {
-		return protocol.Refuse(protocol.Expired, "the draft comes before all listings, and listing %d was seen here already", before.version)
+		return protocol.Refuse(protocol.Expired, "the draft comes before all editions, and edition %d was seen here already", before.version)
 	}
 	return d.before.follows(before)
 }
@@ -146,7 +146,7 @@ func same(a, b any, what string, number int64) error {
 
 // checkSigned refuses a second draft under a number that this steward signed.
 func (s *Safe) checkSigned(d *Draft, instead bool) error {
-	data, err := s.dir.read(signedFolder+d.Name()+".json", protocol.MaxListing)
+	data, err := s.dir.read(signedFolder+d.Name()+".json", protocol.MaxEdition)
 	if errors.Is(err, fs.ErrNotExist) || instead {
 		return nil
 	}
@@ -161,7 +161,7 @@ func (s *Safe) checkSigned(d *Draft, instead bool) error {
 		}
 		signed = &m.Signed
 	} else {
-		m, err := parseListing(data)
+		m, err := parseEdition(data)
 		if err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func (s *Safe) remember(d *Draft) error {
 		}
 	}
 	if d.paper.Before != nil {
-		if err := s.dir.put(seenFolder+listingFile, d.paper.Before); err != nil {
+		if err := s.dir.put(seenFolder+editionFile, d.paper.Before); err != nil {
 			return err
 		}
 	}
@@ -227,17 +227,17 @@ func (s *Safe) seenRoot() (*metadata.Metadata[metadata.RootType], error) {
 	return parseRoot(data)
 }
 
-func (s *Safe) seenListing() (*Listing, error) {
-	data, err := s.dir.read(seenFolder+listingFile, protocol.MaxListing)
+func (s *Safe) seenEdition() (*Edition, error) {
+	data, err := s.dir.read(seenFolder+editionFile, protocol.MaxEdition)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := parseListing(data)
+	m, err := parseEdition(data)
 	if err != nil {
 		return nil, err
 	}
-	return newListing(m)
+	return newEdition(m)
 }

@@ -15,7 +15,7 @@ import (
 // time nobody's signature says any more that there is nothing newer. It is told to
 // the node's operator and stops nothing (R-FED-8).
 type Stale struct {
-	What  string    // "root", "listing", "snapshot" or "timestamp"
+	What  string    // "root", "edition", "snapshot" or "timestamp"
 	Since time.Time // zero: none is held that counts
 }
 
@@ -31,12 +31,12 @@ func (c *Client) Stale() *Stale {
 	now := c.cfg.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.listing == nil {
-		return &Stale{What: "listing"}
+	if c.edition == nil {
+		return &Stale{What: "edition"}
 	}
 	var worst *Stale
 	for _, part := range []struct{ file, what string }{
-		{rootFile, "root"}, {listingFile, "listing"}, {snapshotFile, "snapshot"}, {timestampFile, "timestamp"},
+		{rootFile, "root"}, {editionFile, "edition"}, {snapshotFile, "snapshot"}, {timestampFile, "timestamp"},
 	} {
 		ended := c.ends[part.file] // zero, and so the worst, without one that counts
 		if !ended.After(now) && (worst == nil || ended.Before(worst.Since)) {

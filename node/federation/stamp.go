@@ -12,7 +12,7 @@ import (
 	"comity/protocol"
 )
 
-// Stamp signs with the online key which listing is the newest, and that it is so
+// Stamp signs with the online key which edition is the newest, and that it is so
 // now. It is to be run after each change and, without one, well within
 // TimestampLifetime; a node that hears nothing newer raises an alarm then.
 func (r *Repository) Stamp(online *Key, now time.Time) error {
@@ -49,14 +49,14 @@ func (r *Repository) Stamp(online *Key, now time.Time) error {
 	return r.folder.put(timestampFile, data)
 }
 
-// snapshot returns one that names the newest listing and counts for half its life
+// snapshot returns one that names the newest edition and counts for half its life
 // at least: the one there is, or a new one.
 func (r *Repository) snapshot(root *metadata.Metadata[metadata.RootType], online *Key, now time.Time) ([]byte, error) {
-	listing, err := r.folder.read(listingFile, protocol.MaxListing)
+	edition, err := r.folder.read(editionFile, protocol.MaxEdition)
 	if err != nil {
 		return nil, err
 	}
-	l, err := parseListing(listing)
+	l, err := parseEdition(edition)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (r *Repository) snapshot(root *metadata.Metadata[metadata.RootType], online
 			return nil, err
 		}
 		counts := verify(root, metadata.SNAPSHOT, before) == nil // the online key may have changed
-		if counts && before.Signed.Meta[listingFile].Version == l.Signed.Version && before.Signed.Meta[listingFile].VerifyLengthHashes(listing) == nil && before.Signed.Expires.Sub(now) > SnapshotLifetime/2 {
+		if counts && before.Signed.Meta[editionFile].Version == l.Signed.Version && before.Signed.Meta[editionFile].VerifyLengthHashes(edition) == nil && before.Signed.Expires.Sub(now) > SnapshotLifetime/2 {
 			return held, nil
 		}
 		m.Signed.Version = before.Signed.Version + 1
@@ -86,7 +86,7 @@ func (r *Repository) snapshot(root *metadata.Metadata[metadata.RootType], online
 		}
 		m.Signed.Version++
 	}
-	m.Signed.Meta = map[string]*metadata.MetaFiles{listingFile: pinned(l.Signed.Version, listing)}
+	m.Signed.Meta = map[string]*metadata.MetaFiles{editionFile: pinned(l.Signed.Version, edition)}
 	data, err := sign(m, online)
 	if err == nil {
 		err = verify(root, metadata.SNAPSHOT, m)

@@ -50,7 +50,7 @@ func (f *Follower) Standing() Standing {
 		return Standing{}
 	}
 	s := Standing{Joined: true, Mirrors: mirrors, Root: client.Files().Root, Fresh: client.Fresh()}
-	if l := client.Listing(); l != nil {
+	if l := client.Edition(); l != nil {
 		ref := l.Ref()
 		s.Listed, s.Records = &ref, len(l.files)
 	}

@@ -34,7 +34,7 @@ const maxStewardName = 32
 // UnmarshalText refuses anything but small letters, digits and single hyphens.
 func (n *StewardName) UnmarshalText(text []byte) error {
 	if len(text) > maxStewardName || !stewardForm.Match(text) {
-		return protocol.Refuse(protocol.Malformed, "the name of a steward is %s: want at most %d small letters and digits without accents, such as anna-xa", protocol.Quote(text), maxStewardName)
+		return protocol.Refuse(protocol.Malformed, "the name of a steward is %s: want at most %d small letters and digits without accents, such as assembly-xa", protocol.Quote(text), maxStewardName)
 	}
 	*n = StewardName(text)
 	return nil
@@ -44,7 +44,7 @@ func (n *StewardName) UnmarshalText(text []byte) error {
 type Steward struct {
 	Name    StewardName `json:"name"`
 	Root    PublicKey   `json:"root"`
-	Listing PublicKey   `json:"listing"`
+	Edition PublicKey   `json:"edition"`
 }
 
 // card is the file in which a steward hands over the public parts.
@@ -73,15 +73,15 @@ func DecodeCard(data []byte) (Steward, error) {
 // Council is the content of a root as people see it.
 type Council struct {
 	Stewards  []Steward
-	Threshold int // how many of them sign together, for a root and for a listing
+	Threshold int // how many of them sign together, for a root and for an edition
 	Online    PublicKey
 }
 
 // charter is the same in terms of keys.
 func (c *Council) charter() Charter {
-	ch := Charter{Root: Stewards{Threshold: c.Threshold}, Listing: Stewards{Threshold: c.Threshold}, Online: c.Online, Persons: c.Stewards}
+	ch := Charter{Root: Stewards{Threshold: c.Threshold}, Edition: Stewards{Threshold: c.Threshold}, Online: c.Online, Persons: c.Stewards}
 	for _, s := range c.Stewards {
-		ch.Root.Keys, ch.Listing.Keys = append(ch.Root.Keys, s.Root), append(ch.Listing.Keys, s.Listing)
+		ch.Root.Keys, ch.Edition.Keys = append(ch.Root.Keys, s.Root), append(ch.Edition.Keys, s.Edition)
 	}
 	return ch
 }
@@ -107,10 +107,10 @@ func (c *Council) Steward(name StewardName) (Steward, bool) {
 	return c.Stewards[i], true
 }
 
-// Holder returns who has a key, as a root key or as a listing key.
+// Holder returns who has a key, as a root key or as an edition key.
 func (c *Council) Holder(k PublicKey) (StewardName, bool) {
 	for _, s := range c.Stewards {
-		if s.Root == k || s.Listing == k {
+		if s.Root == k || s.Edition == k {
 			return s.Name, true
 		}
 	}
@@ -143,7 +143,7 @@ func councilOf(r *metadata.RootType) (*Council, error) {
 	}
 	ch := c.charter()
 	if c.Threshold != r.Roles[metadata.TARGETS].Threshold || len(online) != 1 ||
-		!sameKeys(keysOf(r, metadata.ROOT), ch.Root.Keys) || !sameKeys(keysOf(r, metadata.TARGETS), ch.Listing.Keys) || !sameKeys(keysOf(r, metadata.SNAPSHOT), []PublicKey{c.Online}) {
+		!sameKeys(keysOf(r, metadata.ROOT), ch.Root.Keys) || !sameKeys(keysOf(r, metadata.TARGETS), ch.Edition.Keys) || !sameKeys(keysOf(r, metadata.SNAPSHOT), []PublicKey{c.Online}) {
 		return nil, protocol.Refuse(protocol.Malformed, "root %d has other keys than those of the stewards that it names", r.Version)
 	}
 	return c, nil

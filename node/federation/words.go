@@ -43,7 +43,7 @@ func ReadRoot(file []byte) (*Introduced, error) {
 	}
 	i := &Introduced{Version: root.Signed.Version, Digest: digest, Words: record.Words(digest), Digits: record.Digits(digest), Ends: protocol.At(root.Signed.Expires)}
 	i.Charter.Root = stewardsOf(&root.Signed, metadata.ROOT)
-	i.Charter.Listing = stewardsOf(&root.Signed, metadata.TARGETS)
+	i.Charter.Edition = stewardsOf(&root.Signed, metadata.TARGETS)
 	if online := stewardsOf(&root.Signed, metadata.TIMESTAMP); len(online.Keys) > 0 {
 		i.Charter.Online = online.Keys[0]
 	}

@@ -113,7 +113,7 @@ func stateOf(id protocol.StateID) *state {
 type world struct {
 	t             *testing.T
 	dir           string
-	root, listing []*Key
+	root, edition []*Key
 	online        *Key
 	repository    *Repository
 	now           time.Time
@@ -122,7 +122,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: filepath.Join(t.TempDir(), "directory"), online: must(GenerateKey()), now: start.Add(day)}
 	for range 3 {
-		w.root, w.listing = append(w.root, must(GenerateKey())), append(w.listing, must(GenerateKey()))
+		w.root, w.edition = append(w.root, must(GenerateKey())), append(w.edition, must(GenerateKey()))
 	}
 	w.repository = must(NewRepository(w.dir))
 	w.publishRoot(w.root[:2]...)
@@ -144,7 +144,7 @@ func public(all []*Key) (list []PublicKey) {
 }
 
 func (w *world) charter() Charter {
-	return Charter{Root: Stewards{public(w.root), 2}, Listing: Stewards{public(w.listing), 2}, Online: w.online.Public()}
+	return Charter{Root: Stewards{public(w.root), 2}, Edition: Stewards{public(w.edition), 2}, Online: w.online.Public()}
 }
 
 // signedBy has each key sign its own copy, as stewards do, and joins the copies.
@@ -164,7 +164,7 @@ func (w *world) publishRoot(by ...*Key) {
 // publish lists records more, with the signatures of two stewards and a stamp.
 func (w *world) publish(records ...statement.Signed) {
 	w.t.Helper()
-	w.check(w.repository.PublishListing(signedBy(must(w.repository.DraftListing(records, w.now)), w.listing[:2]...), w.now))
+	w.check(w.repository.PublishEdition(signedBy(must(w.repository.DraftEdition(records, w.now)), w.edition[:2]...), w.now))
 	w.stamp()
 }
 

@@ -86,7 +86,7 @@ func (g *Gateway) AdoptListed(ctx context.Context, chain []*record.State) error 
 // AdoptDirectory states that this node took a version of the directory, with the
 // files that it was taken from, and gives the statement a leaf (R-FED-9). The same
 // version again changes nothing; another directory under it is Equivocation.
-func (g *Gateway) AdoptDirectory(ctx context.Context, ref envelope.Directory, listing protocol.Digest, root adoption.Root) error {
+func (g *Gateway) AdoptDirectory(ctx context.Context, ref envelope.Directory, edition protocol.Digest, root adoption.Root) error {
 	if held := g.Directory(); held != nil && *held == ref {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (g *Gateway) AdoptDirectory(ctx context.Context, ref envelope.Directory, li
 		return fail(fmt.Errorf("this node's key: %v", err)) // %v: it is no refusal of the directory
 	}
 	s := &adoption.Statement{
-		Type: adoption.Type, Node: g.Own.Record().Node.ID, Directory: ref, Listing: listing, Root: root,
+		Type: adoption.Type, Node: g.Own.Record().Node.ID, Directory: ref, Edition: edition, Root: root,
 		Record: g.Own.Ref().Digest, Created: protocol.At(now),
 	}
 	signed, err := s.Sign(g.NodeKey, now)

@@ -16,7 +16,7 @@ import (
 func (n *node) knows(version int64, content string) envelope.Directory {
 	n.t.Helper()
 	ref := envelope.Directory{Version: version, Digest: digest(content)}
-	if err := n.AdoptDirectory(n.t.Context(), ref, digest("listing "+content), adoption.Root{Version: 1, Digest: digest("root")}); err != nil {
+	if err := n.AdoptDirectory(n.t.Context(), ref, digest("edition "+content), adoption.Root{Version: 1, Digest: digest("root")}); err != nil {
 		n.t.Fatal(err)
 	}
 	return ref
@@ -99,7 +99,7 @@ func TestADirectoryThatIsKnownLater(t *testing.T) {
 	if fault := b.sees("xa").DirectoryFault; !strings.Contains(fault, "version 5") {
 		t.Errorf("once it is known: %q", fault)
 	}
-	err := b.AdoptDirectory(t.Context(), envelope.Directory{Version: 5, Digest: digest("a third")}, digest("listing"), adoption.Root{Version: 1, Digest: digest("root")})
+	err := b.AdoptDirectory(t.Context(), envelope.Directory{Version: 5, Digest: digest("a third")}, digest("edition"), adoption.Root{Version: 1, Digest: digest("root")})
 	if protocol.CodeOf(err) != protocol.Equivocation {
 		t.Errorf("another directory of the version that is held: %v", err)
 	}

@@ -22,8 +22,8 @@ type Statement struct {
 	Type      string             `json:"type"`
 	Node      protocol.NodeID    `json:"node"`
 	Directory envelope.Directory `json:"directory"` // as envelopes name it (R-FED-7)
-	Listing   protocol.Digest    `json:"listing"`   // of the file of the listing
-	Root      Root               `json:"root"`      // under which the listing counted
+	Edition   protocol.Digest    `json:"edition"`   // of the file of the edition
+	Root      Root               `json:"root"`      // under which the edition counted
 	Record    protocol.Digest    `json:"record"`    // of the node's own record, which lists the key that signs
 	Created   protocol.Time      `json:"created"`
 }
@@ -62,7 +62,7 @@ func (s *Statement) Validate() error {
 		return protocol.Refuse(protocol.Malformed, "adoption: the directory has version %d, digest %s", s.Directory.Version, s.Directory.Digest.Short())
 	case s.Root.Version < 1 || s.Root.Digest.IsZero():
 		return protocol.Refuse(protocol.Malformed, "adoption: the root has version %d, digest %s", s.Root.Version, s.Root.Digest.Short())
-	case s.Listing.IsZero() || s.Record.IsZero():
+	case s.Edition.IsZero() || s.Record.IsZero():
 		return protocol.Refuse(protocol.Malformed, "adoption: a digest is zero")
 	}
 	return nil

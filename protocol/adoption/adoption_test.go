@@ -16,7 +16,7 @@ const sample = `{
     "version": 7,
     "sha256": "0c9d000000000000000000000000000000000000000000000000000000000001"
   },
-  "listing": "51be000000000000000000000000000000000000000000000000000000000002",
+  "edition": "51be000000000000000000000000000000000000000000000000000000000002",
   "root": {
     "version": 2,
     "sha256": "e6a0000000000000000000000000000000000000000000000000000000000003"
@@ -39,14 +39,14 @@ func TestParse(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"version 0":              {`"version": 7`, `"version": 0`},
 		"no digest":              {"0c9d000000000000000000000000000000000000000000000000000000000001", zero},
-		"no listing":             {"51be000000000000000000000000000000000000000000000000000000000002", zero},
+		"no edition":             {"51be000000000000000000000000000000000000000000000000000000000002", zero},
 		"root 0":                 {`"version": 2`, `"version": 0`},
 		"no root":                {"e6a0000000000000000000000000000000000000000000000000000000000003", zero},
 		"no record":              {"d4c2000000000000000000000000000000000000000000000000000000000004", zero},
 		"a member more":          {`"node": "xa"`, `"node": "xa", "more": 1`},
 		"a member less":          {`  "node": "xa",` + "\n", ""},
 		"a time of another form": {"10:00:02.000Z", "10:00:02Z"},
-		"null":                   {`"listing": "51be000000000000000000000000000000000000000000000000000000000002"`, `"listing": null`},
+		"null":                   {`"edition": "51be000000000000000000000000000000000000000000000000000000000002"`, `"edition": null`},
 	} {
 		if _, err := adoption.Parse([]byte(strings.Replace(sample, change[0], change[1], 1))); protocol.CodeOf(err) != protocol.Malformed {
 			t.Errorf("%s: %v, want %s", name, err, protocol.Malformed)

@@ -19,7 +19,7 @@ import (
 type Federation struct {
 	world         *World
 	Dir           string
-	root, listing []*federation.Key
+	root, edition []*federation.Key
 	online        *federation.Key
 	repository    *federation.Repository
 }
@@ -28,12 +28,12 @@ type Federation struct {
 func (w *World) Found(list ...*Host) *Federation {
 	w.T.Helper()
 	f := &Federation{world: w, Dir: filepath.Join(w.T.TempDir(), "directory"), online: w.steward()}
-	f.root, f.listing = []*federation.Key{w.steward(), w.steward()}, []*federation.Key{w.steward(), w.steward()}
+	f.root, f.edition = []*federation.Key{w.steward(), w.steward()}, []*federation.Key{w.steward(), w.steward()}
 	f.open()
 	two := func(keys []*federation.Key) federation.Stewards {
 		return federation.Stewards{Keys: []federation.PublicKey{keys[0].Public(), keys[1].Public()}, Threshold: 2}
 	}
-	draft, err := f.repository.DraftRoot(federation.Charter{Root: two(f.root), Listing: two(f.listing), Online: f.online.Public()}, time.Now())
+	draft, err := f.repository.DraftRoot(federation.Charter{Root: two(f.root), Edition: two(f.edition), Online: f.online.Public()}, time.Now())
 	w.must(err, "draft the root")
 	w.must(f.repository.PublishRoot(f.signed(draft, f.root), time.Now()), "publish the root")
 	f.Publish(list...)
@@ -71,13 +71,13 @@ func (f *Federation) Publish(list ...*Host) {
 		f.world.must(err, "read the record of %s", h.Node)
 		records = append(records, s.Signed())
 	}
-	draft, err := f.repository.DraftListing(records, time.Now())
-	f.world.must(err, "draft a listing")
-	f.world.must(f.repository.PublishListing(f.signed(draft, f.listing), time.Now()), "publish a listing")
+	draft, err := f.repository.DraftEdition(records, time.Now())
+	f.world.must(err, "draft an edition")
+	f.world.must(f.repository.PublishEdition(f.signed(draft, f.edition), time.Now()), "publish an edition")
 	f.Stamp()
 }
 
-// Stamp says with the online key that the listing is the newest.
+// Stamp says with the online key that the edition is the newest.
 func (f *Federation) Stamp() {
 	f.world.T.Helper()
 	f.world.must(f.repository.Stamp(f.online, time.Now()), "stamp")

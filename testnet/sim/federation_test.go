@@ -88,7 +88,7 @@ func TestDirectoryServersDeadFor60Days(t *testing.T) {
 	})
 }
 
-// R-FED-7, R-FED-9. Split view between two peers: stewards sign two listings of one version, and show one to xa and the
+// R-FED-7, R-FED-9. Split view between two peers: stewards sign two editions of one version, and show one to xa and the
 // other to xb; each is in order by itself.
 // Caught at the first letter, by the directory that its envelope names: it arrives, and the recipient's operator is told.
 func TestStewardsShowTwoDirectories(t *testing.T) {

@@ -31,7 +31,7 @@ func parseItem(name string) (i Item, err error) {
 		err = i.State.UnmarshalText([]byte(state))
 	}
 	if i.Sequence, _ = strconv.ParseInt(number, 10, 64); !ok || err != nil || i.Sequence < 1 || i.Sequence >= 1<<53 || i.name() != name {
-		return Item{}, protocol.Refuse(protocol.Malformed, "listing: %s is not the name of a record, like records/xa/12", protocol.Quote([]byte(name)))
+		return Item{}, protocol.Refuse(protocol.Malformed, "edition: %s is not the name of a record, like records/xa/12", protocol.Quote([]byte(name)))
 	}
 	return i, nil
 }
@@ -51,21 +51,21 @@ func (f file) path(i Item) string {
 	return fmt.Sprintf("targets/records/%s/%s.%d", i.State, f.digest, i.Sequence)
 }
 
-// Listing is one version of the directory: which records there are, and the
+// Edition is one version of the directory: which records there are, and the
 // digest of each one's file. It is immutable.
-type Listing struct {
+type Edition struct {
 	version int64
 	files   map[Item]file
 }
 
-// newListing reads what a listing says (R-FED-3). It verifies no signature.
-func newListing(m *metadata.Metadata[metadata.TargetsType]) (*Listing, error) {
-	l := &Listing{version: m.Signed.Version, files: make(map[Item]file, len(m.Signed.Targets))}
+// newEdition reads what an edition says (R-FED-3). It verifies no signature.
+func newEdition(m *metadata.Metadata[metadata.TargetsType]) (*Edition, error) {
+	l := &Edition{version: m.Signed.Version, files: make(map[Item]file, len(m.Signed.Targets))}
 	if l.version < 1 || l.version >= 1<<53 {
-		return nil, protocol.Refuse(protocol.Malformed, "listing: its version is %d", l.version)
+		return nil, protocol.Refuse(protocol.Malformed, "edition: its version is %d", l.version)
 	}
 	if m.Signed.Delegations != nil {
-		return nil, protocol.Refuse(protocol.Malformed, "listing %d: it hands its power on; only stewards list records", l.version)
+		return nil, protocol.Refuse(protocol.Malformed, "edition %d: it hands its power on; only stewards list records", l.version)
 	}
 	total := int64(0)
 	for name, t := range m.Signed.Targets {
@@ -74,13 +74,13 @@ func newListing(m *metadata.Metadata[metadata.TargetsType]) (*Listing, error) {
 			return nil, err
 		}
 		if t == nil || len(t.Hashes) != 1 || len(t.Hashes["sha256"]) != len(protocol.Digest{}) {
-			return nil, protocol.Refuse(protocol.Malformed, "listing %d: %s has no single SHA-256", l.version, name)
+			return nil, protocol.Refuse(protocol.Malformed, "edition %d: %s has no single SHA-256", l.version, name)
 		}
 		if t.Length < 1 || t.Length > protocol.MaxIntroduction {
-			return nil, protocol.Refuse(protocol.TooLarge, "listing %d: %s has %d bytes, want 1 to %d", l.version, name, t.Length, protocol.MaxIntroduction)
+			return nil, protocol.Refuse(protocol.TooLarge, "edition %d: %s has %d bytes, want 1 to %d", l.version, name, t.Length, protocol.MaxIntroduction)
 		}
 		if total += t.Length; total > protocol.MaxDirectory {
-			return nil, protocol.Refuse(protocol.TooLarge, "listing %d: its records have more than %d bytes together", l.version, int64(protocol.MaxDirectory))
+			return nil, protocol.Refuse(protocol.TooLarge, "edition %d: its records have more than %d bytes together", l.version, int64(protocol.MaxDirectory))
 		}
 		l.files[item] = file{protocol.Digest(t.Hashes["sha256"]), t.Length}
 	}
@@ -88,14 +88,14 @@ func newListing(m *metadata.Metadata[metadata.TargetsType]) (*Listing, error) {
 }
 
 // Items returns what is listed, by state and number.
-func (l *Listing) Items() []Item {
+func (l *Edition) Items() []Item {
 	return slices.SortedFunc(maps.Keys(l.files), compareItems)
 }
 
 // Ref names this version of the directory as envelopes do. The digest is over one
 // line for each record, in the order of Items (R-FED-7); so it does not depend on
-// who signed the listing, or on how its file is written.
-func (l *Listing) Ref() envelope.Directory {
+// who signed the edition, or on how its file is written.
+func (l *Edition) Ref() envelope.Directory {
 	var text bytes.Buffer
 	for _, i := range l.Items() {
 		fmt.Fprintf(&text, "%s %s\n", i.name(), l.files[i].digest)
@@ -106,7 +106,7 @@ func (l *Listing) Ref() envelope.Directory {
 // CheckRef carries out R-FED-7: it refuses another directory under this very
 // version (Equivocation). Somebody has been shown another one than we, and both
 // were signed by stewards. Older and newer versions pass: nothing is known of them.
-func (l *Listing) CheckRef(ref envelope.Directory) error {
+func (l *Edition) CheckRef(ref envelope.Directory) error {
 	if own := l.Ref(); ref.Version == own.Version && ref.Digest != own.Digest {
 		return protocol.Refuse(protocol.Equivocation, "names version %d of the directory as %s, which is known here as %s: stewards have signed two; compare them by telephone",
 			ref.Version, ref.Digest.Short(), own.Digest.Short())
@@ -116,13 +116,13 @@ func (l *Listing) CheckRef(ref envelope.Directory) error {
 
 // follows carries out R-FED-4: versions do not go back, and what was listed stays
 // listed with the same bytes. TUF knows only half of the first rule: after a
-// change of the online key it forgets which listing it had.
-func (l *Listing) follows(before *Listing) error {
+// change of the online key it forgets which edition it had.
+func (l *Edition) follows(before *Edition) error {
 	if before == nil {
 		return nil
 	}
 	if l.version < before.version {
-		return protocol.Refuse(protocol.Expired, "listing %d is older than listing %d, which is known already", l.version, before.version)
+		return protocol.Refuse(protocol.Expired, "edition %d is older than edition %d, which is known already", l.version, before.version)
 	}
 	if err := l.CheckRef(before.Ref()); err != nil {
 		return err
@@ -130,9 +130,9 @@ func (l *Listing) follows(before *Listing) error {
 	for _, i := range before.Items() {
 		switch now, listed := l.files[i]; {
 		case !listed:
-			return protocol.Refuse(protocol.Equivocation, "listing %d takes back %s, which listing %d had", l.version, i.name(), before.version)
+			return protocol.Refuse(protocol.Equivocation, "edition %d takes back %s, which edition %d had", l.version, i.name(), before.version)
 		case now != before.files[i]:
-			return protocol.Refuse(protocol.Equivocation, "listing %d has another %s than listing %d: %s in place of %s", l.version, i.name(), before.version,
+			return protocol.Refuse(protocol.Equivocation, "edition %d has another %s than edition %d: %s in place of %s", l.version, i.name(), before.version,
 				now.digest.Short(), before.files[i].digest.Short())
 		}
 	}
@@ -140,7 +140,7 @@ func (l *Listing) follows(before *Listing) error {
 }
 
 // newest returns the highest number listed of a state; zero: none.
-func (l *Listing) newest(id protocol.StateID) (highest int64) {
+func (l *Edition) newest(id protocol.StateID) (highest int64) {
 	for i := range l.files {
 		if i.State == id {
 			highest = max(highest, i.Sequence)

@@ -15,8 +15,8 @@ import (
 	"comity/protocol/statement"
 )
 
-// Add drafts the next listing: all that is listed, and these records more, each
-// the first of its state or one that follows. None: the listing is renewed, before
+// Add drafts the next edition: all that is listed, and these records more, each
+// the first of its state or one that follows. None: the edition is renewed, before
 // it ends. Made again it returns the same draft.
 func (r *Registry) Add(records []statement.Signed, now time.Time) (*Drafted, error) {
 	if _, err := r.Council(); err != nil {
@@ -36,12 +36,12 @@ func (r *Registry) Add(records []statement.Signed, now time.Time) (*Drafted, err
 		return nil, err
 	}
 	if open != nil {
-		if open.listing != nil && open.adds(records) {
+		if open.edition != nil && open.adds(records) {
 			return open, nil
 		}
 		return nil, &OpenError{open.Name()}
 	}
-	draft, err := r.repo.DraftListing(records, now)
+	draft, err := r.repo.DraftEdition(records, now)
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +65,12 @@ func (d *Draft) adds(records []statement.Signed) bool {
 	})
 }
 
-var givenUpName = regexp.MustCompile(`^listing-([1-9][0-9]{0,15})\.`)
+var givenUpName = regexp.MustCompile(`^edition-([1-9][0-9]{0,15})\.`)
 
-// renumber gives a listing a number that no draft had which was given up: stewards
+// renumber gives an edition a number that no draft had which was given up: stewards
 // may have signed that one, and never sign two under one number.
 func (r *Registry) renumber(draft []byte) ([]byte, error) {
-	m, err := parseListing(draft)
+	m, err := parseEdition(draft)
 	if err != nil {
 		return nil, err
 	}
