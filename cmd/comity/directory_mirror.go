@@ -20,7 +20,7 @@ key and no database, asks nobody who he is, and whoever overwhelms it harms no
 parcel. Nobody has to trust it, because all files are signed; so it speaks plain
 HTTP, and a proxy with TLS may stand before it.`,
 		Example: `  comity directory mirror --listen 0.0.0.0:7480
-  comity directory mirror /srv/federation/public --listen 127.0.0.1:7480`,
+  comity directory mirror /srv/federation/directory --listen 127.0.0.1:7480`,
 		RunE: func(c *cobra.Command, args []string) error {
 			dir, err := p.directory()
 			if err != nil {

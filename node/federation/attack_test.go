@@ -220,6 +220,13 @@ func TestLooseRoot(t *testing.T) {
 		}, protocol.WrongRole, "online key"},
 		{"files without numbers", func(_ *world, r *metadata.RootType) { r.ConsistentSnapshot = false }, protocol.Malformed, "no numbers"},
 		{"nobody has the role", func(_ *world, r *metadata.RootType) { delete(r.Roles, "targets") }, protocol.Malformed, "targets"},
+		{"a key in capital digits, which the library takes and people are not shown", func(_ *world, r *metadata.RootType) {
+			hidden := must(must(GenerateKey()).Public().tuf())
+			hidden.Value.PublicKey = strings.ToUpper(hidden.Value.PublicKey)
+			id := must(hidden.ID())
+			r.Keys[id] = hidden
+			r.Roles["targets"].KeyIDs = append(r.Roles["targets"].KeyIDs, id)
+		}, protocol.Malformed, "no Ed25519 key"},
 		{"a key that is none", func(_ *world, r *metadata.RootType) { r.Keys[r.Roles["targets"].KeyIDs[0]] = nil }, protocol.Malformed, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -98,7 +98,7 @@ func checkRoot(r *metadata.RootType) error {
 		return protocol.Refuse(protocol.Malformed, "root %d: its files have no numbers (consistent_snapshot is false)", r.Version)
 	}
 	hands := map[string]string{metadata.ROOT: "root", metadata.TARGETS: "edition", metadata.SNAPSHOT: "online", metadata.TIMESTAMP: "online"}
-	holder := map[string]string{} // by the key itself: an id is only what the root calls it
+	holder := map[PublicKey]string{} // by the key itself: an id is only what the root calls it
 	for role, hand := range hands {
 		s := r.Roles[role]
 		if s == nil || len(s.KeyIDs) == 0 || len(s.KeyIDs) > protocol.MaxStewards {
@@ -108,14 +108,16 @@ func checkRoot(r *metadata.RootType) error {
 			return protocol.Refuse(protocol.Policy, "root %d: %d may sign alone for %s, want at least %d", r.Version, s.Threshold, role, MinThreshold)
 		}
 		for _, id := range s.KeyIDs {
-			k := r.Keys[id]
-			if k == nil || k.Type != metadata.KeyTypeEd25519 || len(k.Value.PublicKey) != 2*len(PublicKey{}) {
+			// One spelling: the library takes capital digits as well, and keys that people are
+			// not shown would sign.
+			k, key := r.Keys[id], PublicKey{}
+			if k == nil || k.Type != metadata.KeyTypeEd25519 || key.UnmarshalText([]byte(k.Value.PublicKey)) != nil {
 				return protocol.Refuse(protocol.Malformed, "root %d: key %s of the role %s is no Ed25519 key", r.Version, protocol.Quote([]byte(id)), role)
 			}
-			if other, taken := holder[k.Value.PublicKey]; taken && other != hand {
-				return protocol.Refuse(protocol.WrongRole, "root %d: key %.12s is the %s key and a %s key", r.Version, k.Value.PublicKey, other, hand)
+			if other, taken := holder[key]; taken && other != hand {
+				return protocol.Refuse(protocol.WrongRole, "root %d: key %.12s is the %s key and a %s key", r.Version, key, other, hand)
 			}
-			holder[k.Value.PublicKey] = hand
+			holder[key] = hand
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package federation
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
@@ -51,13 +50,6 @@ func ReadRoot(file []byte) (*Introduced, error) {
 }
 
 // stewardsOf reads who has a role in a root that checkRoot has passed.
-func stewardsOf(r *metadata.RootType, role string) (s Stewards) {
-	s.Threshold = r.Roles[role].Threshold
-	for _, id := range r.Roles[role].KeyIDs {
-		var k PublicKey
-		if k.UnmarshalText([]byte(strings.ToLower(r.Keys[id].Value.PublicKey))) == nil {
-			s.Keys = append(s.Keys, k)
-		}
-	}
-	return s
+func stewardsOf(r *metadata.RootType, role string) Stewards {
+	return Stewards{Keys: keysOf(r, role), Threshold: r.Roles[role].Threshold}
 }
