@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -157,3 +158,9 @@ func (h *Host) excuses(err error) bool {
 
 // troubled reports whether a fault may be the reason that it fails now.
 func (h *Host) troubled() bool { return h.misled || h.disk.wasStruck() }
+
+// mayRefuse reports whether an act may fail with this error now. A peer whose clock is
+// wrong delays a node that has just started (R-TIME-1).
+func (h *Host) mayRefuse(err error) bool {
+	return h.troubled() || errors.Is(err, gateway.ErrClock) && slices.ContainsFunc(h.world.Hosts, func(o *Host) bool { return o.misled })
+}

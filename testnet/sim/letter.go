@@ -40,7 +40,7 @@ func (h *Host) Send(l Letter) protocol.ParcelID {
 // when the node can be asked again.
 func (h *Host) Try(l Letter) {
 	h.world.T.Helper()
-	if _, err := h.write(l); err != nil && !h.troubled() {
+	if _, err := h.write(l); err != nil && !h.mayRefuse(err) {
 		h.world.T.Fatalf("send from %s: %v", h.Node, err)
 	}
 }

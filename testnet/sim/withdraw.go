@@ -26,7 +26,7 @@ func (h *Host) Withdraw(id protocol.ParcelID) []office.Withdrawal {
 // when the node can be asked again.
 func (h *Host) TryWithdraw(id protocol.ParcelID) {
 	h.world.T.Helper()
-	if _, err := h.withdraw(id); err != nil && !h.troubled() {
+	if _, err := h.withdraw(id); err != nil && !h.mayRefuse(err) {
 		h.world.T.Fatalf("withdraw %s at %s: %v", id, h.Node, err)
 	}
 }
