@@ -141,8 +141,12 @@ func (r *rotation) writeMedium(of protocol.Digest) error {
 	return nil
 }
 
-// settleMedium gives what waits on a medium its place when the node has the record,
-// and removes it when it has not. The old keys are gone then, from this medium.
+// settleMedium gives what waits on a medium its place when the record exists, and puts
+// it aside when nobody here knows of it. The old keys are gone then, from this medium.
+//
+// A key that waits is never removed: an older copy of the node may have been put in
+// the place of the one that published the record, and then it is the only key that
+// peers take.
 func settleMedium(ctx context.Context, folder string, db *store.Gateway) error {
 	pending := filepath.Join(folder, pendingFile+next)
 	text, err := keys.Read(pending, seal.MaxProtected)
@@ -155,11 +159,10 @@ func settleMedium(ctx context.Context, folder string, db *store.Gateway) error {
 	if n, err := hex.Decode(of[:], text[:min(len(text), 2*len(of))]); err != nil || n != len(of) {
 		return os.Remove(pending) // cut off while it was written: nothing else waits
 	}
-	_, err = db.RecordByDigest(ctx, of)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	published, err := isPublished(ctx, db, of)
+	if err != nil {
 		return err
 	}
-	committed := err == nil
 	waits, err := secretsIn(folder, next)
 	if err != nil {
 		return err
@@ -168,12 +171,11 @@ func settleMedium(ctx context.Context, folder string, db *store.Gateway) error {
 		if path == pending {
 			continue
 		}
-		if committed {
-			err = os.Rename(path, strings.TrimSuffix(path, next))
-		} else {
-			err = os.Remove(path)
+		place := strings.TrimSuffix(path, next)
+		if !published {
+			place += ".unused-" + of.Short()
 		}
-		if err == nil {
+		if err = os.Rename(path, place); err == nil {
 			err = keys.SyncDir(folder)
 		}
 		if err != nil {
@@ -181,4 +183,14 @@ func settleMedium(ctx context.Context, folder string, db *store.Gateway) error {
 		}
 	}
 	return errors.Join(os.Remove(pending), keys.SyncDir(folder))
+}
+
+// isPublished reports whether this node has a record, or a peer has shown it.
+func isPublished(ctx context.Context, db *store.Gateway, of protocol.Digest) (bool, error) {
+	_, err := db.RecordByDigest(ctx, of)
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return err == nil, err
+	}
+	shown, err := db.Shown(ctx)
+	return slices.ContainsFunc(shown, func(s store.Shown) bool { return s.Record.Digest() == of }), err
 }

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,7 +12,9 @@ import (
 
 	"comity/crypto/keys"
 	"comity/protocol"
+	"comity/protocol/evidence"
 	"comity/protocol/record"
+	"comity/store"
 )
 
 // R-REC-12: state and authority hand over to other offline keys in a record that
@@ -98,6 +101,103 @@ func TestStolenOfflineKeys(t *testing.T) {
 	for _, k := range m.Document().Former[0].Keys {
 		if (k.Compromised != nil) != (k.Role == "primary") {
 			t.Errorf("the %s key is marked %v", k.Role, k.Compromised)
+		}
+	}
+}
+
+// The medium is pulled, and then the node is lost and an older copy put in its place: a
+// peer shows the record that the copy has not got, and the key that waits on the medium
+// is the only one that counts. It must not be lost.
+func TestTheMediumIsPulledAndTheNodeRestored(t *testing.T) {
+	for name, told := range map[string]bool{"a peer showed the record": true, "no peer was heard": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRotating(t)
+			folder := filepath.Join(r.dir, "offline")
+			older := newRotatingCopy(t, r.dir)
+			before := snapshot(t, folder)
+			r.now = r.now.Add(24 * time.Hour)
+			lost := r.rotate(nil, StateKind)
+			after := snapshot(t, folder)
+			medium := filepath.Join(older, "offline")
+			if err := keys.WriteNew(filepath.Join(medium, pendingFile+next), []byte(lost.Ref().Digest.String())); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{stateKeyFile, stateCertificateFile} {
+				if err := keys.WriteNew(filepath.Join(medium, name)+next, after[filepath.Join(folder, name)]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.dir = older
+			n := r.open()
+			if told {
+				if err := n.Gateway.Store.NoteShown(t.Context(), store.Shown{Peer: "xz", Record: lost.Signed()}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(settleMedium(t.Context(), medium, n.Gateway.Store), n.Close()); err != nil {
+				t.Fatal(err)
+			}
+			want := before[filepath.Join(folder, stateKeyFile)]
+			if told {
+				want = after[filepath.Join(folder, stateKeyFile)]
+			}
+			left := snapshot(t, medium)
+			if !bytes.Equal(left[filepath.Join(medium, stateKeyFile)], want) || len(waitingOn(t, medium)) > 0 {
+				t.Errorf("another key than the one that counts is in its place, or something waits: %q", waitingOn(t, medium))
+			}
+			kept := false
+			for _, content := range left {
+				kept = kept || bytes.Equal(content, after[filepath.Join(folder, stateKeyFile)])
+			}
+			if !kept {
+				t.Error("the state's new key is gone from the medium")
+			}
+		})
+	}
+}
+
+// newRotatingCopy is a copy of a node's folder, as a backup has it.
+func newRotatingCopy(t *testing.T, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(to, func(path string, e fs.DirEntry, err error) error {
+		mode := fs.FileMode(0o600)
+		if e != nil && e.IsDir() {
+			mode = 0o700
+		}
+		return errors.Join(err, os.Chmod(path, mode))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// A theft since before an authority took another certificate concerns the keys of the
+// certificate before as well: those that counted at that time are marked.
+func TestStolenKeysOfAFormerCertificate(t *testing.T) {
+	r := newRotating(t)
+	since := r.now.Add(-time.Hour)
+	r.now = r.now.Add(time.Hour)
+	r.rotate(nil, AuthorityKind)
+	r.now = r.now.Add(time.Hour)
+	last := r.rotate(&since, ActKind)
+	m, _ := last.Authority(authority)
+	for _, k := range m.Document().Former[0].Keys {
+		if (k.Compromised != nil) != (k.Role == evidence.Act) {
+			t.Errorf("the %s key of the certificate before is marked %v", k.Role, k.Compromised)
+		}
+	}
+	later := r.now.Add(time.Minute)
+	r.now = r.now.Add(time.Hour)
+	last = r.rotate(&later, AttestKind)
+	m, _ = last.Authority(authority)
+	for _, k := range m.Document().Former[0].Keys {
+		if k.Role == evidence.Attest && k.Compromised != nil {
+			t.Errorf("the attest key that counted no more at the theft is marked %v", k.Compromised)
 		}
 	}
 }

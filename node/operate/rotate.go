@@ -178,7 +178,7 @@ func (r *rotation) succeed(list []record.Key, role evidence.Role, key protocol.D
 		if list[i].Role != role {
 			continue
 		}
-		if r.since != nil && list[i].Compromised == nil && list[i].Valid.Until.After(*r.since) {
+		if r.stolen(list[i]) {
 			list[i].Compromised = r.mark() // its window stays: to have ended would hide the theft
 			continue
 		}
@@ -187,6 +187,26 @@ func (r *rotation) succeed(list []record.Key, role evidence.Role, key protocol.D
 		}
 	}
 	return append(list, record.Key{Role: role, Digest: key, Valid: protocol.Window{From: protocol.At(r.at), Until: protocol.At(r.at.Add(keyLifetime))}})
+}
+
+// stolen reports whether a key counted when keys were stolen, and is not marked yet.
+func (r *rotation) stolen(k record.Key) bool {
+	return r.since != nil && k.Compromised == nil && k.Valid.Until.After(*r.since)
+}
+
+// markFormer marks the keys of a role in certificates that gave way since they were
+// stolen.
+func (r *rotation) markFormer(list []record.Former, role evidence.Role) []record.Former {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Keys = slices.Clone(list[i].Keys)
+		for j, k := range list[i].Keys {
+			if k.Role == role && r.stolen(k) {
+				list[i].Keys[j].Compromised = r.mark()
+			}
+		}
+	}
+	return list
 }
 
 func (r *rotation) mark() *record.Compromised {

@@ -39,7 +39,7 @@ func (r *rotation) officeKey(e *entryDraft, role evidence.Role, h Holder, file s
 		return err
 	}
 	e.primary, e.Certificate = g.Primary, g.Certificate.Bytes()
-	e.Keys = r.succeed(e.Keys, role, g.Subkeys[0].Digest())
+	e.Keys, e.Former = r.succeed(e.Keys, role, g.Subkeys[0].Digest()), r.markFormer(e.Former, role)
 	return nil
 }
 
