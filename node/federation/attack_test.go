@@ -476,3 +476,56 @@ func TestSplitRecord(t *testing.T) {
 	wantRefusal(t, report.Refusals[0].Err, protocol.Equivocation, "by telephone")
 	r.trusts("xa", second)
 }
+
+// R-FED-6. The online key is stolen, and replaced: a node that took what the thief had
+// numbered is a mirror again, of what the new key signs under the same numbers.
+func TestMirrorAfterATheft(t *testing.T) {
+	w := newWorld(t)
+	xa := stateOf("xa")
+	w.publish(xa.records[0])
+	first := newReader(w)
+	quiet(t, first.refresh(w.mirror()))
+	thief := w.copied()
+	thief.jump(3)
+	quiet(t, first.refresh(thief.mirror()))
+	w.online = must(GenerateKey())
+	w.publishRoot(w.root[:2]...)
+	w.stamp()
+	w.now = w.now.Add(day)
+	first.now = w.now
+	next := xa.next("two.xa.example:1")
+	w.publish(next) // with a snapshot of the number that the thief's has
+	quiet(t, first.refresh(w.mirror()))
+	second := newReader(w)
+	quiet(t, second.refresh(serve(t, first.cfg.Dir)))
+	second.trusts("xa", next)
+	if all, err := os.ReadDir(filepath.Join(first.cfg.Dir, "refused")); err != nil || len(all) == 0 {
+		t.Errorf("nothing is left of what the thief has signed: %v", err)
+	}
+}
+
+// A mirror spells a root in another way, which no signature hinders, and the power goes
+// while it is kept: the next mirror's spelling is the same root.
+func TestRootInTwoSpellings(t *testing.T) {
+	w := newWorld(t)
+	w.publish(stateOf("xa").records[0])
+	r := newReader(w)
+	quiet(t, r.refresh(w.mirror()))
+	other := w.copied()
+	w.publishRoot(w.root[:2]...)
+	w.stamp()
+	spelt := append(must(os.ReadFile(filepath.Join(w.dir, "2.root.json"))), '\n')
+	w.check(r.folder.keep("2.root.json", spelt)) // and root.json is not written yet
+	r.open(r.cfg.Dir, nil)
+	quiet(t, r.refresh(w.mirror()))
+	if n := r.Files().Root; n != 2 {
+		t.Errorf("root %d counts, want 2", n)
+	}
+
+	// Another root of that number is none.
+	other.online = must(GenerateKey())
+	other.publishRoot(w.root[:2]...)
+	fresh := newReader(w)
+	w.check(fresh.folder.keep("2.root.json", must(os.ReadFile(filepath.Join(other.dir, "2.root.json")))))
+	caught(t, fresh.refresh(w.mirror()), protocol.Equivocation, "2.root.json")
+}

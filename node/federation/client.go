@@ -119,10 +119,7 @@ func (c *Client) begin() error {
 		if err != nil {
 			return fmt.Errorf("the root with which trust begins: %w", err)
 		}
-		if err := c.folder.keep(numbered(root.Signed.Version, rootFile), c.cfg.Root); err != nil {
-			return err
-		}
-		if err := c.folder.put(rootFile, c.cfg.Root); err != nil {
+		if err := c.keepRoot(root.Signed.Version, c.cfg.Root); err != nil {
 			return err
 		}
 	}

@@ -71,14 +71,16 @@ func (c *Client) fetch(ctx context.Context, base string) error {
 	return err
 }
 
+// refusedFolder has what contradicts the rest, or gave way to it.
+const refusedFolder = "refused"
+
 // maxRefused is how many files are kept that contradict what is held. A few prove it.
 const maxRefused = 32
 
 // keepRefused keeps what a mirror showed and its signers contradict themselves by:
 // it is evidence against them, beside what is held.
 func (c *Client) keepRefused(f *fetcher) error {
-	const place = "refused"
-	had, err := os.ReadDir(filepath.Join(string(c.folder), place))
+	had, err := os.ReadDir(filepath.Join(string(c.folder), refusedFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -90,7 +92,7 @@ func (c *Client) keepRefused(f *fetcher) error {
 		if room--; room < 0 {
 			return nil
 		}
-		if err := c.folder.keep(fmt.Sprintf("%s/%s.%s", place, protocol.Sum(f.got[name]), name), f.got[name]); err != nil {
+		if err := c.folder.keep(fmt.Sprintf("%s/%s.%s", refusedFolder, protocol.Sum(f.got[name]), name), f.got[name]); err != nil {
 			return err
 		}
 	}
@@ -105,15 +107,50 @@ func (c *Client) keepRoots(u *updater.Updater, f *fetcher) error {
 		first--
 	}
 	for v := first; v <= newest; v++ {
-		data := f.got[numbered(v, rootFile)]
-		if err := c.folder.keep(numbered(v, rootFile), data); err != nil {
-			return own(err)
-		}
-		if err := c.folder.put(rootFile, data); err != nil {
+		if err := c.keepRoot(v, f.got[numbered(v, rootFile)]); protocol.CodeOf(err) != "" {
+			return err
+		} else if err != nil {
 			return own(err)
 		}
 	}
 	return own(c.load()) // what a key has signed that is taken back ends now
+}
+
+// keepRoot keeps a root under its number, and as the newest. One that is kept in
+// another spelling stays: what it says is what was signed.
+//
+// If the power goes between the two, the next mirror's spelling may be another one.
+func (c *Client) keepRoot(number int64, data []byte) error {
+	name := numbered(number, rootFile)
+	err := c.folder.keep(name, data)
+	if protocol.CodeOf(err) == protocol.Equivocation {
+		kept, trouble := c.folder.read(name, protocol.MaxRoot)
+		if trouble != nil {
+			return trouble
+		}
+		if sameRoot(kept, data) {
+			data, err = kept, nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.folder.put(rootFile, data)
+}
+
+// sameRoot reports whether two files are one root, with the same signatures on it or others.
+func sameRoot(a, b []byte) bool {
+	var said [2]protocol.Digest
+	for i, data := range [][]byte{a, b} {
+		m, err := parseRoot(data)
+		if err == nil {
+			said[i], err = contentDigest(&m.Signed)
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return said[0] == said[1]
 }
 
 // accept takes in what the library has verified, after our own rules.
@@ -206,8 +243,7 @@ func (c *Client) commit(trusted trustedmetadata.TrustedMetadata, f *fetcher) err
 		if data == nil {
 			continue // the one that is held is the newest
 		}
-		// A version that was kept with another spelling keeps it: what it says was compared.
-		if err := c.folder.keep(numbered(m.version, m.name), data); err != nil && protocol.CodeOf(err) != protocol.Equivocation {
+		if err := c.keepPinned(numbered(m.version, m.name), data); err != nil {
 			return own(err)
 		}
 		if err := c.folder.put(m.name, data); err != nil {
@@ -225,4 +261,22 @@ func (c *Client) commit(trusted trustedmetadata.TrustedMetadata, f *fetcher) err
 		}
 	}
 	return own(c.load())
+}
+
+// keepPinned keeps what the newest timestamp leads to, under its number. What was kept
+// there before, in another spelling or by an online key that was taken back, is put
+// aside: whoever uses this folder as a mirror needs these very bytes.
+func (c *Client) keepPinned(name string, data []byte) error {
+	err := c.folder.keep(name, data)
+	if protocol.CodeOf(err) != protocol.Equivocation {
+		return err
+	}
+	before, err := c.folder.read(name, protocol.MaxEdition)
+	if err != nil {
+		return err
+	}
+	if err := c.folder.keep(fmt.Sprintf("%s/%s.%s", refusedFolder, protocol.Sum(before), name), before); err != nil {
+		return err
+	}
+	return c.folder.put(name, data)
 }
