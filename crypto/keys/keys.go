@@ -106,6 +106,12 @@ func Replace(path string, data []byte, limit int64) (err error) {
 	if len(data) == 0 || int64(len(data)) > limit {
 		return fmt.Errorf("it would have %d bytes, want 1 to %d", len(data), limit)
 	}
+	return Put(path, data)
+}
+
+// Put stores data in a private file at path, in the place of what is there. Whenever
+// the power goes, one of the two is there, complete; it survives once Put returned nil.
+func Put(path string, data []byte) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		dir = "."

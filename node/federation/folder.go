@@ -58,30 +58,14 @@ func (f folder) keep(name string, data []byte) error {
 
 // put writes a file, in the place of the one before: whenever the power goes,
 // one of the two is there, whole.
-func (f folder) put(name string, data []byte) (err error) {
+func (f folder) put(name string, data []byte) error {
 	path := filepath.Join(string(f), filepath.FromSlash(name))
-	dir := filepath.Dir(path)
-	if err := keys.MkdirPrivate(dir); err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(dir, ".*.new")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("writing %s: %w", path, errors.Join(err, os.Remove(temp.Name())))
-		}
-	}()
-	_, err = temp.Write(data)
+	err := keys.MkdirPrivate(filepath.Dir(path))
 	if err == nil {
-		err = temp.Sync()
+		err = keys.Put(path, data)
 	}
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return err
-	}
-	return keys.SyncDir(dir)
+	return nil
 }

@@ -2,12 +2,9 @@ package operate
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -47,7 +44,7 @@ func addToConfig(l Layout, c Config, a protocol.AuthorityID, files map[Holder]st
 			return err
 		}
 	}
-	return replaceConfig(l, text)
+	return keys.Put(l.Config(), text)
 }
 
 var authoritiesLine = regexp.MustCompile(`(?m)^authorities\s*=\s*\[[^\]]*\]`)
@@ -72,18 +69,4 @@ func edited(text []byte, all []protocol.AuthorityID, files map[Holder]string) []
 		return slices.Insert(text, at+1+len(table), lines.Bytes()...)
 	}
 	return append(append(text, "\n"+table...), lines.Bytes()...)
-}
-
-func replaceConfig(l Layout, text []byte) error {
-	path := l.Config()
-	if err := os.Remove(path + next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := keys.WriteNew(path+next, text); err != nil {
-		return err
-	}
-	if err := os.Rename(path+next, path); err != nil {
-		return err
-	}
-	return keys.SyncDir(filepath.Dir(path))
 }
