@@ -179,13 +179,7 @@ func (l *link) compare(ctx context.Context) {
 			return
 		}
 		l.logger().Debug("cannot ask what a peer holds of this node's log", "error", err)
-		timer := time.NewTimer(wait)
-		select {
-		case <-rung: // it has called
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		pauseUnless(ctx, rung, wait) // it has called
 	}
 }
 

@@ -183,16 +183,10 @@ func (l *link) follow(ctx context.Context) {
 			l.logger().Debug("cannot read the peer's feed", "error", err)
 		}
 		pause(ctx, retryAfter(err))
-		timer := time.NewTimer(wait)
-		wait = min(2*wait, followPauseMax)
-		select {
-		case <-timer.C:
-		case <-rung: // something changed: the peer may be back
-			timer.Stop()
+		if pauseUnless(ctx, rung, wait) { // something changed: the peer may be back
 			pause(ctx, followPause)
-		case <-ctx.Done():
-			timer.Stop()
 		}
+		wait = min(2*wait, followPauseMax)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"comity/protocol"
 	"comity/protocol/exchange"
@@ -77,13 +76,7 @@ func (l *link) inform(ctx context.Context) {
 			}
 			return
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-rung: // it has called
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		pauseUnless(ctx, rung, wait) // it has called
 	}
 }
 

@@ -345,6 +345,19 @@ func (g *Gateway) sweep(ctx context.Context) {
 	}
 }
 
+// pauseUnless waits for d, the end of ctx or a bell, and reports whether that rang.
+func pauseUnless(ctx context.Context, rung <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-rung:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // pause waits for d or the end of ctx.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

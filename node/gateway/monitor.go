@@ -192,13 +192,7 @@ func (l *link) gossip(ctx context.Context) {
 			l.logger().Debug("cannot ask a witness about other logs", "error", err)
 		}
 		pause(ctx, gossipPause)
-		timer := time.NewTimer(gossipEvery)
-		select {
-		case <-timer.C:
-		case <-back:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		pauseUnless(ctx, back, gossipEvery)
 	}
 }
 

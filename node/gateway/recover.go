@@ -113,14 +113,9 @@ func (l *link) recover(ctx context.Context) {
 			return
 		}
 		l.logger().Warn("what was lost with the node is not all fetched yet", "error", err)
-		timer := time.NewTimer(wait)
-		select {
-		case <-rung:
+		if pauseUnless(ctx, rung, wait) {
 			pause(ctx, recheckPause) // a peer that makes connections in a loop must not make us work in one
-		case <-timer.C:
-		case <-ctx.Done():
 		}
-		timer.Stop()
 	}
 }
 
