@@ -34,8 +34,9 @@ brings back signed evidence of every step, and checks all of it again.
 With --dir D everything is kept: D/a and D/b are ordinary data directories, and
 "comity serve --dir D/a" runs that node again. Their keys have no passphrase, so
 use them for nothing else. D/trust holds what an auditor would hold of both states,
-and D/evidence.tar what proves the transmission to one. Without --dir a temporary
-directory is used and removed.
+and D/evidence.tar what proves the transmission to one; with --states there are D/xa
+to D/xe and a bundle of each request. Without --dir a temporary directory is used and
+removed.
 
 With --states 5, five states found a federation: three stewards sign its root and the
 edition of all states, a mirror serves it, and each node gets the root and nothing
@@ -43,7 +44,7 @@ else. Requests then cross between several pairs, and are checked by the records 
 directory alone.
 
 With --json each step is one JSON object on one line; the last one begins with
-{"ok":true,"parcel":…`,
+{"ok":true,"parcel":… or, with --states, {"ok":true,"states":…`,
 		Example: `  comity demo
   comity demo --dir D --file request.pdf --file annex.pdf --json
   comity demo --states 5`,
