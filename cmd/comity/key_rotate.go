@@ -91,6 +91,8 @@ func (p *program) rotate(ctx context.Context, kind operate.Kind, since *time.Tim
 	switch {
 	case errors.Is(err, operate.ErrNotYet):
 		return problem("give the time since when the keys may have been in other hands", "%v", err)
+	case errors.Is(err, operate.ErrAnnounced):
+		return problem("nothing is left to do, unless the new keys were stolen as well: then give the time since when these may have been in other hands", "%v", err)
 	case err != nil:
 		return noRoom(err)
 	}

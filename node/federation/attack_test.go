@@ -417,9 +417,10 @@ func TestRecordOfAnotherState(t *testing.T) {
 func TestSplitView(t *testing.T) {
 	w := newWorld(t)
 	w.publish(stateOf("xa").records[0], stateOf("xb").records[0])
-	other := w.copied()
+	other, third := w.copied(), w.copied()
 	w.publish()
 	other.publish(stateOf("xc").records[0])
+	third.publish(stateOf("xa").next("three.xa.example:1"))
 	a, b := newReader(w), newReader(other)
 	quiet(t, a.refresh(w.mirror()))
 	quiet(t, b.refresh(other.mirror()))
@@ -442,8 +443,17 @@ func TestSplitView(t *testing.T) {
 		other.jump(60 + i)
 		a.refresh(other.mirror())
 	}
-	if kept := must(os.ReadDir(filepath.Join(a.cfg.Dir, "refused"))); len(kept) > maxRefused {
-		t.Errorf("%d files kept, at most %d", len(kept), maxRefused)
+	third.jump(500) // what the online key has signed leaves room for what stewards have
+	caught(t, a.refresh(third.mirror()), protocol.Equivocation, "stewards have signed two")
+	editions := 0
+	kept = must(os.ReadDir(filepath.Join(a.cfg.Dir, "refused")))
+	for _, e := range kept {
+		if strings.HasSuffix(e.Name(), ".2.targets.json") {
+			editions++
+		}
+	}
+	if len(kept)-editions > maxRefused || editions != 2 {
+		t.Errorf("%d files kept, at most %d, and %d editions, want 2", len(kept)-editions, maxRefused, editions)
 	}
 
 	// Who signed, and how the file is written, is no difference.

@@ -74,7 +74,9 @@ func (c *Client) fetch(ctx context.Context, base string) error {
 // refusedFolder has what contradicts the rest, or gave way to it.
 const refusedFolder = "refused"
 
-// maxRefused is how many files are kept that contradict what is held. A few prove it.
+// maxRefused is how many files are kept that contradict what is held, of editions and
+// of all else: a thief of the online key must not fill the place for what stewards have
+// signed. A few prove it.
 const maxRefused = 32
 
 // keepRefused keeps what a mirror showed and its signers contradict themselves by:
@@ -84,13 +86,17 @@ func (c *Client) keepRefused(f *fetcher) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	room := maxRefused - len(had)
+	isEdition := func(name string) bool { return strings.HasSuffix(name, editionFile) }
+	room := map[bool]int{true: maxRefused, false: maxRefused} // by isEdition
+	for _, e := range had {
+		room[isEdition(e.Name())]--
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.got)) {
 		if strings.HasSuffix(name, "."+rootFile) {
 			continue
 		}
-		if room--; room < 0 {
-			return nil
+		if room[isEdition(name)]--; room[isEdition(name)] < 0 {
+			continue
 		}
 		if err := c.folder.keep(fmt.Sprintf("%s/%s.%s", refusedFolder, protocol.Sum(f.got[name]), name), f.got[name]); err != nil {
 			return err

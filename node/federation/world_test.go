@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -176,7 +177,12 @@ func (w *world) copied() *world {
 	other := *w
 	other.dir = filepath.Join(w.t.TempDir(), "directory")
 	w.check(os.CopyFS(other.dir, os.DirFS(w.dir)))
-	w.check(os.Chmod(other.dir, 0o700))
+	w.check(filepath.WalkDir(other.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = os.Chmod(path, 0o700) // #nosec G302 -- a folder, which has to be entered
+		}
+		return err
+	}))
 	other.repository = must(NewRepository(other.dir))
 	return &other
 }

@@ -62,6 +62,13 @@ func (d *directory) isNews(peer protocol.NodeID, ref envelope.Directory) bool {
 	return true
 }
 
+// unnoted says that what a peer named could not be stored, so that it is compared again.
+func (d *directory) unnoted(peer protocol.NodeID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.named, peer)
+}
+
 // Directory returns the version of the federation's directory that envelopes name;
 // nil: none was adopted.
 func (g *Gateway) Directory() *envelope.Directory { return g.directory.newest() }
@@ -147,6 +154,7 @@ func (g *Gateway) compareDirectory(ctx context.Context, o *offer) {
 	n := store.NamedDirectory{Node: o.peer, Ref: *ref, Envelope: o.signed}
 	differs, err := g.Store.NameDirectory(ctx, n)
 	if err != nil {
+		g.directory.unnoted(o.peer)
 		g.link(o.peer).aloud().Warn("which directory a peer named was not noted", "error", err)
 		return
 	}

@@ -176,6 +176,27 @@ func newRotatingCopy(t *testing.T, dir string) string {
 	return to
 }
 
+// An announcement that is typed once more, because nobody knows whether it had
+// happened, marks no key that it had made.
+func TestATheftIsAnnouncedOnce(t *testing.T) {
+	r := newRotating(t)
+	since := r.now.Add(-time.Hour)
+	for _, kind := range without(Kinds(), AgeKind, TLSKind) {
+		r.now = r.now.Add(time.Hour)
+		last := r.rotate(&since, kind)
+		r.now = r.now.Add(time.Hour)
+		if _, err := r.try(&since, kind); !errors.Is(err, ErrAnnounced) {
+			t.Errorf("%s once more: %v", kind, err)
+		}
+		if now := own(t, r.dir); now.Ref() != last.Ref() {
+			t.Errorf("%s once more: record %d", kind, now.Record().Sequence)
+		}
+		r.now = r.now.Add(time.Hour)
+		again := r.now.Add(-time.Minute)
+		r.rotate(&again, kind) // another theft is another announcement
+	}
+}
+
 // A theft since before an authority took another certificate concerns the keys of the
 // certificate before as well: those that counted at that time are marked.
 func TestStolenKeysOfAFormerCertificate(t *testing.T) {

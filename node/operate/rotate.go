@@ -69,6 +69,9 @@ func Rotate(ctx context.Context, p RotatePlan) (_ *Rotated, err error) {
 	}
 	r := &rotation{amendment: c, since: p.Since, record: *c.Gateway.Own.Record(), entries: map[protocol.AuthorityID]*entryDraft{}, files: map[string][]byte{}, medium: map[string][]byte{}}
 	for _, k := range p.Kinds {
+		if r.isAnnounced(k, p.Authorities) {
+			return nil, fmt.Errorf("%w (%s, since %s)", ErrAnnounced, k, protocol.At(*p.Since))
+		}
 		if err := r.replace(k, p.Authorities); err != nil {
 			return nil, fmt.Errorf("make new keys (%s): %w", k, err)
 		}
