@@ -34,6 +34,7 @@ type addedView struct {
 	First  bool             `json:"first"`
 	Words  []string         `json:"words"`
 	Handed []string         `json:"handed_over,omitempty"` // whose offline key is another one
+	Passed []int64          `json:"passed_over,omitempty"` // listed records that the state never signed
 }
 
 func viewOf(d *federation.Draft, path string, published bool) (*draftView, error) {
@@ -52,7 +53,11 @@ func viewOf(d *federation.Draft, path string, published bool) (*draftView, error
 		v.Words = r.Words()
 	}
 	for _, a := range d.Added() {
-		v.Adds = append(v.Adds, addedView{a.State.Ref().State, a.State.Ref().Sequence, a.Before == nil, a.State.Words(), a.HandedOver()})
+		added := addedView{a.State.Ref().State, a.State.Ref().Sequence, a.Before == nil, a.State.Words(), a.HandedOver(), nil}
+		for _, i := range a.Passed {
+			added.Passed = append(added.Passed, i.Sequence)
+		}
+		v.Adds = append(v.Adds, added)
 	}
 	return v, nil
 }
@@ -122,6 +127,9 @@ func (p *program) showEdition(d *federation.Draft) error {
 	}
 	for _, a := range d.Added() {
 		r := a.State.Record()
+		for _, i := range a.Passed {
+			p.say("  Record %d of state %s is listed, and DOES NOT FOLLOW from the records before it: stewards signed what the state had not. It is passed over.", i.Sequence, i.State)
+		}
 		if a.Before != nil {
 			p.say("  record %d of state %s (%s); it follows from record %d, which is listed", r.Sequence, r.State, name(inAll(r.Name)), a.Before.Ref().Sequence)
 			for _, of := range a.HandedOver() {

@@ -21,6 +21,9 @@ type Item struct {
 	Sequence int64
 }
 
+// maxSequence is the largest number of a record: one that every reader of JSON keeps.
+const maxSequence = 1<<53 - 1
+
 // name is the name under which the item is listed: "records/xa/12".
 func (i Item) name() string { return fmt.Sprintf("records/%s/%d", i.State, i.Sequence) }
 
@@ -30,7 +33,7 @@ func parseItem(name string) (i Item, err error) {
 	if ok {
 		err = i.State.UnmarshalText([]byte(state))
 	}
-	if i.Sequence, _ = strconv.ParseInt(number, 10, 64); !ok || err != nil || i.Sequence < 1 || i.Sequence >= 1<<53 || i.name() != name {
+	if i.Sequence, _ = strconv.ParseInt(number, 10, 64); !ok || err != nil || i.Sequence < 1 || i.Sequence > maxSequence || i.name() != name {
 		return Item{}, protocol.Refuse(protocol.Malformed, "edition: %s is not the name of a record, like records/xa/12", protocol.Quote([]byte(name)))
 	}
 	return i, nil
@@ -137,14 +140,4 @@ func (l *Edition) follows(before *Edition) error {
 		}
 	}
 	return nil
-}
-
-// newest returns the highest number listed of a state; zero: none.
-func (l *Edition) newest(id protocol.StateID) (highest int64) {
-	for i := range l.files {
-		if i.State == id {
-			highest = max(highest, i.Sequence)
-		}
-	}
-	return highest
 }

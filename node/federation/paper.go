@@ -31,7 +31,7 @@ type paper struct {
 	Type    string  `json:"type"`
 	Roots   []sheet `json:"roots" max:"256"`                         // all that were published, from the first on
 	Before  []byte  `json:"before" carry:"text,null" long:"4194304"` // the edition in force; a draft of a root has none
-	Records []sheet `json:"records"`                                 // introductions: what an edition adds, and the newest before of the same states
+	Records []sheet `json:"records"`                                 // introductions: what an edition adds, and of the same states the one that is followed, and later ones
 	Draft   []byte  `json:"draft" carry:"text" long:"4194304"`       // root or edition, with the signatures so far
 }
 
@@ -69,9 +69,12 @@ type Draft struct {
 // Addition is a record that an edition would add.
 type Addition struct {
 	State *record.State
-	// Before is the newest one listed of this state, which State follows; nil: the
-	// state is new here, and only its words tell whose record it is (R-REC-4).
+	// Before is the listed one of this state that State follows; nil: the state is new
+	// here, and only its words tell whose record it is (R-REC-4).
 	Before *record.State
+	// Passed are listed records of this state with larger numbers than Before. None of
+	// them follows it: stewards have listed what the state never signed.
+	Passed []Item
 }
 
 // ReadDraft reads a paper, and verifies it but for times (see CheckTimes): roots
@@ -194,13 +197,13 @@ func (d *Draft) readRecords() error {
 	for _, s := range d.paper.Records {
 		sheets[protocol.Sum(s.Text)] = s.Text
 	}
-	take := func(i Item, f file) (statement.Signed, error) {
+	take := func(i Item, f file) ([]byte, error) {
 		text, there := sheets[f.digest]
 		if !there {
-			return statement.Signed{}, protocol.Refuse(protocol.Malformed, "the file of %s is not in the paper", i.name())
+			return nil, protocol.Refuse(protocol.Malformed, "the file of %s is not in the paper", i.name())
 		}
 		delete(sheets, f.digest)
-		return record.DecodeIntroduction(text)
+		return text, nil
 	}
 	newest := map[protocol.StateID]*record.State{}
 	for _, i := range d.after.Items() {
@@ -209,22 +212,11 @@ func (d *Draft) readRecords() error {
 				continue
 			}
 		}
-		prev, err := d.newestBefore(i.State, newest, take)
-		if err != nil {
-			return err
-		}
-		signed, err := take(i, d.after.files[i])
-		var next *record.State
-		if err == nil {
-			next, err = record.Verify(signed, prev)
-		}
-		if err == nil && (next.Ref().State != i.State || next.Ref().Sequence != i.Sequence) {
-			err = protocol.Refuse(protocol.WrongRole, "it is record %d of %s", next.Ref().Sequence, next.Ref().State)
-		}
+		added, err := d.readAddition(i, newest[i.State], take)
 		if err != nil {
 			return fmt.Errorf("%s: %w", i.name(), err)
 		}
-		newest[i.State], d.added = next, append(d.added, Addition{next, prev})
+		newest[i.State], d.added = added.State, append(d.added, *added)
 	}
 	if len(sheets) > 0 {
 		return protocol.Refuse(protocol.Malformed, "there are records in the paper that the draft does not add")
@@ -232,20 +224,31 @@ func (d *Draft) readRecords() error {
 	return nil
 }
 
-// newestBefore returns the record that the next one of a state must follow.
-func (d *Draft) newestBefore(id protocol.StateID, newest map[protocol.StateID]*record.State, take func(Item, file) (statement.Signed, error)) (*record.State, error) {
-	if s, seen := newest[id]; seen || d.before == nil {
-		return s, nil
-	}
-	i := Item{id, d.before.newest(id)}
-	if i.Sequence == 0 {
-		return nil, nil
-	}
-	signed, err := take(i, d.before.files[i])
+// readAddition verifies one added record, which follows one that the draft adds, too,
+// or one that is listed.
+func (d *Draft) readAddition(i Item, prev *record.State, take func(Item, file) ([]byte, error)) (*Addition, error) {
+	text, err := take(i, d.after.files[i])
 	if err != nil {
 		return nil, err
 	}
-	return record.Verify(signed, nil)
+	signed, err := record.DecodeIntroduction(text)
+	if err != nil {
+		return nil, err
+	}
+	a := &Addition{Before: prev}
+	if prev != nil || d.before == nil {
+		a.State, err = record.Verify(signed, prev)
+	} else {
+		var l *link
+		l, err = linked(signed, d.before.upTo(i), func(i Item) ([]byte, error) { return take(i, d.before.files[i]) })
+		if err == nil {
+			a.State, a.Before, a.Passed = l.state, l.before, l.passed()
+		}
+	}
+	if err == nil && (a.State.Ref().State != i.State || a.State.Ref().Sequence != i.Sequence) {
+		err = protocol.Refuse(protocol.WrongRole, "it is record %d of %s", a.State.Ref().Sequence, a.State.Ref().State)
+	}
+	return a, err
 }
 
 // Bytes writes the paper, with the signatures so far.

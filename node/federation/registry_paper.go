@@ -76,17 +76,26 @@ func (r *Registry) attach(p *paper, after *Edition) error {
 			return err
 		}
 	}
-	followed := map[protocol.StateID]bool{}
+	get := func(i Item) ([]byte, error) { return r.repo.folder.listed(i, after.files[i]) }
+	inPaper := map[protocol.StateID]bool{}
 	for _, i := range after.Items() {
 		if _, listed := before.files[i]; listed {
 			continue
 		}
 		all := []Item{i}
-		if prev := (Item{i.State, before.newest(i.State)}); prev.Sequence > 0 && !followed[i.State] {
-			all, followed[i.State] = append(all, prev), true
+		if !inPaper[i.State] {
+			next, err := r.repo.folder.record(i, after.files[i])
+			if err != nil {
+				return err
+			}
+			l, err := linked(next, before.upTo(i), get)
+			if err != nil {
+				return fmt.Errorf("%s: %w", i.name(), err)
+			}
+			all, inPaper[i.State] = append(all, l.read...), true
 		}
 		for _, one := range all {
-			text, err := r.repo.folder.read(after.files[one].path(one), protocol.MaxIntroduction)
+			text, err := get(one)
 			if err != nil {
 				return err
 			}

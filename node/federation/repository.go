@@ -77,8 +77,8 @@ func (r *Repository) PublishRoot(signed []byte, now time.Time) error {
 }
 
 // DraftEdition writes the next edition: all that is listed, and these records
-// more. It refuses a record that would not follow from the newest listed one of
-// its state, as clients would (R-FED-5). The records' files are stored at once;
+// more. It refuses a record that does not follow from a listed one of its state, as
+// clients would (R-FED-5), and one with a TLS key of another state. The records' files are stored at once;
 // nobody asks for them before the edition is published.
 func (r *Repository) DraftEdition(records []statement.Signed, now time.Time) ([]byte, error) {
 	m := metadata.Targets(ends(now, EditionLifetime))
@@ -89,8 +89,14 @@ func (r *Repository) DraftEdition(records []statement.Signed, now time.Time) ([]
 	if held != nil {
 		m.Signed.Version, m.Signed.Targets = held.Signed.Version+1, held.Signed.Targets
 	}
+	var in tlsKeys
+	if len(records) > 0 {
+		if in, err = r.tlsKeys(m); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range records {
-		if err := r.add(m, s); err != nil {
+		if err := r.add(m, s, in); err != nil {
 			return nil, fmt.Errorf("draft edition %d: %w", m.Signed.Version, err)
 		}
 	}
@@ -105,47 +111,37 @@ func (r *Repository) DraftEdition(records []statement.Signed, now time.Time) ([]
 }
 
 // add lists one record in a draft.
-func (r *Repository) add(m *metadata.Metadata[metadata.TargetsType], s statement.Signed) error {
+func (r *Repository) add(m *metadata.Metadata[metadata.TargetsType], s statement.Signed, in tlsKeys) error {
 	parsed, err := record.Parse(s.Document)
 	if err != nil {
 		return err
 	}
-	prev, err := r.newest(m, parsed.State)
+	listed, err := newEdition(m)
 	if err != nil {
 		return err
 	}
-	st, err := record.Verify(s, prev)
-	if err != nil || st == prev {
+	item := Item{parsed.State, parsed.Sequence}
+	get := func(i Item) ([]byte, error) { return r.folder.listed(i, listed.files[i]) }
+	l, err := linked(s, listed.upTo(Item{parsed.State, maxSequence}), get)
+	if err != nil || l.state == l.before {
 		return err // listed already
+	}
+	if _, taken := listed.files[item]; taken {
+		return protocol.Refuse(protocol.Equivocation, "%s is listed, and is another record; ask the state for its next one, with a larger number", item.name())
+	}
+	if err := in.take(l.state); err != nil {
+		return err
 	}
 	data, err := record.EncodeIntroduction(s)
 	if err != nil {
 		return err
 	}
-	item := Item{parsed.State, parsed.Sequence}
 	entry, err := metadata.TargetFile().FromBytes(item.name(), data, "sha256")
 	if err != nil {
 		return err
 	}
 	m.Signed.Targets[item.name()] = entry
 	return r.folder.keep(file{protocol.Sum(data), int64(len(data))}.path(item), data)
-}
-
-// newest returns the newest record that a draft lists of a state, or nil.
-func (r *Repository) newest(m *metadata.Metadata[metadata.TargetsType], id protocol.StateID) (*record.State, error) {
-	l, err := newEdition(m)
-	if err != nil {
-		return nil, err
-	}
-	item := Item{id, l.newest(id)}
-	if item.Sequence == 0 {
-		return nil, nil
-	}
-	signed, err := r.folder.record(item, l.files[item])
-	if err != nil {
-		return nil, err
-	}
-	return record.Verify(signed, nil)
 }
 
 // PublishEdition takes an edition that enough stewards have signed. Clients see it
@@ -230,16 +226,25 @@ func verify(root *metadata.Metadata[metadata.RootType], role string, m any) erro
 
 // record reads the file of a listed record. It does not verify the record.
 func (f folder) record(i Item, want file) (statement.Signed, error) {
-	data, err := f.read(want.path(i), protocol.MaxIntroduction)
+	data, err := f.listed(i, want)
 	if err != nil {
 		return statement.Signed{}, err
-	}
-	if d := protocol.Sum(data); d != want.digest {
-		return statement.Signed{}, protocol.Refuse(protocol.DigestMismatch, "%s has the digest %s, listed as %s", i.name(), d.Short(), want.digest.Short())
 	}
 	s, err := record.DecodeIntroduction(data)
 	if err != nil {
 		return statement.Signed{}, fmt.Errorf("%s: %w", i.name(), err)
 	}
 	return s, nil
+}
+
+// listed reads the file of what is listed, with the digest that is listed.
+func (f folder) listed(i Item, want file) ([]byte, error) {
+	data, err := f.read(want.path(i), protocol.MaxIntroduction)
+	if err != nil {
+		return nil, err
+	}
+	if d := protocol.Sum(data); d != want.digest {
+		return nil, protocol.Refuse(protocol.DigestMismatch, "%s has the digest %s, listed as %s", i.name(), d.Short(), want.digest.Short())
+	}
+	return data, nil
 }

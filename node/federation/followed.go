@@ -1,0 +1,83 @@
+package federation
+
+import (
+	"slices"
+
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// link is a record in the chain of its state, among those that are listed.
+type link struct {
+	state *record.State
+	// before is the listed one that it follows; nil: none that is listed is a record.
+	before *record.State
+	// read are the listed ones that show it, newest first: the one that it follows,
+	// and those passed over on the way there.
+	read []Item
+}
+
+// passed are the listed records with larger numbers than the one that it follows.
+func (l *link) passed() []Item {
+	if l.before == nil {
+		return l.read
+	}
+	return l.read[:len(l.read)-1]
+}
+
+// linked finds the listed record that another of its state follows (R-REC-3): the
+// newest one that no listed record follows. That need not be the newest one. Stewards
+// may once have listed one that the state never signed, which stays listed (R-FED-4),
+// and must not shut the state out for ever. But a second record after one that is
+// followed already stays refused, whoever has a key of that time.
+//
+// earlier is in the order of numbers. get returns the file of one of them, with the
+// digest that is listed; what it cannot return is not passed over, so nobody can have
+// an older record followed by hiding a newer one.
+func linked(next statement.Signed, earlier []Item, get func(Item) ([]byte, error)) (*link, error) {
+	var (
+		l     link
+		later []statement.Signed
+		why   error
+	)
+	for _, i := range slices.Backward(earlier) {
+		data, err := get(i)
+		if err != nil {
+			return nil, err
+		}
+		l.read = append(l.read, i)
+		signed, err := record.DecodeIntroduction(data)
+		if err != nil {
+			continue // it is no record at all
+		}
+		prev, err := record.Verify(signed, nil)
+		isFollowed := slices.ContainsFunc(later, func(s statement.Signed) bool {
+			_, refused := record.Verify(s, prev)
+			return refused == nil
+		})
+		later = append(later, signed)
+		if err != nil || isFollowed {
+			continue
+		}
+		if l.state, err = record.Verify(next, prev); err == nil {
+			l.before = prev
+			return &l, nil
+		}
+		if why == nil {
+			why = err
+		}
+	}
+	if why != nil {
+		return nil, why
+	}
+	var err error
+	l.state, err = record.Verify(next, nil)
+	return &l, err
+}
+
+// upTo returns what is listed of a state, but for larger numbers than that.
+func (l *Edition) upTo(i Item) []Item {
+	return slices.DeleteFunc(l.Items(), func(other Item) bool {
+		return other.State != i.State || other.Sequence > i.Sequence
+	})
+}

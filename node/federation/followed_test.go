@@ -1,0 +1,101 @@
+package federation
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"comity/protocol"
+	"comity/protocol/record"
+	"comity/protocol/statement"
+)
+
+// collude publishes a record under the name of an item, as stewards do who use other
+// programs.
+func (b *table) collude(i Item, s statement.Signed) {
+	b.t.Helper()
+	w := &world{t: b.t, dir: b.registry.Directory(), now: b.now, online: must(newestOf(b.dir, onlineKey, noPassphrase))}
+	w.repository = must(NewRepository(w.dir))
+	for _, name := range stewardNames[:2] {
+		w.edition = append(w.edition, must(b.safes[name].open(EditionKind, noPassphrase))...)
+	}
+	w.collude(i.name(), s)
+}
+
+// Stewards collude, and list a record of xa that xa has not signed. It stays listed for
+// ever (R-FED-4), and shuts xa out of the directory for no longer than until its next
+// record: stewards list that, and see what it passes over.
+func TestAStateIsNotShutOut(t *testing.T) {
+	b := founded(t)
+	xa := stateOf("xa")
+	b.list(xa.records[0])
+	b.collude(Item{"xa", 2}, xa.impostor("spy.example:1"))
+	b.collude(Item{"xa", 5}, stateOf("xb").records[0]) // nor is this one xa's at all
+
+	_, err := b.registry.Add([]statement.Signed{xa.next("two.xa.example:1")}, b.now)
+	wantRefusal(t, err, protocol.Equivocation, "records/xa/2 is listed, and is another record; ask the state for its next one")
+	for range 4 {
+		xa.next("next.xa.example:1")
+	}
+	d := must(b.registry.Add(xa.records[5:6], b.now))
+	added := d.Added()
+	if len(added) != 1 || added[0].Before == nil || added[0].Before.Ref().Sequence != 1 || !slices.Equal(added[0].Passed, []Item{{"xa", 5}, {"xa", 2}}) {
+		t.Fatalf("added %+v, want record 6 after record 1, past records 5 and 2", added)
+	}
+	b.publish(d, "assembly", "board")
+	if next := must(b.registry.Add([]statement.Signed{xa.next("seven.xa.example:1")}, b.now)).Added(); next[0].Before.Ref().Sequence != 6 || len(next[0].Passed) > 0 {
+		t.Errorf("added %+v, want record 7 after record 6", next)
+	}
+}
+
+// R-REC-3, R-FED-5. A record that is followed is followed by no second one: neither the
+// registrar nor a steward takes one of whoever has a key that counted once.
+func TestNoSecondRecordFollows(t *testing.T) {
+	b := founded(t)
+	xa := stateOf("xa")
+	b.list(xa.records[0])
+	fork := stateOf("xa")
+	fork.next("fork.xa.example:1")
+	second := fork.next("fork.xa.example:2")
+	b.list(xa.next("two.xa.example:1"))
+	b.list(xa.next("three.xa.example:1"))
+	third := fork.next("fork.xa.example:3")
+	if fork.document.Sequence != 4 {
+		t.Fatal(fork.document.Sequence)
+	}
+	_, err := b.registry.Add([]statement.Signed{third}, b.now)
+	wantRefusal(t, err, protocol.Equivocation, "compare both with the state by telephone")
+	_, err = b.registry.Add([]statement.Signed{second}, b.now)
+	wantRefusal(t, err, protocol.Equivocation, "a second record has the number 3")
+
+	// A registrar who hides the newest record from the stewards gets nowhere either.
+	honest := b.paper(must(b.registry.Add([]statement.Signed{xa.next("four.xa.example:1")}, b.now)))
+	file := must(record.EncodeIntroduction(third))
+	first := must(record.EncodeIntroduction(xa.records[0]))
+	paper := forged(t, honest, func(p *paper) {
+		p.Draft = listed(p, Item{"xa", 4}, file)
+		p.Records = []sheet{{file}, {first}}
+	})
+	_, err = b.sign(paper, "assembly")
+	wantRefusal(t, err, protocol.Malformed, "the file of records/xa/3 is not in the paper")
+}
+
+// A state that lists another's TLS key would shut that one out of the nodes that see
+// the false record first.
+func TestTLSKeyOfAnotherState(t *testing.T) {
+	w := newWorld(t)
+	xa, xb := stateOf("xa"), stateOf("xb")
+	theirs := xb.document.Node.TLS[0]
+	xa.document.Node.TLS = append(slices.Clone(xa.document.Node.TLS), theirs)
+	false2 := xa.next("xa.example:1")
+	draft := func(s ...statement.Signed) error {
+		_, err := w.repository.DraftEdition(s, w.now.Add(time.Hour))
+		return err
+	}
+	wantRefusal(t, draft(xa.records[0], xb.records[0], false2), protocol.Policy, "record 2 of xa has the TLS key "+theirs.SPKI.Short()+", which record 1 of xb has as its own")
+	w.publish(xb.records[0], xa.records[0])
+	wantRefusal(t, draft(false2), protocol.Policy, "which record 1 of xb has as its own; ask both states")
+	if err := draft(stateOf("xa").next("two.xa.example:1"), xb.next("two.xb.example:1")); err != nil {
+		t.Errorf("keys of their own: %v", err)
+	}
+}
