@@ -404,7 +404,7 @@ func TestRecordOfAnotherState(t *testing.T) {
 	if len(report.Refusals) != 1 {
 		t.Fatalf("refusals %v, want one", report.Refusals)
 	}
-	wantRefusal(t, report.Refusals[0].Err, protocol.WrongRole, "records/xb/1 is record 1 of xa")
+	wantRefusal(t, report.Refusals[0].Err, protocol.WrongRole, "it is record 1 of xa")
 	if r.held.Newest("xb") != nil {
 		t.Error("the node holds a record of xb")
 	}

@@ -3,6 +3,7 @@ package federation
 import (
 	"slices"
 
+	"comity/protocol"
 	"comity/protocol/record"
 	"comity/protocol/statement"
 )
@@ -31,7 +32,9 @@ func (l *link) passed() []Item {
 // and must not shut the state out for ever. But a second record after one that is
 // followed already stays refused, whoever has a key of that time.
 //
-// earlier is in the order of numbers. get returns the file of one of them, with the
+// earlier are all that are listed of the state, in the order of numbers: also those with
+// larger numbers than next, or a second record could be put between two that follow each
+// other, where a number was left out. get returns the file of one of them, with the
 // digest that is listed; what it cannot return is not passed over, so nobody can have
 // an older record followed by hiding a newer one.
 func linked(next statement.Signed, earlier []Item, get func(Item) ([]byte, error)) (*link, error) {
@@ -46,17 +49,16 @@ func linked(next statement.Signed, earlier []Item, get func(Item) ([]byte, error
 			return nil, err
 		}
 		l.read = append(l.read, i)
-		signed, err := record.DecodeIntroduction(data)
+		prev, err := readRecord(i, data)
 		if err != nil {
-			continue // it is no record at all
+			continue // it is no record that a node would take
 		}
-		prev, err := record.Verify(signed, nil)
 		isFollowed := slices.ContainsFunc(later, func(s statement.Signed) bool {
 			_, refused := record.Verify(s, prev)
 			return refused == nil
 		})
-		later = append(later, signed)
-		if err != nil || isFollowed {
+		later = slices.Insert(later, 0, prev.Signed()) // the nearest follows most likely
+		if isFollowed {
 			continue
 		}
 		if l.state, err = record.Verify(next, prev); err == nil {
@@ -75,9 +77,29 @@ func linked(next statement.Signed, earlier []Item, get func(Item) ([]byte, error
 	return &l, err
 }
 
-// upTo returns what is listed of a state, but for larger numbers than that.
-func (l *Edition) upTo(i Item) []Item {
-	return slices.DeleteFunc(l.Items(), func(other Item) bool {
-		return other.State != i.State || other.Sequence > i.Sequence
-	})
+// readRecord reads the file of a listed record and verifies it by itself. Under a name
+// that is not its own it counts for nobody (R-FED-5).
+func readRecord(i Item, file []byte) (*record.State, error) {
+	signed, err := record.DecodeIntroduction(file)
+	if err != nil {
+		return nil, err
+	}
+	s, err := record.Verify(signed, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s, i.names(s)
+}
+
+// names refuses a record that is not the one which the item names.
+func (i Item) names(s *record.State) error {
+	if ref := s.Ref(); ref.State != i.State || ref.Sequence != i.Sequence {
+		return protocol.Refuse(protocol.WrongRole, "it is record %d of %s", ref.Sequence, ref.State)
+	}
+	return nil
+}
+
+// of returns what is listed of a state, by number.
+func (l *Edition) of(id protocol.StateID) []Item {
+	return slices.DeleteFunc(l.Items(), func(i Item) bool { return i.State != id })
 }

@@ -30,7 +30,8 @@ func TestAStateIsNotShutOut(t *testing.T) {
 	xa := stateOf("xa")
 	b.list(xa.records[0])
 	b.collude(Item{"xa", 2}, xa.impostor("spy.example:1"))
-	b.collude(Item{"xa", 5}, stateOf("xb").records[0]) // nor is this one xa's at all
+	b.collude(Item{"xa", 4}, stateOf("xb").records[0]) // nor is this one xa's at all
+	b.collude(Item{"xa", 5}, stateOf("xb").records[0]) // twice
 
 	_, err := b.registry.Add([]statement.Signed{xa.next("two.xa.example:1")}, b.now)
 	wantRefusal(t, err, protocol.Equivocation, "records/xa/2 is listed, and is another record; ask the state for its next one")
@@ -39,13 +40,38 @@ func TestAStateIsNotShutOut(t *testing.T) {
 	}
 	d := must(b.registry.Add(xa.records[5:6], b.now))
 	added := d.Added()
-	if len(added) != 1 || added[0].Before == nil || added[0].Before.Ref().Sequence != 1 || !slices.Equal(added[0].Passed, []Item{{"xa", 5}, {"xa", 2}}) {
-		t.Fatalf("added %+v, want record 6 after record 1, past records 5 and 2", added)
+	if len(added) != 1 || added[0].Before == nil || added[0].Before.Ref().Sequence != 1 || !slices.Equal(added[0].Passed, []Item{{"xa", 5}, {"xa", 4}, {"xa", 2}}) {
+		t.Fatalf("added %+v, want record 6 after record 1, past records 5, 4 and 2", added)
 	}
 	b.publish(d, "assembly", "board")
 	if next := must(b.registry.Add([]statement.Signed{xa.next("seven.xa.example:1")}, b.now)).Added(); next[0].Before.Ref().Sequence != 6 || len(next[0].Passed) > 0 {
 		t.Errorf("added %+v, want record 7 after record 6", next)
 	}
+}
+
+// R-FED-5. What stands under a name that is not its own is no record for a node, so it
+// is none for stewards: it neither bars the state's first record nor its next one.
+func TestRecordUnderAnotherName(t *testing.T) {
+	b := founded(t)
+	xa, xb := stateOf("xa"), stateOf("xb")
+	second := xa.next("two.xa.example:1")
+	xb.next("two.xb.example:1")
+	b.list(xb.records[0])
+	b.collude(Item{"xa", 1}, xb.records[0])
+	b.collude(Item{"xb", 2}, second)
+	d := must(b.registry.Add([]statement.Signed{second}, b.now))
+	if added := d.Added(); len(added) != 1 || added[0].Before != nil || !slices.Equal(added[0].Passed, []Item{{"xa", 1}}) {
+		t.Fatalf("added %+v, want record 2 of xa as one of a new state, past what is listed as its first", added)
+	}
+	b.publish(d, "assembly", "board")
+	b.collude(Item{"xa", 3}, xa.next("three.xa.example:1"))
+	fourth := xa.next("four.xa.example:1")
+	b.collude(Item{"xa", 5}, fourth) // true, under a number that is not its own
+	b.list(fourth, xb.next("three.xb.example:1"))
+	r := b.node()
+	r.refresh(b.mirror())
+	r.trusts("xa", fourth)
+	r.trusts("xb", xb.records[2])
 }
 
 // R-REC-3, R-FED-5. A record that is followed is followed by no second one: neither the
@@ -78,6 +104,46 @@ func TestNoSecondRecordFollows(t *testing.T) {
 	})
 	_, err = b.sign(paper, "assembly")
 	wantRefusal(t, err, protocol.Malformed, "the file of records/xa/3 is not in the paper")
+}
+
+// A number may have been left out between two listed records. What a thief of a former
+// key makes under it is not listed either: a node that joins later would follow it, and
+// refuse the true one that comes after.
+func TestNoSecondRecordBetween(t *testing.T) {
+	b := founded(t)
+	xa, fork := stateOf("xa"), stateOf("xa")
+	xa.next("two.xa.example:1")
+	b.list(xa.records[0], xa.next("three.xa.example:1"))
+	between := fork.next("fork.xa.example:1")
+	_, err := b.registry.Add([]statement.Signed{between}, b.now)
+	wantRefusal(t, err, protocol.Expired, "number 2 is older than number 3")
+
+	honest := b.paper(must(b.registry.Add([]statement.Signed{xa.next("four.xa.example:1")}, b.now)))
+	file := must(record.EncodeIntroduction(between))
+	for _, with := range [][]statement.Signed{xa.records[:1], {xa.records[0], xa.records[2]}} {
+		paper := forged(t, honest, func(p *paper) {
+			m := must(parseEdition(p.Draft))
+			m.Signed.Targets[Item{"xa", 2}.name()] = m.Signed.Targets[Item{"xa", 4}.name()]
+			delete(m.Signed.Targets, Item{"xa", 4}.name())
+			p.Draft = must(m.ToBytes(false))
+			p.Draft = listed(p, Item{"xa", 2}, file)
+			p.Records = []sheet{{file}}
+			for _, s := range with {
+				p.Records = append(p.Records, sheet{must(record.EncodeIntroduction(s))})
+			}
+		})
+		if _, err := b.sign(paper, "assembly"); protocol.CodeOf(err) == "" {
+			t.Errorf("with %d listed records in the paper: %v, want a refusal", len(with), err)
+		}
+	}
+
+	must(b.registry.GiveUp())
+	b.collude(Item{"xa", 2}, between)
+	r := b.node()
+	if report := r.refresh(b.mirror()); len(report.Refusals) != 1 || report.Refusals[0].Item != (Item{"xa", 3}) {
+		t.Errorf("had it been listed, a node that joins refuses %+v, want record 3", report.Refusals)
+	}
+	r.trusts("xa", between)
 }
 
 // A state that lists another's TLS key would shut that one out of the nodes that see

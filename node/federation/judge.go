@@ -90,8 +90,8 @@ func (c *Client) follow(i Item, prev *record.State, now time.Time) (*record.Stat
 	if err != nil {
 		return nil, err
 	}
-	if ref := next.Ref(); ref.State != i.State || ref.Sequence != i.Sequence {
-		return nil, protocol.Refuse(protocol.WrongRole, "%s is record %d of %s", i.name(), ref.Sequence, ref.State)
+	if err := i.names(next); err != nil {
+		return nil, err
 	}
 	if err := next.CheckTimes(now); protocol.CodeOf(err) == protocol.ClockSkew {
 		return nil, err

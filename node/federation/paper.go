@@ -193,7 +193,7 @@ func (d *Draft) signedByThen(m *metadata.Metadata[metadata.TargetsType]) error {
 // readRecords verifies what the edition adds. Each added record must be in the
 // paper, and nothing in the paper may be anything else.
 func (d *Draft) readRecords() error {
-	sheets := map[protocol.Digest][]byte{}
+	sheets, taken := map[protocol.Digest][]byte{}, map[protocol.Digest]bool{}
 	for _, s := range d.paper.Records {
 		sheets[protocol.Sum(s.Text)] = s.Text
 	}
@@ -202,7 +202,7 @@ func (d *Draft) readRecords() error {
 		if !there {
 			return nil, protocol.Refuse(protocol.Malformed, "the file of %s is not in the paper", i.name())
 		}
-		delete(sheets, f.digest)
+		taken[f.digest] = true // one file may be listed under two names
 		return text, nil
 	}
 	newest := map[protocol.StateID]*record.State{}
@@ -218,7 +218,7 @@ func (d *Draft) readRecords() error {
 		}
 		newest[i.State], d.added = added.State, append(d.added, *added)
 	}
-	if len(sheets) > 0 {
+	if len(sheets) > len(taken) {
 		return protocol.Refuse(protocol.Malformed, "there are records in the paper that the draft does not add")
 	}
 	return nil
@@ -240,13 +240,13 @@ func (d *Draft) readAddition(i Item, prev *record.State, take func(Item, file) (
 		a.State, err = record.Verify(signed, prev)
 	} else {
 		var l *link
-		l, err = linked(signed, d.before.upTo(i), func(i Item) ([]byte, error) { return take(i, d.before.files[i]) })
+		l, err = linked(signed, d.before.of(i.State), func(i Item) ([]byte, error) { return take(i, d.before.files[i]) })
 		if err == nil {
 			a.State, a.Before, a.Passed = l.state, l.before, l.passed()
 		}
 	}
-	if err == nil && (a.State.Ref().State != i.State || a.State.Ref().Sequence != i.Sequence) {
-		err = protocol.Refuse(protocol.WrongRole, "it is record %d of %s", a.State.Ref().Sequence, a.State.Ref().State)
+	if err == nil {
+		err = i.names(a.State)
 	}
 	return a, err
 }

@@ -88,7 +88,7 @@ func (r *Registry) attach(p *paper, after *Edition) error {
 			if err != nil {
 				return err
 			}
-			l, err := linked(next, before.upTo(i), get)
+			l, err := linked(next, before.of(i.State), get)
 			if err != nil {
 				return fmt.Errorf("%s: %w", i.name(), err)
 			}

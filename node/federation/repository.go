@@ -122,7 +122,7 @@ func (r *Repository) add(m *metadata.Metadata[metadata.TargetsType], s statement
 	}
 	item := Item{parsed.State, parsed.Sequence}
 	get := func(i Item) ([]byte, error) { return r.folder.listed(i, listed.files[i]) }
-	l, err := linked(s, listed.upTo(Item{parsed.State, maxSequence}), get)
+	l, err := linked(s, listed.of(parsed.State), get)
 	if err != nil || l.state == l.before {
 		return err // listed already
 	}

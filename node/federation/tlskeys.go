@@ -28,21 +28,12 @@ func (r *Repository) tlsKeys(m *metadata.Metadata[metadata.TargetsType]) (tlsKey
 		if err != nil {
 			return nil, err
 		}
-		if s, err := readRecord(data); err == nil { // else no state has signed it
+		if s, err := readRecord(i, data); err == nil { // else no state has signed it
 			in.note(s)
 			has[i.State] = true
 		}
 	}
 	return in, nil
-}
-
-// readRecord reads an introduction and verifies it by itself.
-func readRecord(file []byte) (*record.State, error) {
-	signed, err := record.DecodeIntroduction(file)
-	if err != nil {
-		return nil, err
-	}
-	return record.Verify(signed, nil)
 }
 
 // take refuses a record with a TLS key that another state's has, and notes its keys.
