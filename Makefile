@@ -112,7 +112,7 @@ sim: ## Run SEEDS=n simulated networks, each with its own faults; a failure prin
 	SEEDS=$(SEEDS) go test -count=1 -v -timeout 180m ./testnet/sim/...
 
 .PHONY: mutants
-mutants: ## Plant bugs one at a time and see that a test finds each (about ten minutes; not in CI).
+mutants: ## Plant bugs one at a time and see that a test finds each (about half an hour; not in CI).
 	go run ./testnet/mutants
 
 .PHONY: bench

@@ -38,7 +38,7 @@ func main() {
 
 // run plants the named bugs, or all.
 func run(ctx context.Context, names []string) error {
-	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool {
+	chosen := slices.DeleteFunc(slices.Concat(mutants, directory), func(m mutant) bool {
 		return len(names) > 0 && !slices.Contains(names, m.name)
 	})
 	if len(chosen) == 0 || len(names) > len(chosen) {
@@ -131,7 +131,7 @@ func (m mutant) plant(dir string) (overlay string, err error) {
 			}
 		}
 		if n := bytes.Count(text, []byte(e.old)); n != 1 {
-			return "", fmt.Errorf("%s has %d places with %q, want one: the code has changed, mend testnet/mutants/mutants.go", e.file, n, e.old)
+			return "", fmt.Errorf("%s has %d places with %q, want one: the code has changed, mend testnet/mutants", e.file, n, e.old)
 		}
 		changed[path] = bytes.Replace(text, []byte(e.old), []byte(e.planted), 1)
 	}
