@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,12 +35,27 @@ type Root struct {
 func ReadRoot(file []byte) (*Root, error) {
 	i, err := federation.ReadRoot(file)
 	if err != nil {
-		return nil, fail(Code(protocol.CodeOf(err)), "a root is the file root.json that the stewards hand out", "this is not the root of a federation: %s", plainly(err))
+		return nil, noRoot(file, err)
 	}
 	return &Root{
 		Version: i.Version, Digest: i.Digest, Until: i.Ends, Stewards: len(i.Charter.Root.Keys), Threshold: i.Charter.Root.Threshold,
 		EditionStewards: len(i.Charter.Edition.Keys), EditionThreshold: i.Charter.Edition.Threshold, Words: i.Words, Digits: i.Digits,
 	}, nil
+}
+
+// noRoot says what a file is that was given as a root.
+func noRoot(file []byte, err error) *Error {
+	const hint = "give the file root.json that the stewards hand out"
+	code := Code(protocol.CodeOf(err))
+	switch what := mistaken(file); {
+	case what == aRoot:
+		return fail(code, "get it again, and compare the words with a steward by telephone", "this root of a federation does not hold together: %s", plainly(err))
+	case what != "":
+		return fail(code, hint, "this is not the root of a federation but %s", what)
+	case !json.Valid(file):
+		return fail(code, hint, "this is not the root of a federation: it is no JSON")
+	}
+	return fail(code, hint, "this is not the root of a federation, nor any other file of it")
 }
 
 // joinRequest carries the root, and what a person heard: there is no way to join
@@ -96,14 +112,41 @@ type DirectoryStatus struct {
 	Adopted *envelope.Directory `json:"adopted"`
 	Records int                 `json:"records"` // that it lists, older ones too
 	// Fresh is until when it is fresh if nothing newer comes; absent: it is stale.
-	Fresh  protocol.Time `json:"fresh_until,omitzero"`
-	Asked  protocol.Time `json:"asked,omitzero"` // since the node started
-	Alarms []Alarm       `json:"alarms"`
+	Fresh protocol.Time `json:"fresh_until,omitzero"`
+	Asked protocol.Time `json:"asked,omitzero"` // since the node started
+	// Gave counts the mirrors of which something was taken, or which had nothing newer, when they were asked last.
+	Gave   int     `json:"mirrors_that_gave"`
+	Alarms []Alarm `json:"alarms"`
+	// Own is how the directory lists this node's own state; null: no version is here yet.
+	Own *OwnListing `json:"own"`
 	// Differing are the envelopes of peers that named another directory of a version
 	// that was adopted here, each with both documents as evidence.
 	Differing []Differing `json:"differing"`
 	// OnTheirWord are the states of which nobody compared the words.
 	OnTheirWord []protocol.StateID `json:"on_the_stewards_word"`
+}
+
+// OwnListing is how a version of the directory lists the state of this node. Nodes that
+// know the state from the directory alone reach it by that record.
+type OwnListing struct {
+	State   protocol.StateID `json:"state"`
+	Version int64            `json:"version"`
+	Record  int64            `json:"record"` // number of the newest one here
+	Listed  int64            `json:"listed"` // of the newest one that is listed; 0: none
+}
+
+// Behind says, as a sentence, that the directory does not list the newest record, and
+// what to do about it; "" when it does.
+func (o *OwnListing) Behind() (says, do string) {
+	switch {
+	case o.Listed == 0:
+		return fmt.Sprintf("this state (%s) is not listed in version %d of the directory: nodes that have not pinned it refuse it", o.State, o.Version),
+			`hand its introduction to the registrar: "comity introduce -o FILE"`
+	case o.Listed < o.Record:
+		return fmt.Sprintf("version %d of the directory lists record %d of this state (%s), whose newest is %d; nodes that reach this one have it already", o.Version, o.Listed, o.State, o.Record),
+			`hand the newest introduction to the registrar: "comity introduce -o FILE"`
+	}
+	return "", ""
 }
 
 // Alarm is one thing for the operator to look at. None stops traffic.
@@ -137,7 +180,11 @@ func (s *Service) directoryStatus(ctx context.Context, _ nothing) (*DirectorySta
 	is := s.node.Federation.Standing()
 	st := &DirectoryStatus{
 		Joined: is.Joined, Mirrors: append([]string{}, is.Mirrors...), Folder: s.node.Federation.Folder(), Root: is.Root, Adopted: s.node.Gateway.Directory(),
-		Records: is.Records, Alarms: s.alarms(is), Differing: []Differing{},
+		Records: is.Records, Gave: is.Gave, Alarms: s.alarms(is), Differing: []Differing{},
+	}
+	own := s.node.Gateway.OwnState().Record()
+	if version, listed := s.node.Federation.Lists(own.State); version > 0 {
+		st.Own = &OwnListing{State: own.State, Version: version, Record: own.Sequence, Listed: listed}
 	}
 	if !is.Fresh.IsZero() {
 		st.Fresh = protocol.At(is.Fresh)
@@ -207,6 +254,11 @@ func (s *Service) checkDirectory(ctx context.Context, each func(Check)) {
 	}
 	if len(st.Alarms) == 0 && st.Adopted != nil {
 		each(good(name, "version %d, fresh until %s", st.Adopted.Version, st.Fresh))
+	}
+	if st.Own != nil {
+		if says, do := st.Own.Behind(); says != "" {
+			each(warn(name, do, "%s", says))
+		}
 	}
 	for _, id := range st.OnTheirWord {
 		each(warn(name, "let them read the words of their introduction to you, and pin it: \"comity peer pin FILE\"", "state %s rests on the stewards' word alone", id))

@@ -38,6 +38,10 @@ type Introduction struct {
 // holds together. Whose record it really is, only the words can tell (R-REC-4).
 func ReadIntroduction(file []byte) (*Introduction, error) {
 	signed, err := record.DecodeIntroduction(file)
+	if what := mistaken(file); err != nil && what != "" && what != anIntroduction {
+		return nil, fail(Code(protocol.CodeOf(err)), `an introduction is the file that the other side wrote with: comity introduce -o FILE`,
+			"this is not an introduction but %s", what)
+	}
 	if err != nil {
 		return nil, fail(Code(protocol.CodeOf(err)), `an introduction is the file that the other side wrote with: comity introduce -o FILE`,
 			"this is not an introduction: %s", strings.TrimPrefix(plainly(err), "introduction: "))
@@ -254,7 +258,7 @@ func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 		return nil, err
 	}
 	if words := len(strings.Fields(in.Heard)); words != len(i.Words) && strings.ContainsFunc(in.Heard, unicode.IsLetter) {
-		return nil, fail(NotEqual, "let the other side read all of them again, and give them in quotes", "these are %d words: a record has %d", words, len(i.Words))
+		return nil, fail(NotEqual, "let the other side read all of them again, and give them in quotes", "a record has %d words, and %d of them were given", len(i.Words), words)
 	}
 	if !i.Confirms(in.Heard) {
 		return nil, fail(NotEqual, "do not pin it: get the introduction again by another way, and compare the words again by telephone",

@@ -105,7 +105,7 @@ func (s *Service) sendFiles(ctx context.Context, d Draft, files []office.Source,
 	}
 	done, err := o.Send(ctx, draft, sparingly(each))
 	if done == nil {
-		return nil, s.withRecipients(d.To, err)
+		return nil, s.withRecipients(ctx, d.To, err)
 	}
 	sent := &Sent{
 		Parcel: done.Name.Parcel, From: done.Name.From, To: d.To, Case: done.Case, Message: done.Message, Bytes: done.Size, Running: s.running,
@@ -118,15 +118,16 @@ func (s *Service) sendFiles(ctx context.Context, d Draft, files []office.Source,
 	return sent, nil
 }
 
-// withRecipients adds to the refusal of an unknown recipient whom its state lists.
-func (s *Service) withRecipients(to []protocol.AuthorityID, err error) error {
+// withRecipients adds to the refusal of an unknown recipient whom its state lists or,
+// where no record of that state is here, why not, and where else to look.
+func (s *Service) withRecipients(ctx context.Context, to []protocol.AuthorityID, err error) error {
 	if protocol.CodeOf(err) != protocol.UnknownRecipient {
 		return err
 	}
 	for _, id := range to {
 		state, known := s.node.Gateway.State(id.State())
 		if !known {
-			continue
+			return s.unknownState(ctx, id, err)
 		}
 		if _, listed := state.Authority(id); listed {
 			continue
@@ -138,6 +139,31 @@ func (s *Service) withRecipients(to []protocol.AuthorityID, err error) error {
 		return fail(Code(protocol.UnknownRecipient), fmt.Sprintf("state %s lists: %s", id.State(), strings.Join(names, ", ")), "%s", plainly(err))
 	}
 	return err
+}
+
+// unknownState says what this node has of a recipient without a record: a listing that
+// was imported, with the channel to reach it by, or a directory that does not list the
+// state.
+func (s *Service) unknownState(ctx context.Context, id protocol.AuthorityID, err error) error {
+	const code = Code(protocol.UnknownRecipient)
+	imported, trouble := s.imported(ctx)
+	if trouble != nil {
+		return errors.Join(err, trouble)
+	}
+	if _, listed := imported[id]; listed {
+		return fail(code, fmt.Sprintf(`"comity directory show %s" shows on which channel it is reached`, id),
+			"recipient %s: it is not on the network; only an imported listing of it is here", id)
+	}
+	find := fmt.Sprintf(`"comity directory find --state %s" shows whether another channel is known`, id.State())
+	switch version, record := s.node.Federation.Lists(id.State()); {
+	case version > 0 && record > 0:
+		return fail(code, `"comity directory status" says why it was not adopted`,
+			"recipient %s: version %d of the directory lists record %d of state %s, and this node has not adopted it", id, version, record, id.State())
+	case version > 0:
+		return fail(code, find+`; "comity directory refresh" asks for a newer version, and "comity peer pin FILE" pins the state by its introduction`,
+			"recipient %s: version %d of the directory does not list state %s, and no record of it has been pinned", id, version, id.State())
+	}
+	return fail(code, find+`; a new state is pinned with "comity peer pin FILE"`, "%s", plainly(err))
 }
 
 // sparingly passes on the beginning and the end of each stage, and between them

@@ -235,6 +235,7 @@ func (c *Client) Fresh() (until time.Time) {
 // it says (R-FED-8).
 type Report struct {
 	Edition  *Edition  // the newest that is held; nil: none yet
+	Asked    int       // how many mirrors
 	Refusals []Refusal // records that do not follow from those held
 	Trouble  []Trouble // mirrors from which nothing was taken
 	Stale    *Stale    // the alarm; nil: the directory is fresh
@@ -264,8 +265,9 @@ type Held interface {
 func (c *Client) Refresh(ctx context.Context, held Held, adopt func(Adoption) error) (*Report, error) {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
-	report := &Report{}
-	for _, mirror := range c.mirrors() {
+	mirrors := c.mirrors()
+	report := &Report{Asked: len(mirrors)}
+	for _, mirror := range mirrors {
 		err := c.fetch(ctx, strings.TrimSuffix(mirror, "/")+"/")
 		var own *ownError
 		switch {

@@ -86,6 +86,7 @@ const (
 type outcome struct {
 	at      time.Time
 	report  *Report
+	gave    int       // how many mirrors gave something, or had nothing newer
 	refused []Refusal // records that the node did not adopt, the report's among them
 	err     error     // trouble on this side
 }
@@ -223,7 +224,7 @@ func spread(d time.Duration) time.Duration {
 func (f *Follower) reached() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.last != nil && f.last.report != nil && len(f.last.report.Trouble) < len(f.settings.Mirrors)
+	return f.last != nil && f.last.gave > 0
 }
 
 // Refresh asks the mirrors now, and adopts what follows. What it finds is in Standing;
@@ -263,6 +264,7 @@ func (f *Follower) refresh(ctx context.Context, client *Client, now *outcome) (*
 	if err != nil {
 		return nil, err
 	}
+	now.gave = report.Asked - len(report.Trouble)
 	now.refused = append(report.Refusals, now.refused...)
 	if report.Edition == nil {
 		return report, nil

@@ -38,6 +38,7 @@ type Standing struct {
 	Records int                 // that it lists
 	Fresh   time.Time           // until when it is fresh; zero: it is not
 	Asked   time.Time           // when the mirrors were asked last; zero: not since the node was opened
+	Gave    int                 // how many mirrors gave something then, or had nothing newer
 	Alarms  []Alarm
 }
 
@@ -58,7 +59,7 @@ func (f *Follower) Standing() Standing {
 		s.Alarms = append(s.Alarms, staleness(stale))
 	}
 	if last != nil {
-		s.Asked = last.at
+		s.Asked, s.Gave = last.at, last.gave
 		for _, a := range alarmsOf(last) {
 			if a.Kind != Staleness { // it may have come, or gone, since
 				s.Alarms = append(s.Alarms, a)
@@ -66,6 +67,27 @@ func (f *Follower) Standing() Standing {
 		}
 	}
 	return s
+}
+
+// Lists tells which version of the directory is held, and the number of the newest
+// record of a state in it; 0: it lists none. Version 0: none is held.
+func (f *Follower) Lists(state protocol.StateID) (version, record int64) {
+	f.mu.Lock()
+	client := f.client
+	f.mu.Unlock()
+	if client == nil {
+		return 0, 0
+	}
+	l := client.Edition()
+	if l == nil {
+		return 0, 0
+	}
+	for i := range l.files {
+		if i.State == state {
+			record = max(record, i.Sequence)
+		}
+	}
+	return l.version, record
 }
 
 func staleness(s *Stale) Alarm { return Alarm{Kind: Staleness, Text: s.String(), Since: s.Since} }
