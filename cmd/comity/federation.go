@@ -61,6 +61,8 @@ func (p *program) federationError(err error) error {
 		return err
 	case errors.Is(err, federation.ErrNoFederation):
 		return problem("see whether --dir names the right folder; comity federation create CARD CARD … makes a new one", "there is no federation in %s", p.dir)
+	case errors.Is(err, federation.ErrNoDraft):
+		return problem(`"comity federation status" says what is published`, "%v", err)
 	case errors.Is(err, federation.ErrBusy):
 		return problem("wait for it to end, and type this again", "%v", err)
 	case errors.As(err, &open):

@@ -168,17 +168,25 @@ func introductionOf(s *record.State) (*control.Introduction, error) {
 
 // progress says who has signed, and who is missing.
 func (p *program) progress(d *federation.Draft) {
-	var by []string
-	for _, name := range d.Signers() {
-		by = append(by, string(name))
-	}
-	if len(by) == 0 {
-		by = []string{"nobody yet"}
-	}
-	p.say("Signed by %s.", strings.Join(by, ", "))
-	for _, m := range d.Missing() {
+	p.signedBy(d)
+	missing := d.Missing()
+	for _, m := range missing {
 		p.say("Still to sign: %s.", m)
 	}
+	if len(missing) == 0 {
+		p.say("Enough have signed: nobody else must.")
+	}
+}
+
+func (p *program) signedBy(d *federation.Draft) {
+	by := []string{"nobody yet"}
+	if all := d.Signers(); len(all) > 0 {
+		by = nil
+		for _, name := range all {
+			by = append(by, string(name))
+		}
+	}
+	p.say("Signed by %s.", strings.Join(by, ", "))
 }
 
 // handOut tells the registrar what is to be handed to whom.

@@ -155,8 +155,14 @@ func (p *program) giveBack(d *federation.Draft, path, out string, who federation
 		}
 		return p.object(v)
 	}
-	p.say("Signed as %s. Give this file back to the registrar, or on to the next steward:\n  %s", who, out)
-	p.progress(d)
+	if len(d.Missing()) == 0 {
+		p.say("Signed as %s. Give this file back to the registrar, who publishes it with \"comity federation collect\":\n  %s", who, out)
+		p.progress(d)
+	} else {
+		p.say("Signed as %s. Give this file back to the registrar, or on to the next steward:\n  %s", who, out)
+		p.progress(d)
+		p.say("Signatures on other copies count as well: the registrar puts them together.")
+	}
 	p.say("Lock the medium with the keys away again.")
 	return nil
 }

@@ -167,10 +167,21 @@ const (
 	renewStamp   = 5 * 24 * time.Hour
 )
 
+// mustStamp reports whether the newest edition is not stamped, or the stamp ends soon.
+func mustStamp(st *federation.Status, now time.Time) bool {
+	return st.Unstamped || st.Stamped.Before(now.Add(renewStamp))
+}
+
 // next says what is to be done, the most urgent first.
 func (p *program) next(st *federation.Status, now time.Time) (all []string) {
 	dir := " --dir " + quoted(p.dir)
-	if st.Open != nil {
+	switch {
+	case st.Open == nil:
+	case !st.Open.Ends().After(now):
+		all = append(all, fmt.Sprintf("%s would have ended already: comity federation give-up%s, and draft it again", st.Open.Name(), dir))
+	case len(st.Open.Missing()) == 0:
+		all = append(all, "publish it: comity federation collect "+quoted(st.Open.Path)+dir)
+	default:
 		all = append(all, fmt.Sprintf("let stewards sign %s, then type: comity federation collect FILE …%s", st.Open.Name(), dir))
 	}
 	switch {
@@ -183,7 +194,7 @@ func (p *program) next(st *federation.Status, now time.Time) (all []string) {
 	case st.Edition == nil:
 		return all
 	}
-	if st.Unstamped || st.Stamped.Before(now.Add(renewStamp)) {
+	if mustStamp(st, now) {
 		all = append(all, "comity federation stamp"+dir+"  (a timer should do it once a day)")
 	}
 	if (!st.Counts || st.Ends.Before(now.Add(renewEdition))) && st.Open == nil {

@@ -243,8 +243,8 @@ func TestResume(t *testing.T) {
 	if open := must(b.registry.Draft()); open != nil {
 		t.Errorf("the published draft %s is open again", open.Name())
 	}
-	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "assembly"))}, b.now)); done != nil {
-		t.Error("a paper of a published draft was collected")
+	if done := must(b.registry.Collect([][]byte{must(b.sign(p, "assembly"))}, b.now)); !done.Again || !done.Papers[0].Past {
+		t.Errorf("a paper of a published draft, handed in again: %+v", done)
 	}
 
 	xa := stateOf("xa")

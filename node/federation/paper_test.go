@@ -1,9 +1,11 @@
 package federation
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -232,6 +234,58 @@ func TestHandedIn(t *testing.T) {
 	b.now = b.now.Add(EditionLifetime)
 	_, err := b.sign(honest, "assembly")
 	wantRefusal(t, err, protocol.Expired, "left lying too long")
+}
+
+// A paper that comes too late harms nobody: its draft was published, or given up. Another
+// draft under a number that was published is told as what it is.
+func TestHandedInLate(t *testing.T) {
+	b := founded(t)
+	if _, err := b.registry.Collect(nil, b.now); !errors.Is(err, ErrNoDraft) {
+		t.Errorf("no papers, and no draft: %v", err)
+	}
+	first := b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))
+	late := must(b.sign(first, "council"))
+	other := must(ReadDraft(forged(t, first, func(p *paper) {
+		m := must(parseEdition(p.Draft))
+		m.Signed.Expires = m.Signed.Expires.Add(-time.Hour)
+		p.Draft = must(m.ToBytes(false))
+	})))
+	b.publish(must(b.registry.Draft()), "assembly", "board")
+	if done := must(b.registry.Collect([][]byte{late, late}, b.now)); !done.Again || !done.Published || done.Name() != "edition-1" {
+		t.Errorf("a third signature after the publication: %+v", done)
+	}
+	_, err := b.registry.Collect([][]byte{must(other.Bytes())}, b.now)
+	wantRefusal(t, err, protocol.Equivocation, "another edition-1")
+
+	gone := must(b.sign(b.paper(must(b.registry.Add(nil, b.now))), "council"))
+	if _, err := b.registry.Collect([][]byte{gone, first}, b.now); err != nil {
+		t.Errorf("an old copy beside a new one: %v", err)
+	}
+	must(b.registry.GiveUp())
+	for _, drafted := range []bool{false, true} {
+		if drafted {
+			must(b.registry.Add(stateOf("xb").records[:1], b.now))
+		}
+		var givenUp *GivenUpError
+		if _, err := b.registry.Collect([][]byte{first, gone}, b.now); !errors.As(err, &givenUp) || givenUp.Name != "edition-2" {
+			t.Errorf("a paper of a draft that was given up, another one drafted %v: %v", drafted, err)
+		}
+	}
+	honest := b.paper(must(b.registry.Draft()))
+	one := must(b.sign(honest, "board"))
+	done := must(b.registry.Collect([][]byte{first, honest, one, one}, b.now))
+	var brought []int
+	for _, h := range done.Papers {
+		brought = append(brought, h.New)
+	}
+	if done.Published || !done.Papers[0].Past || !slices.Equal(brought, []int{0, 0, 1, 0}) {
+		t.Errorf("published %v, past %v, signatures brought %v; want false, true and one by the third paper", done.Published, done.Papers[0].Past, brought)
+	}
+	unknown := founded(t)
+	_, err = unknown.registry.Collect([][]byte{one}, b.now)
+	if !errors.Is(err, ErrNoDraft) || !strings.Contains(err.Error(), "edition-3 was never handed out") {
+		t.Errorf("a draft of another federation: %v", err)
+	}
 }
 
 // signAlone returns the draft without its paper, as a steward has signed it.

@@ -168,8 +168,13 @@ func (r *Registry) GiveUp() (string, error) {
 	if err := keys.MkdirPrivate(kept); err != nil {
 		return "", err
 	}
-	if err := os.Rename(open.Path, filepath.Join(kept, open.Name()+"."+content.Short()+".json")); err != nil {
+	if err := os.Rename(open.Path, filepath.Join(kept, givenUpFile(open.Draft, content))); err != nil {
 		return "", err
 	}
 	return open.Name(), errors.Join(keys.SyncDir(kept), keys.SyncDir(filepath.Dir(open.Path)))
+}
+
+// givenUpFile is the name under which the paper of a draft that was given up is kept.
+func givenUpFile(d *Draft, content protocol.Digest) string {
+	return d.Name() + "." + content.Short() + ".json"
 }

@@ -24,7 +24,7 @@ type Status struct {
 	Counts bool
 	// Stamped is until when the newest stamp counts; zero: there is none that does.
 	Stamped time.Time
-	// Unstamped says that the newest stamp names an older edition.
+	// Unstamped says that no stamp names the newest edition.
 	Unstamped bool
 	Open      *Drafted // the draft that is with the stewards; nil: none
 }
@@ -60,6 +60,7 @@ func (r *Registry) Status() (*Status, error) {
 func (r *Registry) statusOfStamp(st *Status, root *metadata.Metadata[metadata.RootType], edition int64) error {
 	data, err := r.repo.folder.read(timestampFile, protocol.MaxTimestamp)
 	if errors.Is(err, fs.ErrNotExist) {
+		st.Unstamped = true
 		return nil
 	}
 	if err != nil {

@@ -223,6 +223,9 @@ func (d *Draft) Merge(o *Draft) error {
 	if err != nil {
 		return err
 	}
+	if d.Name() != o.Name() {
+		return protocol.Refuse(protocol.Equivocation, "it is a draft of %s, which was never handed out from here; %s was", o.Name(), d.Name())
+	}
 	if own != other {
 		return protocol.Refuse(protocol.Equivocation, "it is a draft of %s with another content (%s) than the one that was handed out (%s)", o.Name(), other.Short(), own.Short())
 	}
