@@ -21,8 +21,9 @@ func (p *program) doctor() *cobra.Command {
 		Long: `Checks this node: files and their modes, offline keys, dates of keys and records,
 disk, log, peers. For each peer named, it also sends a test parcel to an authority
 there and waits until the office has unsealed and verified it. A test parcel has no
-effect and is in no inbox and no count. If the act key has a passphrase of its
-own, it asks for it, because the test parcel is signed as any other.
+effect and is in no inbox and no count. It is sent in the name of an authority, so
+--as names one where the node hosts several; if that one's act key has a passphrase
+of its own, the command asks for it, because the parcel is signed as any other.
 
 Each line is ok, warn or fail, and says what to do. Leaves with 1 when one fails.`,
 		Example: `  comity doctor

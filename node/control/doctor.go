@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,8 +212,14 @@ func within(name, what string, w protocol.Window, now time.Time, renew string) C
 	}
 }
 
+// doctorRequest names the peers that are probed afterwards. A probe asks them first, so
+// it tells how they stand, which would be out of date here.
+type doctorRequest struct {
+	Probed []protocol.NodeID `json:"probed,omitempty"`
+}
+
 // doctor checks an open node.
-func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (nothing, error) {
+func (s *Service) doctor(ctx context.Context, in doctorRequest, each func(Check)) (nothing, error) {
 	if s.party != "" {
 		s.checkLocked(each)
 		each(good("office", "of %s, in the running node %s", s.party, s.node.Config.Node))
@@ -230,7 +237,7 @@ func (s *Service) doctor(ctx context.Context, _ nothing, each func(Check)) (noth
 	each(s.checkStanding())
 	s.checkFormer(each)
 	s.checkShares(ctx, each)
-	s.checkPeers(ctx, each)
+	s.checkPeers(ctx, func(p protocol.NodeID) bool { return !slices.Contains(in.Probed, p) }, each)
 	s.checkDirectory(ctx, each)
 	return nothing{}, ctx.Err()
 }
@@ -303,7 +310,8 @@ func (s *Service) checkDatabase(ctx context.Context) Check {
 	return bad(name, cmp.Or(explain(err).Hint, "see the log of the node"), "%v", err)
 }
 
-func (s *Service) checkPeers(ctx context.Context, each func(Check)) {
+// checkPeers tells how the peers stand that are wanted.
+func (s *Service) checkPeers(ctx context.Context, wanted func(protocol.NodeID) bool, each func(Check)) {
 	peers, err := s.peers(ctx, nothing{})
 	switch {
 	case err != nil:
@@ -312,8 +320,10 @@ func (s *Service) checkPeers(ctx context.Context, each func(Check)) {
 		each(warn("peers", `exchange introductions: "comity introduce", then "comity peer pin FILE"`, "none is pinned"))
 	default:
 		for _, p := range peers.Peers {
-			each(s.checkPeer(p))
-			s.checkWitness(p, each)
+			if wanted(p.Node) {
+				each(s.checkPeer(p))
+				s.checkWitness(p, each)
+			}
 		}
 	}
 }
@@ -406,7 +416,7 @@ func (c *Client) CheckLog(ctx context.Context) (*LogReport, error) {
 // Doctor checks the open node and sends a test parcel to each peer named. each
 // gets every finding as it is made.
 func (c *Client) Doctor(ctx context.Context, as string, peers []protocol.NodeID, each func(Check) error) error {
-	if _, err := listen[Check, nothing](ctx, c, "/v1/doctor", nothing{}, each); err != nil {
+	if _, err := listen[Check, nothing](ctx, c, "/v1/doctor", doctorRequest{Probed: peers}, each); err != nil {
 		return err
 	}
 	for _, peer := range peers {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"comity/node/gateway"
@@ -62,7 +63,7 @@ func (s *Service) unreachable(node protocol.NodeID, err error) error {
 		return fail(Unreachable, "ask its operator, should it go on for long", "%s runs, but asks to come back later: %s", node, words)
 	}
 	return fail(Unreachable, "see that the other node runs, that its address in its record is right, and that UDP or TCP to its port passes the firewalls",
-		"peer %s does not answer: %v", node, err)
+		"peer %s does not answer: %s", node, strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 func (s *Service) askToPin() string {

@@ -3,8 +3,10 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"comity/node/gateway"
@@ -43,6 +45,14 @@ func (s *Service) probe(ctx context.Context, in probeRequest, each func(Check)) 
 	if state == nil || len(state.Members()) == 0 {
 		return nothing{}, fail(Failed, "ask them to publish a record that lists an authority", "its record lists no authority, so there is nobody to send to")
 	}
+	if hosted := s.reachable(); in.As == "" && len(hosted) > 1 {
+		var names []string
+		for _, a := range hosted {
+			names = append(names, a.Name())
+		}
+		return nothing{}, fail(Usage, fmt.Sprintf(`type "comity doctor %s --as NAME"; NAME is one of: %s`, in.Node, strings.Join(names, ", ")),
+			"no test parcel was sent: it is sent in the name of an authority, and this node hosts %d", len(hosted))
+	}
 	to := state.Members()[0].ID()
 	start := time.Now()
 	if err := s.sendProbe(ctx, in, to); err != nil {
@@ -53,10 +63,14 @@ func (s *Service) probe(ctx context.Context, in probeRequest, each func(Check)) 
 	return nothing{}, nil
 }
 
-// probeAnswer tells whether the peer answers at all, and how its clock stands.
+// probeAnswer tells whether the peer answers at all, how it stands by that answer, and
+// how its clock does. An office's officers are not told of the node's traffic with it.
 func (s *Service) probeAnswer(ctx context.Context, node protocol.NodeID, each func(Check)) error {
 	name := probeName(node)
 	pong, err := s.ping(ctx, pingRequest{Node: node})
+	if s.party == "" && CodeOf(err) != NotPinned {
+		s.checkPeers(ctx, func(p protocol.NodeID) bool { return p == node }, each)
+	}
 	if err != nil {
 		return err
 	}
