@@ -20,9 +20,9 @@ func (p *program) reportExceptions() *cobra.Command {
 end, those for which the other node's evidence was late by 1 or 12 hours, refusals
 and failures, deliveries that had to be tried again, days on which a peer's clock
 was wrong, times in which a witness did not cosign the log, logs of others that
-forked, records that were adopted with the keys they changed, administrative acts on
-this node, a new era of its log among them, and per authority the exports and other
-acts out of the ordinary that its office's journal has.
+forked, records that were adopted with the keys and names they changed,
+administrative acts on this node, a new era of its log among them, and per authority
+the exports and other acts out of the ordinary that its office's journal has.
 
 --from and --to are days in UTC, both in the period. The report of a period that is
 over says the same whenever it is made, but for what came later, which stands
@@ -213,12 +213,14 @@ func (p *program) keyChanges(r *control.Exceptions) error {
 			why = "it is this node's own"
 		case k.Confirmed:
 			why = "its words were compared"
+		case k.Listed:
+			why = "stewards have listed it"
 		}
 		for i, change := range k.Changes {
 			if i == 0 {
-				t.row("  "+string(k.State), fmt.Sprint(k.Sequence), moment(k.Adopted), why, safe(change))
+				t.row("  "+string(k.State), fmt.Sprint(k.Sequence), moment(k.Adopted), why, name(change))
 			} else {
-				t.row("", "", "", "", safe(change))
+				t.row("", "", "", "", name(change))
 			}
 		}
 	}

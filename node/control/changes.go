@@ -27,6 +27,7 @@ func changesOf(a store.Adoption) ([]string, error) {
 		return nil, fmt.Errorf("%w: the record before %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
 	}
 	c := &changes{}
+	c.names("state "+string(now.State), before.Name, now.Name)
 	c.keys("state "+string(now.State), before.EveryKey(), now.EveryKey())
 	c.keys("node "+string(now.Node.ID), before.Node.Keys, now.Node.Keys)
 	c.pins(before.Node.TLS, now.Node.TLS)
@@ -34,14 +35,15 @@ func changesOf(a store.Adoption) ([]string, error) {
 	c.when(before.Node.Log != now.Node.Log, "the log is %s, was %s", now.Node.Log.Origin, before.Node.Log.Origin)
 	c.when(before.Node.Witness != now.Node.Witness, "other witness keys")
 	c.marks(&before.Node, &now.Node)
-	c.when(!slices.Equal(before.Node.Endpoints, now.Node.Endpoints), "other addresses")
+	c.when(!slices.Equal(before.Node.Endpoints, now.Node.Endpoints), "the addresses are %q, were %q", now.Node.Endpoints, before.Node.Endpoints)
+	c.when(!slices.Equal(before.Versions, now.Versions), "the node speaks %q, spoke %q", now.Versions, before.Versions)
 	c.when(before.Node.Limits != now.Node.Limits, "another limit of sealed bytes")
 	c.when(before.Valid != now.Valid, "valid until %s, was %s", now.Valid.Until, before.Valid.Until)
 	if err := c.authorities(before.Authorities, now.Authorities); err != nil {
 		return nil, fmt.Errorf("%w: record %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
 	}
 	if len(c.list) == 0 {
-		c.list = []string{"nothing about keys, addresses or authorities"}
+		c.list = []string{"nothing about names, keys, addresses or authorities"}
 	}
 	return c.list, nil
 }
@@ -52,6 +54,18 @@ func (c *changes) when(changed bool, format string, args ...any) {
 	if changed {
 		c.list = append(c.list, fmt.Sprintf(format, args...))
 	}
+}
+
+// names tells of another name, with both: they are foreign text, so they are quoted.
+func (c *changes) names(owner string, before, now []record.Name) {
+	quoted := func(names []record.Name) string {
+		texts := make([]string, len(names))
+		for i, n := range names {
+			texts[i] = fmt.Sprintf("%q (%s)", n.Text, n.Language)
+		}
+		return strings.Join(texts, ", ")
+	}
+	c.when(!slices.Equal(before, now), "%s is called %s, was %s", owner, quoted(now), quoted(before))
 }
 
 // keys tells which keys came, went, got another end or were marked.
@@ -120,7 +134,8 @@ func (c *changes) authorities(before, now []record.Entry) error {
 		}
 		c.keys(string(id), was.EveryKey(), is.EveryKey())
 		c.recipients(id, was.Recipients, is.Recipients)
-		c.when(!slices.Equal(was.Name, is.Name), "%s has other names", id)
+		c.names(string(id), was.Name, is.Name)
+		c.when(was.Host != is.Host, "%s is hosted by node %s, was by %s", id, is.Host, was.Host)
 		c.when(is.Particulars != nil && !reflect.DeepEqual(was.Particulars, is.Particulars), "%s says other things of itself", id)
 		c.when(is.Particulars == nil && was.Particulars != nil, "%s says nothing more of itself", id)
 		c.when(!is.Confirmed.Equal(was.Confirmed.Time) && !is.Confirmed.IsZero(), "%s confirmed what it says of itself on %s", id, is.Confirmed)

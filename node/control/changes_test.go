@@ -37,3 +37,21 @@ func TestChangesOfMarks(t *testing.T) {
 		}
 	}
 }
+
+// Whoever reads the report hears that a state or an authority calls itself otherwise.
+func TestChangesOfNames(t *testing.T) {
+	was := []record.Name{{Language: "en", Text: "State B"}, {Language: "ar", Text: "الدولة"}}
+	for _, tt := range []struct {
+		now  []record.Name
+		want []string
+	}{
+		{slices.Clone(was), nil},
+		{[]record.Name{{Language: "en", Text: "State of \u202eB\""}}, []string{`xb is called "State of \u202eB\"" (en), was "State B" (en), "الدولة" (ar)`}},
+	} {
+		c := &changes{}
+		c.names("xb", was, tt.now)
+		if !slices.Equal(c.list, tt.want) {
+			t.Errorf("%v: got %q, want %q", tt.now, c.list, tt.want)
+		}
+	}
+}

@@ -127,10 +127,13 @@ type KeyChange struct {
 	Sequence int64            `json:"sequence"`
 	Own      bool             `json:"own"`
 	// Confirmed says that a person compared the words of this very record.
-	Confirmed bool            `json:"confirmed"`
-	Digest    protocol.Digest `json:"sha256"`
-	Adopted   protocol.Time   `json:"adopted"`
-	Changes   []string        `json:"changes"`
+	Confirmed bool `json:"confirmed"`
+	// Listed says that it is the first of its state here, and that nobody compared its
+	// words: it rests on the word of the stewards of a federation.
+	Listed  bool            `json:"on_the_stewards_word"`
+	Digest  protocol.Digest `json:"sha256"`
+	Adopted protocol.Time   `json:"adopted"`
+	Changes []string        `json:"changes"`
 }
 
 // NodeAct is an act of whoever runs the node.

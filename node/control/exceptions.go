@@ -181,7 +181,7 @@ func (r *exceptionsRead) records(ctx context.Context, g *store.Gateway) error {
 			return err
 		}
 		r.Records = append(r.Records, KeyChange{
-			State: a.State, Sequence: a.Sequence, Own: a.Own, Confirmed: a.Pinned, Digest: a.Signed.Digest(), Adopted: stamp(a.Adopted), Changes: changes,
+			State: a.State, Sequence: a.Sequence, Own: a.Own, Confirmed: a.Pinned, Listed: !a.Own && !a.Pinned && len(a.Before.Document) == 0, Digest: a.Signed.Digest(), Adopted: stamp(a.Adopted), Changes: changes,
 		})
 	}
 	return err
