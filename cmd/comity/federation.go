@@ -56,6 +56,7 @@ func (p *program) registry(open func(dir string) (*federation.Registry, error), 
 func (p *program) federationError(err error) error {
 	var shown *control.Error
 	var open *federation.OpenError
+	var card *federation.CardError
 	switch {
 	case err == nil || errors.As(err, &shown):
 		return err
@@ -68,6 +69,9 @@ func (p *program) federationError(err error) error {
 	case errors.As(err, &open):
 		return problem(`hand it to the stewards, or take it off the table with "comity federation give-up"; "comity federation status" says who has signed`,
 			"%v: only one draft is open at a time", err)
+	case errors.As(err, &card):
+		return problem(`the newest card has the largest number in its name; a steward makes the next one with: comity federation keys FOLDER --renew root (or edition). To renew the root alone, before it ends, type "comity federation change" without any card`,
+			"%v", err)
 	case errors.Is(err, seal.ErrPassphrase):
 		return problem("type it again, or see whether --passphrase-file names the right file", "%v", err)
 	case errors.Is(err, operate.ErrNoPassphrase), errors.Is(err, federation.ErrLocked):
@@ -89,9 +93,13 @@ var federationHints = map[protocol.Code]string{
 	protocol.DigestMismatch: "nothing was taken; bring the folder back from a copy, or from a mirror",
 }
 
+// sentenceOf is a refusal without its code, which may stand amid the text.
+func sentenceOf(err error) string {
+	return strings.Replace(err.Error(), string(protocol.CodeOf(err))+": ", "", 1)
+}
+
 func federationRefusal(err error) error {
-	code := protocol.CodeOf(err)
-	message := strings.Replace(err.Error(), string(code)+": ", "", 1)
+	code, message := protocol.CodeOf(err), sentenceOf(err)
 	if code == protocol.Equivocation {
 		return &control.Error{Code: control.Integrity, Message: message, Hint: federationHints[code]}
 	}

@@ -33,6 +33,9 @@ each quarter even when nothing has changed.`,
 			}
 			return p.registry(federation.OpenRegistry, func(r *federation.Registry) error {
 				d, err := r.Add(records, time.Now())
+				if protocol.CodeOf(err) == protocol.Expired {
+					return problem("nothing was drafted; ask the state for its newest introduction, which it writes with: comity introduce -o FILE", "%s", sentenceOf(err))
+				}
 				if err != nil {
 					return err
 				}

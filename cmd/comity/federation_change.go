@@ -19,7 +19,8 @@ func (p *program) federationChange() *cobra.Command {
 		Long: `Drafts the root that follows. A CARD is that of a new steward, or of one who has
 renewed a key; --leaving names one who is steward no more. With --online another
 online key is made beside the old one, which still counts until the root is published.
-Without any of these the root is only renewed, before it ends: once a year.
+Without any of these the root is only renewed, before it ends: once a year. A card that
+says what the root says already, or has a key that was replaced, is refused.
 
 Enough of the stewards before and enough of the new ones have to sign; most of the
 time they are the same persons. Nodes follow from root to root by themselves.`,
@@ -34,7 +35,7 @@ time they are the same persons. Nodes follow from root to root by themselves.`,
 			for _, l := range leaving {
 				change.Leaving = append(change.Leaving, federation.StewardName(l))
 			}
-			if change.Unlock, err = p.unlocking(c.Context(), operate.OnlineHolder, true, open); err != nil {
+			if change.Unlock, err = p.unlocking(c.Context(), operate.OnlineHolder, federation.Protected(p.dir), open); err != nil {
 				return err
 			}
 			return p.registry(federation.OpenRegistry, func(r *federation.Registry) error {

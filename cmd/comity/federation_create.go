@@ -17,7 +17,8 @@ func (p *program) federationCreate() *cobra.Command {
 		Short: "Found a federation: draft its first root",
 		Long: `Drafts the first root of a federation, in a new FOLDER, from the cards of its stewards.
 A threshold of them signs together, two at least: whatever is published needs several
-persons. Three stewards of three states, of whom two sign, can spare one who is away.
+persons. Three stewards of three states, of whom two sign, can spare one who is away,
+or whose keys are lost; where all must sign, nobody can be spared, ever.
 
 The online key is made in FOLDER and protected by a passphrase of its own. With it
 "comity federation stamp" says every day that there is nothing newer; it can list nothing.`,
@@ -27,7 +28,7 @@ The online key is made in FOLDER and protected by a passphrase of its own. With 
 			if err != nil {
 				return err
 			}
-			unlock, err := p.unlocking(c.Context(), operate.OnlineHolder, federation.HasKeys(p.dir), open)
+			unlock, err := p.unlocking(c.Context(), operate.OnlineHolder, federation.Protected(p.dir), open)
 			if err != nil {
 				return err
 			}

@@ -91,6 +91,11 @@ func (p *program) showRoot(d *federation.Draft) {
 	p.say("  signatures  %d of %d together, for a root and for an edition", now.Threshold, len(now.Stewards))
 	p.say("  online key  %.16s…%s", now.Online, map[bool]string{true: ", another one than before"}[before != nil && before.Online != now.Online])
 	p.say("  ends        %s UTC", moment(protocol.At(d.Ends())))
+	if now.Threshold == len(now.Stewards) {
+		p.say("\nALL of them must sign: nothing can be published as long as one is away, and once one has lost")
+		p.say("a root key no root can follow this one, so that the federation ends with it. Better have more")
+		p.say("stewards than must sign.")
+	}
 	r := d.Root()
 	p.say("\nIts words, which the stewards compare by telephone before they sign, and later whoever joins:\n")
 	p.words(r.Words(), r.Digits())

@@ -31,7 +31,7 @@ they sign anything more, so copy it anew after each signature.`,
 		Example: `  comity federation keys /media/stick --name assembly-xa
   comity federation keys /media/stick --renew root`,
 		RunE: func(c *cobra.Command, args []string) error {
-			unlock, err := p.unlocking(c.Context(), operate.StewardHolder, federation.HasKeys(args[0]), open)
+			unlock, err := p.unlocking(c.Context(), operate.StewardHolder, federation.Protected(args[0]), open)
 			if err != nil {
 				return err
 			}

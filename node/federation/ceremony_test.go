@@ -2,6 +2,7 @@ package federation
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -325,6 +326,39 @@ func TestRenewStewardsKeys(t *testing.T) {
 	})
 }
 
+// A card that says what the root says renews nothing, and an older one would bring back
+// a key that was replaced. A steward who left may come back with the keys of before.
+func TestOlderCards(t *testing.T) {
+	b := founded(t)
+	older := func(c Change, words string) {
+		t.Helper()
+		var refused *CardError
+		if _, err := b.registry.Change(c, b.now); !errors.As(err, &refused) || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v, want an error with %q", err, words)
+		}
+		if open := must(b.registry.Draft()); open != nil {
+			t.Errorf("the draft %s is open", open.Name())
+		}
+	}
+	first := b.cards[1]
+	older(Change{Cards: []Steward{first}}, "says the same already")
+	older(Change{Threshold: 2}, "says the same already")
+	for _, what := range []Kind{RootKind, EditionKind} {
+		card, _, err := b.safes["board"].Renew(what, noPassphrase)
+		b.check(err)
+		older(Change{Cards: []Steward{first, card}}, "two cards of board were given")
+		b.publish(must(b.registry.Change(Change{Cards: []Steward{card, b.cards[0]}}, b.now)), "assembly", "board")
+		older(Change{Cards: []Steward{card}}, "says the same already")
+		older(Change{Cards: []Steward{first}}, "the card of board is an older one: its root key is that of root 1")
+		b.cards[1] = card
+	}
+	older(Change{Cards: []Steward{{"board", b.cards[1].Root, first.Edition}}}, "its edition key is that of root 1")
+	must(b.registry.Change(Change{}, b.now))
+	must(b.registry.GiveUp())
+	b.publish(must(b.registry.Change(Change{Leaving: []StewardName{"council"}}, b.now)), "assembly", "board")
+	b.publish(must(b.registry.Change(Change{Cards: b.cards[2:]}, b.now)), "assembly", "board", "council")
+}
+
 // R-FED-5. What stewards must not list is refused when it is drafted, and when a
 // registrar drafts it all the same, by each steward's own program.
 func TestBadRecords(t *testing.T) {
@@ -347,8 +381,9 @@ func TestBadRecords(t *testing.T) {
 		{"a thief signs the next record", xa.impostor("evil.example:1"), protocol.WrongRole, "the primary key of state xa has changed"},
 		{"one that was rolled back", stateOf("xa").next("other.example:1"), protocol.Equivocation, "a second record has the number 2"},
 		{"one that has ended", must(record.SignRecord(&expired, xb.top.Primary, start)), protocol.Expired, "counted until"},
-		{"the first one again, with another content", stateOf("xa").again(), protocol.Expired, "number 1 is older than number 2"},
-		{"one that is listed", xa.records[1], protocol.Policy, "listed already"},
+		{"the first one again, with another content", stateOf("xa").again(), protocol.Expired, "record 1 of state xa is older than record 2, which is listed"},
+		{"one that is listed", xa.records[1], protocol.Policy, "record 2 of state xa is listed already"},
+		{"an older one that is listed", xa.records[0], protocol.Expired, "record 1 of state xa is listed already, and so is record 2, which is newer"},
 		{"a changed byte", statement.Signed{Document: []byte(strings.Replace(string(xb.records[0].Document), "State xb", "State xc", 1)), Signature: xb.records[0].Signature}, protocol.BadSignature, ""},
 		{"a name that looks like another", homoglyph(xb), protocol.Malformed, "name"},
 	} {

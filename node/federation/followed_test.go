@@ -116,7 +116,7 @@ func TestNoSecondRecordBetween(t *testing.T) {
 	b.list(xa.records[0], xa.next("three.xa.example:1"))
 	between := fork.next("fork.xa.example:1")
 	_, err := b.registry.Add([]statement.Signed{between}, b.now)
-	wantRefusal(t, err, protocol.Expired, "number 2 is older than number 3")
+	wantRefusal(t, err, protocol.Expired, "record 2 of state xa is older than record 3")
 
 	honest := b.paper(must(b.registry.Add([]statement.Signed{xa.next("four.xa.example:1")}, b.now)))
 	file := must(record.EncodeIntroduction(between))

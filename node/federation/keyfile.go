@@ -24,11 +24,15 @@ func once(unlock Unlock) Unlock {
 	return sync.OnceValues(unlock)
 }
 
-// HasKeys reports whether there is any key file in a folder of a steward or of a
-// registrar.
-func HasKeys(dir string) bool {
+// Protected reports whether any key file in a folder of a steward or of a registrar is
+// protected by a passphrase. The next one is made under the same then; where all lie
+// open, or there is none, a passphrase would be a new one.
+func Protected(dir string) bool {
 	found, err := filepath.Glob(filepath.Join(dir, "*-[0-9]*.key"))
-	return err == nil && len(found) > 0
+	return err == nil && slices.ContainsFunc(found, func(path string) bool {
+		file, err := keys.Read(path, seal.MaxProtected)
+		return err == nil && seal.Protected(file)
+	})
 }
 
 // ErrLocked says that a key file is protected by a passphrase, and none was given.

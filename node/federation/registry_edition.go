@@ -50,9 +50,24 @@ func (r *Registry) Add(records []statement.Signed, now time.Time) (*Drafted, err
 	}
 	d, err := r.hand(draft)
 	if err == nil && len(d.added) < len(records) {
-		err = errors.Join(protocol.Refuse(protocol.Policy, "what was given is listed already"), r.clear(d.Path))
+		err = errors.Join(d.listedAlready(records), r.clear(d.Path))
 	}
 	return d, err
+}
+
+// listedAlready says which of these records a draft does not add.
+func (d *Draft) listedAlready(records []statement.Signed) error {
+	for _, s := range records {
+		if slices.ContainsFunc(d.added, func(a Addition) bool { return a.State.Ref().Digest == s.Digest() }) {
+			continue
+		}
+		r, err := record.Parse(s.Document)
+		if err != nil {
+			return err
+		}
+		return protocol.Refuse(protocol.Policy, "record %d of state %s is listed already: leave it out", r.Sequence, r.State)
+	}
+	return protocol.Refuse(protocol.Policy, "a record was given twice")
 }
 
 // adds reports whether a draft adds these records and no others.

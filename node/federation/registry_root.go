@@ -2,6 +2,7 @@ package federation
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -88,13 +89,23 @@ func (r *Registry) Council() (*Council, error) {
 	return councilOf(&root.Signed)
 }
 
+// CardError says that a card, or a change, would renew nothing, or bring an older key
+// back.
+type CardError struct{ text string }
+
+func (e *CardError) Error() string { return e.text }
+
 // Change drafts the next root. Made again with the same change it returns the same
-// draft.
+// draft. It refuses a change that changes nothing (CardError).
 func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
-	council, err := r.Council()
+	inForce, err := r.Council()
 	if err != nil {
 		return nil, err
 	}
+	if err := r.checkCards(c.Cards, inForce); err != nil {
+		return nil, err
+	}
+	council := &Council{slices.Clone(inForce.Stewards), inForce.Threshold, inForce.Online}
 	for _, name := range c.Leaving {
 		if _, there := council.Steward(name); !there {
 			return nil, protocol.Refuse(protocol.Policy, "%s is no steward of this federation", name)
@@ -125,5 +136,40 @@ func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
 		}
 		council.Online = online.Public()
 	}
+	if council.sameAs(inForce) && (len(c.Cards) > 0 || c.Threshold > 0) {
+		return nil, &CardError{"the root in force says the same already: nothing would be another than before"}
+	}
 	return r.draftRoot(council, now)
+}
+
+// checkCards refuses two cards of one steward, and a card with a key that a later one
+// has taken the place of: the old one may have been stolen.
+func (r *Registry) checkCards(cards []Steward, inForce *Council) error {
+	for i, card := range cards {
+		if slices.ContainsFunc(cards[:i], func(s Steward) bool { return s.Name == card.Name }) {
+			return &CardError{fmt.Sprintf("two cards of %s were given: hand in the newest one alone", card.Name)}
+		}
+	}
+	former, _, err := r.roots()
+	if err != nil {
+		return err
+	}
+	for _, card := range cards {
+		held, stays := inForce.Steward(card.Name)
+		if !stays {
+			continue
+		}
+		for n, c := range former {
+			was, there := c.Steward(card.Name)
+			for _, k := range []struct {
+				what             Kind
+				card, held, then PublicKey
+			}{{RootKind, card.Root, held.Root, was.Root}, {EditionKind, card.Edition, held.Edition, was.Edition}} {
+				if there && k.card == k.then && k.card != k.held {
+					return &CardError{fmt.Sprintf("the card of %s is an older one: its %s key is that of root %d, and another one has taken its place since", card.Name, k.what, n+1)}
+				}
+			}
+		}
+	}
+	return nil
 }

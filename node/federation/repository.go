@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -122,7 +123,11 @@ func (r *Repository) add(m *metadata.Metadata[metadata.TargetsType], s statement
 	}
 	item := Item{parsed.State, parsed.Sequence}
 	get := func(i Item) ([]byte, error) { return r.folder.listed(i, listed.files[i]) }
-	l, err := linked(s, listed.of(parsed.State), get)
+	all := listed.of(parsed.State)
+	l, err := linked(s, all, get)
+	if protocol.CodeOf(err) == protocol.Expired && all[len(all)-1].Sequence > parsed.Sequence {
+		return olderThan(all[len(all)-1], item, s, get)
+	}
 	if err != nil || l.state == l.before {
 		return err // listed already
 	}
@@ -142,6 +147,18 @@ func (r *Repository) add(m *metadata.Metadata[metadata.TargetsType], s statement
 	}
 	m.Signed.Targets[item.name()] = entry
 	return r.folder.keep(file{protocol.Sum(data), int64(len(data))}.path(item), data)
+}
+
+// olderThan says of a record that cannot be listed what is newer.
+func olderThan(newest, i Item, s statement.Signed, get func(Item) ([]byte, error)) error {
+	own, err := record.EncodeIntroduction(s)
+	if err != nil {
+		return err
+	}
+	if data, err := get(i); err == nil && bytes.Equal(data, own) {
+		return protocol.Refuse(protocol.Expired, "record %d of state %s is listed already, and so is record %d, which is newer", i.Sequence, i.State, newest.Sequence)
+	}
+	return protocol.Refuse(protocol.Expired, "record %d of state %s is older than record %d, which is listed", i.Sequence, i.State, newest.Sequence)
 }
 
 // PublishEdition takes an edition that enough stewards have signed. Clients see it
