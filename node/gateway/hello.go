@@ -8,12 +8,10 @@ import (
 	"net/http"
 	"time"
 
-	"comity/crypto/merkle"
 	"comity/protocol"
 	"comity/protocol/exchange"
 	"comity/protocol/record"
 	"comity/protocol/statement"
-	"comity/store"
 )
 
 const helloPath = "/v1/hello"
@@ -246,83 +244,6 @@ func (g *Gateway) offered(ctx context.Context, peer protocol.NodeID, signed stat
 	return g.adopt(ctx, next, false)
 }
 
-// adopt stores a verified record, gives it a leaf, and trusts it from then on.
-func (g *Gateway) adopt(ctx context.Context, s *record.State, pinned bool) error {
-	return g.adoptChain(ctx, []*record.State{s}, store.Record{Pinned: pinned})
-}
-
-// adoptChain stores verified records of one state of which each follows from the one
-// before, gives each a leaf, and trusts the last from then on. how says how they came.
-func (g *Gateway) adoptChain(ctx context.Context, chain []*record.State, how store.Record) error {
-	newest := chain[len(chain)-1]
-	r := newest.Record()
-	if err := errors.Join(newest.CheckTimes(g.Now()), g.book.distinct(newest)); err != nil {
-		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
-	}
-	var facts []store.Fact
-	newLog := false
-	before, _ := g.book.state(r.State)
-	for _, s := range chain {
-		row, is := how, s.Record()
-		row.State, row.Node, row.Sequence, row.Signed, row.Marked = is.State, is.Node.ID, is.Sequence, s.Signed(), markedWitness(s)
-		row.NewLog = before != nil && before.Record().Node.Log != is.Node.Log
-		newLog = newLog || row.NewLog
-		facts, before = append(facts, store.AdoptRecord{Record: row}), s
-	}
-	outcomes, err := g.seq.commit(ctx, facts...)
-	for i := 0; err == nil && i < len(outcomes); i++ {
-		err = outcomes[i].Err
-	}
-	if err != nil {
-		return fmt.Errorf("adopt record %d of state %s: %w", r.Sequence, r.State, err)
-	}
-	begin, err := g.welcome(ctx, r.Node.ID)
-	if err != nil {
-		return fmt.Errorf("read what record %d of state %s is about: %w", r.Sequence, r.State, err)
-	}
-	g.book.put(newest)
-	begin()
-	if newLog {
-		g.link(r.Node.ID).settle()
-		g.Logger.Warn("a node has begun another log: it was restored from a backup, or its log keys were replaced", "peer", r.Node.ID, "log", r.Node.Log.Origin)
-	}
-	g.Logger.Info("adopted a record", "state", r.State, "sequence", r.Sequence, "confirmed", how.Pinned, "listed", how.Listed)
-	return nil
-}
-
-// markedWitness returns how lines begin that were made with marked keys of the
-// node's witness: what the store has of them counts for nothing from then on.
-func markedWitness(s *record.State) (starts []string) {
-	for _, m := range s.Record().Node.Compromised {
-		if start, err := merkle.LineStart(m.Keys.Ed25519); err == nil {
-			starts = append(starts, start)
-		}
-	}
-	return starts
-}
-
-// Pin trusts a state's record from now on, because a person compared its words
-// with the other side (R-REC-4), and begins to talk to its node.
-func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
-	if s.Record().State == g.Own.Record().State {
-		return errors.New("this is the record of this node's own state; pin the other state's")
-	}
-	if err := g.adopt(ctx, s, true); err != nil {
-		return err
-	}
-	g.callAgain(s.Record().Node.ID)
-	return nil
-}
-
-// callAgain tries at once what was refused by a node, or failed, before its record
-// was adopted.
-func (g *Gateway) callAgain(peer protocol.NodeID) {
-	l := g.link(peer)
-	l.forgive()
-	l.circuits.forgive()
-	l.wake()
-}
-
 // noteCheckpoint remembers the newest state of the peer's log. fault is what is
 // wrong with the one that it sent: not signed as its record says, older than the
 // one we hold, or a fork. err is trouble of this node, which accuses nobody.
@@ -352,45 +273,4 @@ func (l *link) noteCheckpoint(ctx context.Context, text *string) (fault, err err
 		return fmt.Errorf("it has two roots over %d leaves", c.Size), nil
 	}
 	return nil, l.g.Store.SetPeerCheckpoint(ctx, l.peer, c, []byte(*text))
-}
-
-// alarmOfFork tells the operator that the peer's log told two stories.
-func (l *link) alarmOfFork() {
-	l.raise(errors.New("its log has forked: it signed two states of which neither extends the other, and both are kept here as evidence"))
-}
-
-// raise remembers an alarm about the peer for the operator to see, until this
-// node restarts. It stops no traffic.
-func (l *link) raise(alarm error) {
-	if l.noteAlarm(alarm) {
-		l.logger().Error("something is wrong with a peer: call its operator", "error", alarm)
-	}
-}
-
-// errPeerOlder says that the peer shows less of itself than it did before.
-var errPeerOlder = errors.New("the node runs on an older copy of itself")
-
-// suspect remembers such an alarm likewise. A node that was restored asks its peers
-// when it starts, and stops (R-OLD-1), so its operator hears of it at once; and when
-// the log is lost for good, its next record says so.
-func (l *link) suspect(alarm error) {
-	if l.noteAlarm(alarm) {
-		l.logger().Warn("a peer shows less of itself than before: it was restored from a backup, and should stop by itself; call its operator if it goes on", "error", alarm)
-	}
-}
-
-// noteAlarm reports whether nothing was wrong with the peer before.
-func (l *link) noteAlarm(alarm error) (first bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	first = l.alarm == nil
-	l.alarm = alarm
-	return first
-}
-
-// settle forgets an alarm: what it was about has been answered for.
-func (l *link) settle() {
-	l.mu.Lock()
-	l.alarm = nil
-	l.mu.Unlock()
 }

@@ -1,13 +1,19 @@
 package operate
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"comity/crypto/keys"
+	"comity/crypto/pgp"
 	"comity/crypto/seal"
+	"comity/protocol"
 )
 
 // LockedError says that keys are protected and could not be opened for want of
@@ -92,4 +98,64 @@ func unprotect(p *seal.Passphrase, file []byte) ([]byte, error) {
 func protect(p *seal.Passphrase, secret []byte) ([]byte, error) {
 	defer debug.FreeOSMemory()
 	return p.Protect(secret)
+}
+
+func readTLS(k *keyring, path string) (tls.Certificate, error) {
+	pem, err := k.read(path)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	cert, err := keys.ParseTLS(pem)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return cert, nil
+}
+
+func readSecret(k *keyring, path, certificate string) (*pgp.Secret, error) {
+	public, err := os.ReadFile(certificate)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := pgp.ParseCertificate(public, protocol.MaxCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", certificate, err)
+	}
+	b, err := k.read(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := pgp.ParseSecret(b, cert)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// readIdentities reads every age identity file of an office, newest name first.
+func readIdentities(k *keyring, dir string) (seal.Identities, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var all seal.Identities
+	for i := len(entries) - 1; i >= 0; i-- {
+		if !strings.HasSuffix(entries[i].Name(), identitySuffix) {
+			continue
+		}
+		path := filepath.Join(dir, entries[i].Name())
+		text, err := k.read(path)
+		if err != nil {
+			return nil, err
+		}
+		id, err := seal.ParseIdentity(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		all = append(all, id)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("read %s: no age identity (a file that ends in .txt) is there", dir)
+	}
+	return all, nil
 }

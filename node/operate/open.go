@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +16,6 @@ import (
 	"comity/crypto/keys"
 	"comity/crypto/merkle"
 	"comity/crypto/pgp"
-	"comity/crypto/seal"
 	"comity/node/federation"
 	"comity/node/gateway"
 	"comity/node/office"
@@ -307,66 +303,6 @@ func (n *Node) readOfficeKeys(c *office.Config, k *keyring) (err error) {
 // readAct reads the key with which people act for an authority.
 func (n *Node) readAct(a protocol.AuthorityID, k *keyring) (*pgp.Secret, error) {
 	return readSecret(k, n.Layout.OfficeFile(a, actKeyFile), n.Layout.OfficeFile(a, certificateFile))
-}
-
-func readTLS(k *keyring, path string) (tls.Certificate, error) {
-	pem, err := k.read(path)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	cert, err := keys.ParseTLS(pem)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	return cert, nil
-}
-
-func readSecret(k *keyring, path, certificate string) (*pgp.Secret, error) {
-	public, err := os.ReadFile(certificate)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := pgp.ParseCertificate(public, protocol.MaxCertificate)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", certificate, err)
-	}
-	b, err := k.read(path)
-	if err != nil {
-		return nil, err
-	}
-	s, err := pgp.ParseSecret(b, cert)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return s, nil
-}
-
-// readIdentities reads every age identity file of an office, newest name first.
-func readIdentities(k *keyring, dir string) (seal.Identities, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var all seal.Identities
-	for i := len(entries) - 1; i >= 0; i-- {
-		if !strings.HasSuffix(entries[i].Name(), identitySuffix) {
-			continue
-		}
-		path := filepath.Join(dir, entries[i].Name())
-		text, err := k.read(path)
-		if err != nil {
-			return nil, err
-		}
-		id, err := seal.ParseIdentity(string(text))
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
-		}
-		all = append(all, id)
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("read %s: no age identity (a file that ends in .txt) is there", dir)
-	}
-	return all, nil
 }
 
 // follows is what the follower of a federation needs of this node.
