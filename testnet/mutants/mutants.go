@@ -90,7 +90,7 @@ var mutants = []mutant{
 		"skip-the-digest-check", "I3: bytes are accepted that are not those of the envelope",
 		[]edit{
 			{"node/gateway/append.go", "spool.Digest() != o.env.Sealed.Digest", "false"},
-			{"store/bodies.go", "if s.Digest() != d {", "if false {"},
+			{"store/vault.go", "if s.Digest() != d {", "if false {"},
 		},
 		appends,
 	},
