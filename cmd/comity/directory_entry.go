@@ -22,14 +22,18 @@ func (p *program) directoryEntry() *cobra.Command {
 people can edit: its names, what it is competent for, what it requires, how and
 when it is reached. An empty list and null mean that the authority does not say.
 Every member has to stay in the file. --example writes the entry of an authority
-that does not exist and has told everything, to copy from.
+that does not exist and has told everything, to copy from; it cannot be published
+before your own authority's name stands in it.
 
 Then type: comity directory publish FILE --offline FOLDER`,
 		Example: `  comity directory entry xa/central-authority -o entry.json
   comity directory entry --example`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if example {
-				return p.entry(exampleEntry(), out)
+			switch {
+			case example && len(args) > 0:
+				return misuse("leave one of the two away", "--example is the entry of no authority, and %s is named", args[0])
+			case example:
+				return p.exampleEntry(out)
 			}
 			if len(args) == 0 {
 				return misuse(`"comity directory entry --example" shows one that has told everything`, "name an authority of this node")
@@ -63,15 +67,7 @@ func (p *program) ownEntry(id protocol.AuthorityID, out string) error {
 }
 
 func (p *program) entry(f *operate.EntryFile, out string) error {
-	data, err := f.Encode()
-	if err != nil {
-		return err
-	}
-	if out == "" {
-		fmt.Fprintf(p.stdout, "%s", data)
-		return nil
-	}
-	if err := writeNew(out, data); err != nil {
+	if err := p.writeEntry(f, out); err != nil || out == "" {
 		return err
 	}
 	p.say("Wrote the entry of %s to %s. Edit it, then type:", f.Authority, out)
@@ -79,13 +75,45 @@ func (p *program) entry(f *operate.EntryFile, out string) error {
 	return nil
 }
 
-// exampleEntry is of an authority that does not exist. A test publishes it.
+// exampleEntry says beside the example that it is one: nobody must take what stands in
+// it for data of an authority.
+func (p *program) exampleEntry(out string) error {
+	const is = "an example, of an authority that does not exist: put your own authority's name and data in the place of all that stands in it"
+	if err := p.writeEntry(exampleEntry(), out); err != nil {
+		return err
+	}
+	if out == "" {
+		fmt.Fprintf(p.stderr, "comity: note: this is %s\n", is)
+		return nil
+	}
+	p.say("Wrote to %s %s.", out, is)
+	p.say("The present entry of an authority of this node is written by: comity directory entry AUTHORITY -o FILE")
+	return nil
+}
+
+func (p *program) writeEntry(f *operate.EntryFile, out string) error {
+	data, err := f.Encode()
+	if err != nil {
+		return err
+	}
+	if out != "" {
+		return writeNew(out, data)
+	}
+	_, err = p.stdout.Write(data)
+	return err
+}
+
+// exampleAuthority is in no state, so that the example is not published as it is.
+const exampleAuthority protocol.AuthorityID = "xx/example-authority"
+
+// exampleEntry is of an authority that does not exist. A test publishes it under
+// another name.
 func exampleEntry() *operate.EntryFile {
-	translation, signature, limit, address := record.TranslationCertified, record.SignatureParcel, int64(2_000_000_000), "National Central Bureau of State A"
+	translation, signature, limit, address := record.TranslationCertified, record.SignatureParcel, int64(2_000_000_000), "National Central Bureau of the state"
 	return &operate.EntryFile{
-		Type: operate.EntryType, Authority: "xa/central-authority", Name: []record.Name{{Language: "en", Text: "Central Authority"}, {Language: "fr", Text: "Autorité centrale"}},
+		Type: operate.EntryType, Authority: exampleAuthority, Name: []record.Name{{Language: "en", Text: "Example Authority"}, {Language: "fr", Text: "Autorité d'exemple"}},
 		Particulars: record.Particulars{
-			Territory: []record.Name{{Language: "en", Text: "All of State A but its islands"}},
+			Territory: []record.Name{{Language: "en", Text: "The whole state but its islands"}},
 			Competences: []record.Competence{
 				{Instrument: "UNTOC", Articles: []string{"16", "18(13)"}, Functions: []record.Term{"extradition", "mutual-legal-assistance"}},
 				{Instrument: "Budapest Convention", Articles: []string{"35"}, Functions: []record.Term{"duty-network", "expedited-preservation"}},
@@ -103,8 +131,8 @@ func exampleEntry() *operate.EntryFile {
 				},
 				Holidays: []record.Date{"2026-12-25", "2027-01-01"},
 			},
-			Desk:        &record.Desk{Phones: []string{"+999 12 345 678"}, Mailboxes: []string{"desk@justice.xa.example"}, Languages: []string{"fr", "en"}},
-			Contact:     record.Contact{Post: []string{"Central Authority", "1 Palace Square", "State A"}, Phones: []string{"+999 12 345 670"}, Mailboxes: []string{"central.authority@justice.xa.example"}},
+			Desk:        &record.Desk{Phones: []string{"+999 12 345 678"}, Mailboxes: []string{"desk@justice.example"}, Languages: []string{"fr", "en"}},
+			Contact:     record.Contact{Post: []string{"Example Authority", "1 Palace Square", "The capital"}, Phones: []string{"+999 12 345 670"}, Mailboxes: []string{"authority@justice.example"}},
 			SealedBytes: &limit,
 			Conditions:  []record.Name{{Language: "en", Text: "Extradition needs a treaty."}},
 		},

@@ -52,6 +52,9 @@ func (p *program) publish(ctx context.Context, path, offline string) error {
 	if err != nil {
 		return problem(`nothing was published; mend the file: "comity directory entry --example" shows what may stand where`, "%s: %s", path, plain(err))
 	}
+	if entry.Authority == exampleAuthority {
+		return problem(`nothing was published; "comity directory entry AUTHORITY -o FILE" writes the present entry of your own, to edit`, "%s is the example still, of an authority that does not exist", path)
+	}
 	if offline == "" {
 		return problem("name the medium with the offline keys: comity directory publish FILE --offline FOLDER", "the offline keys of the authority and of the state have to sign")
 	}

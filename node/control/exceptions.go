@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -231,9 +230,12 @@ func (r *exceptionsRead) eras(ctx context.Context, g *store.Gateway) error {
 		for _, shown := range s.Shown {
 			by = append(by, string(shown.Node))
 		}
+		why := "with new keys"
+		if len(by) > 0 {
+			why = "of which a later state was shown by " + strings.Join(by, ", ")
+		}
 		r.Acts = append(r.Acts, NodeAct{
-			At: stamp(e.Begun), Kind: store.ActNewEra, Subject: "node " + string(s.Node),
-			Detail: fmt.Sprintf("%s follows %s, of which a later state was shown by %s", s.Log, s.Previous, cmp.Or(strings.Join(by, ", "), "nobody")),
+			At: stamp(e.Begun), Kind: store.ActNewEra, Subject: "node " + string(s.Node), Detail: fmt.Sprintf("%s follows %s, %s", s.Log, s.Previous, why),
 		})
 	}
 	slices.SortStableFunc(r.Acts, func(a, b NodeAct) int { return a.At.Compare(b.At.Time) })

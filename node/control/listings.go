@@ -47,7 +47,7 @@ func (s *Service) importListings(ctx context.Context, in importRequest) (*Import
 	}
 	listed, err := read([]byte(in.File))
 	if err != nil {
-		return nil, fail(Code(protocol.CodeOf(err)), `nothing was imported; "comity directory export" shows the form`, "this is no file of authorities: %s", plainly(err))
+		return nil, fail(Code(protocol.CodeOf(err)), fmt.Sprintf(`nothing was imported; "comity directory export --all -o template.%s" writes a file of the right form, to copy from`, in.Format), "this is no file of authorities: %s", plainly(err))
 	}
 	had, err := s.imported(ctx)
 	if err != nil {

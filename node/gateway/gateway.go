@@ -89,7 +89,8 @@ type Gateway struct {
 	quota      *quota
 	comparison *comparison
 	round      *round       // what the witnesses are asked to cosign
-	eraBegan   time.Time    // when the node's log began that follows a lost one; zero: it lost none
+	eraBegan   time.Time    // when the node's log began that follows another one; zero: it is the first
+	restored   bool         // one of its logs was lost with the node, and not only given up for new keys
 	heardOut   atomic.Int64 // in Unix microseconds: when the last recovery ended, or this process began
 	directory  *directory   // the federation's, as this node and its peers name it
 	wanted     keySet       // accepted here, and their sealed bytes are lost: no office gets them before they are here again
@@ -165,6 +166,9 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		return nil, err
 	}
 	if g.eraBegan, err = c.Store.EraBegan(ctx); err != nil {
+		return nil, err
+	}
+	if g.restored, err = wasRestored(ctx, c.Store); err != nil {
 		return nil, err
 	}
 	g.quota = newQuota(g)

@@ -27,14 +27,14 @@ func (l *link) mayCosign(ctx context.Context, origin string) error {
 		return nil
 	}
 	if g.recoversAny() {
-		return &comeBack{http.StatusServiceUnavailable, recallPause, "this node has begun a new log, as after a restore, and asks its other peers first what they cosigned of your log"}
+		return &comeBack{http.StatusServiceUnavailable, recallPause, "this node has begun a new log, after a restore or with new keys, and asks its other peers first what they cosigned of your log"}
 	}
 	f, err := g.Store.Following(ctx, origin, 0)
 	if err != nil {
 		return err
 	}
 	if f.Fork == nil && !f.Since.IsZero() && !f.Since.After(time.UnixMicro(g.heardOut.Load())) {
-		return &comeBack{http.StatusServiceUnavailable, recallPause, "this node has begun a new log, as after a restore, and compares first what its other peers cosigned of your log"}
+		return &comeBack{http.StatusServiceUnavailable, recallPause, "this node has begun a new log, after a restore or with new keys, and compares first what its other peers cosigned of your log"}
 	}
 	return nil
 }

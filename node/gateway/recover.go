@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"comity/protocol"
+	"comity/protocol/era"
 	"comity/protocol/exchange"
 	"comity/protocol/statement"
 	"comity/store"
@@ -85,7 +86,7 @@ func (l *link) loadLost(ctx context.Context) error {
 func whole(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, l *link) {
 		if l.recovering.Load() {
-			const why = "this node has begun a new log, as after a restore, and fetches first what you hold of its evidence"
+			const why = "this node has begun a new log, after a restore or with new keys, and fetches first what you hold of its evidence"
 			later := &comeBack{http.StatusServiceUnavailable, 10 * time.Second, why}
 			l.g.answerError(w, r, l.peer, http.StatusServiceUnavailable, later)
 			return
@@ -112,11 +113,40 @@ func (l *link) recover(ctx context.Context) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		l.logger().Warn("what was lost with the node is not all fetched yet", "error", err)
+		l.tellMissing(err)
 		if pauseUnless(ctx, rung, wait) {
 			pause(ctx, recheckPause) // a peer that makes connections in a loop must not make us work in one
 		}
 	}
+}
+
+// tellMissing logs that a peer is still to be asked. After new log keys alone nothing
+// was lost, and nobody has to be warned.
+func (l *link) tellMissing(err error) {
+	if l.g.restored {
+		l.logger().Warn("what was lost with the node is not all fetched yet", "error", err)
+		return
+	}
+	l.logger().Info("with new log keys, nothing is taken from a peer before it has shown what it holds of this node's evidence", "error", err)
+}
+
+// wasRestored reports whether one of the node's logs was lost: then peers had shown a
+// later state of it when the next one began (R-OLD-4).
+func wasRestored(ctx context.Context, g *store.Gateway) (bool, error) {
+	all, err := g.Eras(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, signed := range all {
+		s, err := era.Parse(signed.Document)
+		if err != nil {
+			return false, fmt.Errorf("%w: the statement of an era: %w", store.ErrIntegrity, err)
+		}
+		if len(s.Shown) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // recoverCopies takes back all that the peer holds.
@@ -144,7 +174,7 @@ func (l *link) recoverCopies(ctx context.Context) error {
 	}
 	l.g.heardOut.Store(l.g.Now().UnixMicro())
 	l.recovering.Store(false)
-	l.logger().Info("all that a peer holds of this node's evidence is here again, and parcels are taken from it", "parcels", found)
+	l.logger().Info("all that a peer holds of this node's evidence is here, and parcels are taken from it", "parcels", found)
 	l.g.letOn()
 	return l.flush(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"comity/protocol"
 	"comity/protocol/parcel"
@@ -119,7 +120,7 @@ func WriteCSV(all []Listing) ([]byte, error) {
 // of a table with an error is to be used.
 func ReadCSV(data []byte) ([]Listing, error) {
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xEF\xBB\xBF"))))
-	r.FieldsPerRecord = len(columns)
+	r.FieldsPerRecord = -1 // checkCount says more about a row that is too short or too long
 	var all []Listing
 	for row := 1; ; row++ {
 		cells, err := r.Read()
@@ -130,6 +131,12 @@ func ReadCSV(data []byte) ([]Listing, error) {
 			return once(all)
 		case err != nil:
 			return nil, protocol.Refuse(protocol.Malformed, "no table of %d columns: %v", len(columns), err)
+		}
+		line, _ := r.FieldPos(0)
+		if err := checkCount(row, line, cells); err != nil {
+			return nil, err
+		}
+		switch {
 		case row == 1:
 			if err := checkHead(cells); err != nil {
 				return nil, err
@@ -140,11 +147,30 @@ func ReadCSV(data []byte) ([]Listing, error) {
 		}
 		l, err := readRow(cells)
 		if err != nil {
-			line, _ := r.FieldPos(0)
 			return nil, protocol.Refuse(protocol.Malformed, "row %d (line %d): %s", row, line, detail(err))
 		}
 		all = append(all, l)
 	}
+}
+
+// checkCount refuses a row with another number of cells than the table has columns.
+// Many spreadsheets separate them by semicolons or tabs.
+func checkCount(row, line int, cells []string) error {
+	if len(cells) == len(columns) {
+		return nil
+	}
+	if row == 1 {
+		for separator, name := range map[string]string{";": "semicolons", "\t": "tabs"} {
+			if all := strings.Split(strings.Join(cells, ","), separator); len(all) >= len(columns) {
+				return protocol.Refuse(protocol.Malformed, "the columns are separated by %s, want commas", name)
+			}
+		}
+	}
+	has := "1 column"
+	if len(cells) != 1 {
+		has = fmt.Sprintf("%d columns", len(cells))
+	}
+	return protocol.Refuse(protocol.Malformed, "row %d (line %d) has %s, want %d, from %q to %q", row, line, has, len(columns), columns[0].name, columns[len(columns)-1].name)
 }
 
 func checkHead(cells []string) error {

@@ -118,6 +118,7 @@ func TestTableRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	head, _, _ := strings.Cut(string(valid), "\n")
 	for _, c := range []struct{ old, now, says string }{
 		{"xe/court", "xe/Court", `row 3`},
 		{"xe/court", "xd/ministry-of-justice", "xd/ministry-of-justice is listed twice"},
@@ -131,7 +132,11 @@ func TestTableRefused(t *testing.T) {
 		{"en Court", "en Co\u0443rt", "letters of two scripts"},
 		{",2147483648,", ",2 GB,", "want a number"},
 		{"2026-11-27T10:00:00.000Z", "27.11.2026", `column "last confirmed"`},
-		{"xe/court,", "xe/court,extra,", "no table of 21 columns"},
+		{"xe/court,", "xe/court,extra,", `row 3 (line 20) has 22 columns, want 21, from "authority" to "last confirmed"`},
+		{head, "authority,name", `row 1 (line 1) has 2 columns, want 21, from "authority" to "last confirmed"`},
+		{head, "authority", `row 1 (line 1) has 1 column, want 21`},
+		{head, strings.ReplaceAll(head, ",", ";"), "the columns are separated by semicolons, want commas"},
+		{head, strings.ReplaceAll(head, ",", "\t"), "the columns are separated by tabs, want commas"},
 		{string(valid), "", "the table is empty"},
 	} {
 		if !strings.Contains(string(valid), c.old) {
