@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,12 @@ type signing struct {
 func (p *program) federationSign() *cobra.Command {
 	var s signing
 	c := &cobra.Command{
-		Use: "sign DRAFT --keys FOLDER", Args: words(1, 1),
+		Use: "sign DRAFT --keys FOLDER", Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 && len(s.heard) > 0 {
+				return nil // which RunE refuses
+			}
+			return words(1, 1)(c, args)
+		},
 		Short: "Steward: look at a draft, compare, and sign it",
 		Long: `Shows what DRAFT would change, as this program itself finds it: the draft comes with
 all that is needed, and nothing that the registrar says of it counts. It then signs
@@ -36,14 +42,18 @@ to the next steward.
 Words are compared first. Those of a root: call another steward, who sees the same
 on a machine of their own. Those of a state that is new in an edition: call that state,
 at a number that you knew before. On a terminal you are asked; elsewhere give what you
-heard with --words, once for each.
+heard with --words, once for each, the twelve words in quotation marks.
 
-What contradicts what was signed or seen with the same keys before is refused. If
-another draft of the same number was signed and given up since, by the word of all
-stewards, say --instead.`,
+What contradicts what was signed or seen with the same keys before is refused. A root
+that you signed, and that was given up, leaves its number to the next draft: sign that
+one with --instead, after the other stewards have told you by telephone that the first
+was given up. Nobody needs --instead at any other time.`,
 		Example: `  comity federation sign root-1.json --keys /media/stick
   comity federation sign edition-3.json --keys /media/stick --words "ripple ocean … twelve words"`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return misuse(`put all of them in quotation marks: --words "ripple ocean …"`, "only %q was taken as what follows --words", s.heard[len(s.heard)-1])
+			}
 			if s.keys == "" {
 				return misuse("name the medium with your keys: --keys FOLDER", "a draft is signed with a steward's keys")
 			}
@@ -75,6 +85,9 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 			return err
 		}
 	}
+	if err := safe.Check(d, s.instead, time.Now()); err != nil {
+		return err
+	}
 	if err := p.compareDraft(ctx, d, s.heard); err != nil {
 		return err
 	}
@@ -103,25 +116,51 @@ func (p *program) compareDraft(ctx context.Context, d *federation.Draft, heard [
 		i.Name = "state " + string(i.State)
 		all = append(all, i)
 	}
+	for _, h := range heard {
+		if len(all) == 0 {
+			break // what follows by itself
+		}
+		if err := checkHeard(h, all[0]); err != nil {
+			return err
+		}
+	}
+	stray := slices.ContainsFunc(heard, func(h string) bool {
+		return !slices.ContainsFunc(all, func(i *control.Introduction) bool { return i.Confirms(h) })
+	})
 	for _, i := range all {
-		if err := p.compareOne(ctx, i, heard); err != nil {
+		if err := p.compareOne(ctx, i, heard, stray); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *program) compareOne(ctx context.Context, i *control.Introduction, heard []string) error {
-	for _, h := range heard {
-		if i.Confirms(h) {
-			return nil
-		}
+// checkHeard refuses what cannot be anybody's words: too few, or those of two in one.
+func checkHeard(heard string, like *control.Introduction) error {
+	wanted, digits := len(like.Words), len(strings.ReplaceAll(like.Digits, " ", ""))
+	fields := strings.Fields(heard)
+	has, right := count(len(fields), "word"), len(fields) == wanted
+	if n := strings.Join(fields, ""); strings.Trim(n, "0123456789") == "" {
+		has, right = count(len(n), "digit"), len(n) == digits
 	}
-	if len(heard) > 0 {
+	if right {
+		return nil
+	}
+	return misuse(`give those of each in quotation marks, with a --words of their own: --words "…" --words "…"`,
+		"not signed: %q has %s, and %d are wanted, or %d digits", heard, has, wanted, digits)
+}
+
+// compareOne has one's words compared. Stray says that something was heard which are
+// nobody's words here.
+func (p *program) compareOne(ctx context.Context, i *control.Introduction, heard []string, stray bool) error {
+	if slices.ContainsFunc(heard, i.Confirms) {
+		return nil
+	}
+	if stray {
 		return problem("call again, at a number that you knew before; sign nothing as long as they differ", "not signed: none of the words given are those of %s", i.Name)
 	}
 	if !isTerminal(p.stdin) {
-		return misuse(`give what was read to you: --words "…"`, "there is nobody at a terminal to compare the words of %s", i.Name)
+		return misuse(`give what was read to you, once for each: --words "…"`, "there is nobody at a terminal to compare the words of %s", i.Name)
 	}
 	yes, err := p.confirmed(ctx, fmt.Sprintf("Did %s read exactly these words to you: %s … %s? [y/N] ", i.Name, i.Words[0], i.Words[len(i.Words)-1]))
 	if err != nil {

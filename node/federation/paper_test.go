@@ -112,6 +112,31 @@ func TestRootGivenUp(t *testing.T) {
 	}
 }
 
+// Who signs with keys that do not count is told why, before anybody is called or asked
+// for a passphrase.
+func TestKeysThatDoNotCount(t *testing.T) {
+	b := founded(t)
+	old := filepath.Join(t.TempDir(), "copy")
+	b.check(os.CopyFS(old, os.DirFS(string(b.safes["board"].dir))))
+	b.check(os.Chmod(old, 0o700)) // #nosec G302 -- a folder, which has to be entered
+	card, _, err := b.safes["board"].Renew(EditionKind, noPassphrase)
+	b.check(err)
+	b.publish(must(b.registry.Change(Change{Cards: []Steward{card}}, b.now)), "assembly", "board")
+	b.publish(must(b.registry.Change(Change{Leaving: []StewardName{"council"}}, b.now)), "assembly", "board")
+	outside := filepath.Join(t.TempDir(), "outside")
+	_, _, err = MakeSafe(outside, "department", noPassphrase)
+	b.check(err)
+	p := must(ReadDraft(b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))))
+	b.check(b.safes["board"].Check(p, false, b.now))
+	for _, test := range []struct{ dir, words string }{
+		{string(b.safes["council"].dir), "council is no steward any more since root 3"},
+		{old, "root 3 names another edition key for board than those in"},
+		{outside, "department is no steward of this federation"},
+	} {
+		wantRefusal(t, must(OpenSafe(test.dir)).Check(p, false, b.now), protocol.WrongRole, test.words)
+	}
+}
+
 // A draft that ended before it was published is taken off the table.
 func TestDraftThatEnded(t *testing.T) {
 	b := founded(t)

@@ -13,23 +13,33 @@ import (
 	"comity/protocol"
 )
 
+// Check refuses what this steward must not sign: what has ended, contradicts what was
+// signed or seen here, or is not this steward's to sign. Instead is described at Sign. No key
+// is read.
+func (s *Safe) Check(d *Draft, instead bool, now time.Time) error {
+	if err := d.CheckTimes(now); err != nil {
+		return err
+	}
+	if err := s.checkSeen(d); err != nil {
+		return err
+	}
+	if err := s.checkRoots(d, instead); err != nil {
+		return err
+	}
+	if err := s.checkSigned(d, instead); err != nil {
+		return err
+	}
+	if err := s.checkOwn(d); err != nil {
+		return err
+	}
+	return s.checkCounts(d)
+}
+
 // Sign adds this steward's signature to a draft, and says who that is. Instead says
 // that another draft with this number, which was signed here, has been given up
 // since. What was signed is remembered before anybody gets the signature.
 func (s *Safe) Sign(d *Draft, instead bool, unlock Unlock, now time.Time) (StewardName, error) {
-	if err := d.CheckTimes(now); err != nil {
-		return "", err
-	}
-	if err := s.checkSeen(d); err != nil {
-		return "", err
-	}
-	if err := s.checkRoots(d, instead); err != nil {
-		return "", err
-	}
-	if err := s.checkSigned(d, instead); err != nil {
-		return "", err
-	}
-	if err := s.checkOwn(d); err != nil {
+	if err := s.Check(d, instead, now); err != nil {
 		return "", err
 	}
 	own, err := s.open(d.Kind(), once(unlock))
@@ -87,6 +97,9 @@ func (s *Safe) checkSeen(d *Draft) error {
 	}
 	if known != nil {
 		v := known.Signed.Version
+		if len(d.roots) == 0 {
+			return protocol.Refuse(protocol.Expired, "the draft is of the first root, and root %d was seen here already: ask the registrar for a draft of today", v)
+		}
 		if v > int64(len(d.roots)) {
 			return protocol.Refuse(protocol.Expired, "the draft comes after root %d, and root %d was seen here already: ask the registrar for a draft of today", len(d.roots), v)
 		}
@@ -189,6 +202,33 @@ func (s *Safe) checkOwn(d *Draft) error {
 		return protocol.Refuse(protocol.WrongRole, "the draft names keys for %s that are on none of the cards in %s: somebody has changed a card on its way", named.Name, s.dir)
 	}
 	return nil
+}
+
+// checkCounts refuses a draft for which none of this steward's keys counts, and says why.
+// Without a card the keys themselves tell, when they are opened.
+func (s *Safe) checkCounts(d *Draft) error {
+	cards, err := s.cards()
+	if err != nil || len(cards) == 0 {
+		return err
+	}
+	me := cards[len(cards)-1]
+	if slices.ContainsFunc(cards, func(c Steward) bool { return d.counts(c.Root) || d.counts(c.Edition) }) {
+		return nil // only keys of the draft's kind do
+	}
+	for n, root := range slices.Backward(d.roots) {
+		council, err := councilOf(&root.Signed)
+		if err != nil {
+			return err
+		}
+		if _, there := council.Steward(me.Name); !there {
+			continue
+		}
+		if n == len(d.roots)-1 {
+			return protocol.Refuse(protocol.WrongRole, "root %d names another %s key for %s than those in %s: sign with the copy of the medium on which it was made", n+1, d.Kind(), me.Name, s.dir)
+		}
+		return protocol.Refuse(protocol.WrongRole, "%s is no steward any more since root %d: nothing that these keys sign counts", me.Name, n+2)
+	}
+	return protocol.Refuse(protocol.WrongRole, "%s is no steward of this federation: no root names the keys in %s", me.Name, s.dir)
 }
 
 // remember keeps what was signed, and what was shown as published. A root that took
