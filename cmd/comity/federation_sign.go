@@ -46,8 +46,9 @@ heard with --words, once for each, the twelve words in quotation marks.
 
 What contradicts what was signed or seen with the same keys before is refused. A root
 that you signed, and that was given up, leaves its number to the next draft: sign that
-one with --instead, after the other stewards have told you by telephone that the first
-was given up. Nobody needs --instead at any other time.`,
+one with --instead, once another steward has told you by telephone that the first was
+given up. If the others have published it without you, say --instead once at the next
+draft that you sign. It is for nothing else.`,
 		Example: `  comity federation sign root-1.json --keys /media/stick
   comity federation sign edition-3.json --keys /media/stick --words "ripple ocean … twelve words"`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -86,6 +87,10 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 		}
 	}
 	if err := safe.Check(d, s.instead, time.Now()); err != nil {
+		if safe.Check(d, true, time.Now()) == nil { // another one was signed here under its number
+			return &control.Error{Code: control.Integrity, Message: sentenceOf(err), Hint: "sign nothing until another steward, called at a number that you knew before, " +
+				"has told you that the one you signed was given up; then add --instead"}
+		}
 		return err
 	}
 	if err := p.compareDraft(ctx, d, s.heard); err != nil {

@@ -2,6 +2,7 @@ package federation
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -333,6 +334,30 @@ func TestChangedCard(t *testing.T) {
 		if _, err := DecodeCard([]byte(text)); protocol.CodeOf(err) != protocol.Malformed {
 			t.Errorf("the card %q: %v, want malformed", text, err)
 		}
+	}
+}
+
+// A draft may lie on the steward's own medium, and what a renewal has replaced may be
+// taken off it: the newest keys sign, and the next card has the next number.
+func TestMediumTidiedUp(t *testing.T) {
+	b := founded(t)
+	safe := b.safes["board"]
+	dir := string(safe.dir)
+	for n, what := range []Kind{RootKind, EditionKind} {
+		card, path, err := safe.Renew(what, noPassphrase)
+		b.check(err)
+		if want := fmt.Sprintf("board-%d.json", n+2); filepath.Base(path) != want {
+			t.Fatalf("the card is %s, want %s", path, want)
+		}
+		b.publish(must(b.registry.Change(Change{Cards: []Steward{card}}, b.now)), "assembly", "board")
+		b.check(os.Remove(filepath.Join(dir, fmt.Sprintf("board-%d.json", n+1))))
+		b.check(os.Remove(filepath.Join(dir, string(what)+"-1.key")))
+	}
+	p := b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))
+	b.check(os.WriteFile(filepath.Join(dir, "edition-1.json"), p, 0o600))
+	b.publish(must(b.registry.Draft()), "assembly", "board")
+	if _, path, err := MakeSafe(dir, "board", noPassphrase); err != nil || filepath.Base(path) != "board-3.json" {
+		t.Errorf("the newest card is %s, %v; want board-3.json", path, err)
 	}
 }
 

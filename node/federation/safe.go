@@ -2,6 +2,7 @@ package federation
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +48,7 @@ func MakeSafe(dir string, name StewardName, unlock Unlock) (Steward, string, err
 		return Steward{}, "", err
 	}
 	s, unlock := &Safe{folder(dir)}, once(unlock)
-	cards, err := s.cards()
+	cards, _, err := s.cards()
 	if err != nil {
 		return Steward{}, "", err
 	}
@@ -75,7 +76,7 @@ func MakeSafe(dir string, name StewardName, unlock Unlock) (Steward, string, err
 // key before stays: it still counts until a root names the new one. A renewal that
 // was interrupted is ended, and one that waits for its root is not begun again.
 func (s *Safe) Renew(what Kind, unlock Unlock) (Steward, string, error) {
-	cards, err := s.cards()
+	cards, number, err := s.cards()
 	if err != nil {
 		return Steward{}, "", err
 	}
@@ -94,7 +95,7 @@ func (s *Safe) Renew(what Kind, unlock Unlock) (Steward, string, error) {
 	}
 	if newest.Public() == *held { // none is unfinished
 		if !s.named(*held) {
-			return me, s.cardPath(me, len(cards)), protocol.Refuse(protocol.Policy, "the newest %s key of %s waits for a root that names it: hand over its card", what, me.Name)
+			return me, s.cardPath(me, number), protocol.Refuse(protocol.Policy, "the newest %s key of %s waits for a root that names it: hand over its card", what, me.Name)
 		}
 		if newest, err = nextOf(string(s.dir), string(what), unlock); err != nil {
 			return Steward{}, "", err
@@ -120,31 +121,35 @@ func (s *Safe) named(k PublicKey) bool {
 	return false
 }
 
-// cards are those in the safe, by number.
-func (s *Safe) cards() (all []Steward, err error) {
+// cards are those in the safe, by number, and the number of the last. Older ones may
+// have been taken away.
+func (s *Safe) cards() (all []Steward, last int, err error) {
 	paths, err := filepath.Glob(filepath.Join(string(s.dir), "*-[0-9]*.json"))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	numbered := map[int]Steward{}
 	for _, path := range paths {
 		name := filepath.Base(path)
 		data, err := s.dir.read(name, MaxCard)
+		if protocol.CodeOf(err) == protocol.TooLarge {
+			continue // some other file: a draft that lies here, say
+		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		c, err := DecodeCard(data)
 		if err != nil {
-			continue // some other file: a draft that lies here, say
+			continue
 		}
 		if n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(name, string(c.Name)+"-"), ".json")); err == nil {
 			numbered[n] = c
 		}
 	}
-	for n := 1; n <= len(numbered); n++ {
-		all = append(all, numbered[n])
+	for _, n := range slices.Sorted(maps.Keys(numbered)) {
+		all, last = append(all, numbered[n]), n
 	}
-	return all, nil
+	return all, last, nil
 }
 
 func (s *Safe) cardPath(me Steward, number int) string {
@@ -153,14 +158,14 @@ func (s *Safe) cardPath(me Steward, number int) string {
 
 // writeCard writes the next card, unless the newest says the same.
 func (s *Safe) writeCard(me Steward) (Steward, string, error) {
-	cards, err := s.cards()
+	cards, last, err := s.cards()
 	if err != nil {
 		return Steward{}, "", err
 	}
 	if n := len(cards); n > 0 && cards[n-1] == me {
-		return me, s.cardPath(me, n), nil
+		return me, s.cardPath(me, last), nil
 	}
-	path := s.cardPath(me, len(cards)+1)
+	path := s.cardPath(me, last+1)
 	data, err := EncodeCard(me)
 	if err == nil {
 		err = s.dir.keep(filepath.Base(path), data)

@@ -193,7 +193,7 @@ func (s *Safe) checkSigned(d *Draft, instead bool) error {
 
 // checkOwn refuses a root that gives this steward keys which are not theirs.
 func (s *Safe) checkOwn(d *Draft) error {
-	cards, err := s.cards()
+	cards, _, err := s.cards()
 	if err != nil || d.root == nil || len(cards) == 0 {
 		return err
 	}
@@ -207,7 +207,7 @@ func (s *Safe) checkOwn(d *Draft) error {
 // checkCounts refuses a draft for which none of this steward's keys counts, and says why.
 // Without a card the keys themselves tell, when they are opened.
 func (s *Safe) checkCounts(d *Draft) error {
-	cards, err := s.cards()
+	cards, _, err := s.cards()
 	if err != nil || len(cards) == 0 {
 		return err
 	}
