@@ -145,9 +145,9 @@ func (d *federationDemo) anchorsOf(trust string) error {
 		return err
 	}
 	for _, s := range d.sides {
-		found, err := filepath.Glob(filepath.Join(d.dir, "federation", "directory", "targets", "records", s.state, "*.1"))
+		found, err := filepath.Glob(filepath.Join(d.dir, "federation", "directory", "targets", "records", s.state, "*"))
 		if err != nil || len(found) != 1 {
-			return integrity("the directory has %d first records of state %s, want one", len(found), s.state)
+			return integrity("the directory has %d records of state %s, want one", len(found), s.state)
 		}
 		text, err := os.ReadFile(found[0])
 		if err != nil {

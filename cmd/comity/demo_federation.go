@@ -28,15 +28,6 @@ type federationDemo struct {
 	start   time.Time
 }
 
-// federated are the authorities that take part, in turns.
-var federated = []struct{ authority, title string }{
-	{"central-authority", "Central Authority"},
-	{"prosecution-service", "Prosecution Service"},
-	{"ministry-of-justice", "Ministry of Justice"},
-	{"court-of-appeal", "Court of Appeal"},
-	{"attorney-general", "Office of the Attorney General"},
-}
-
 // runFederation plays the piece with so many states.
 func (p *program) runFederation(ctx context.Context, states int, files []string) error {
 	switch {
@@ -67,7 +58,7 @@ func (d *federationDemo) run(ctx context.Context, states int) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.stop(err != nil && ctx.Err() == nil)) }()
 	d.federationOpening()
-	for _, act := range []func(context.Context) error{d.create, d.found, d.list, d.publish, d.join} {
+	for _, act := range []func(context.Context) error{d.create, d.found, d.list, d.publish, d.join, d.look} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -100,12 +91,15 @@ func (d *federationDemo) stop(failed bool) error {
 }
 
 func (d *federationDemo) create(ctx context.Context) error {
-	d.chapter("Each state sets up its own gateway")
-	for _, s := range d.sides {
+	d.chapter("Each state sets up its own gateway, and tells what its authority is for")
+	for n, s := range d.sides {
 		if err := s.create(ctx); err != nil {
 			return err
 		}
 		d.created(s)
+		if err := d.tell(ctx, s, n); err != nil {
+			return err
+		}
 	}
 	return nil
 }
