@@ -18,7 +18,8 @@ func (p *program) introduce() *cobra.Command {
 		Long: `Writes the introduction of this state: its record, to be handed to another
 state by any means. Nothing in it is secret. What makes it trusted are the
 twelve words: read them to the other side by telephone, or over another channel
-that the file does not travel on.
+that the file does not travel on. A later record needs neither file nor words where
+the one before is trusted: nodes hand it over at the next contact.
 
 Without -o the introduction goes to standard output and the words to standard
 error. With --record it has an earlier record of this state in it: an auditor wants
@@ -42,7 +43,9 @@ that for documents which name a log that this node has lost since.`,
 func (p *program) introduced(i *control.Introduction, out string) error {
 	if out == "" && !p.json {
 		fmt.Fprint(p.stdout, i.File)
-		(&program{stdout: p.stderr}).words(i.Words, i.Digits)
+		aside := &program{stdout: p.stderr}
+		aside.words(i.Words, i.Digits)
+		aside.laterRecord(i)
 		return nil
 	}
 	if out != "" {
@@ -57,7 +60,16 @@ func (p *program) introduced(i *control.Introduction, out string) error {
 	p.say("\nGive the file to the other side, and read these words to them by telephone:\n")
 	p.words(i.Words, i.Digits)
 	p.say("\nThey type: comity peer pin %s", out)
+	p.laterRecord(i)
 	return nil
+}
+
+// laterRecord says who need not be called again because of a newer record.
+func (p *program) laterRecord(i *control.Introduction) {
+	if i.Follows > 0 {
+		p.say("\nA node that has record %d of state %s needs neither file nor words: it gets record %d from", i.Follows, i.State, i.Sequence)
+		p.say("this node at the next contact, and trusts it by the keys of the state.")
+	}
 }
 
 // writeNew writes a file that must not exist.

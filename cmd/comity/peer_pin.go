@@ -22,6 +22,9 @@ side at a number that you knew before, let them read their twelve words (or the
 digits) to you, and pin the record only if they are the same. The words are all
 that the trust between two states rests on, so nothing can skip the comparison.
 
+Only a record that follows from a pinned one, by the state's own keys, needs no new
+words; usually the node has it by itself from the next contact.
+
 On a terminal you are asked. Elsewhere give what you heard with --words.`,
 		Example: `  comity peer pin xb.json
   comity peer pin xb.json --words "ripple ocean … twelve words"`,
@@ -34,8 +37,20 @@ On a terminal you are asked. Elsewhere give what you heard with --words.`,
 			if err != nil {
 				return err
 			}
+			if heard == "" {
+				before, err := p.follows(c.Context(), file)
+				if err != nil {
+					return err
+				}
+				if before > 0 {
+					return p.pinNext(c.Context(), i, file, before)
+				}
+			}
 			if !p.json {
-				p.showIntroduction(i)
+				p.introduces(i)
+				p.say("\nIf it is theirs, they read these words to you:\n")
+				p.words(i.Words, i.Digits)
+				p.say("")
 			}
 			if heard == "" {
 				if heard, err = p.compare(c.Context(), i, args[0]); err != nil {
@@ -49,16 +64,37 @@ On a terminal you are asked. Elsewhere give what you heard with --words.`,
 	return c
 }
 
-func (p *program) showIntroduction(i *control.Introduction) {
+// follows returns the number of the record from which the one in a file follows; 0:
+// its words have to be compared. It needs no key.
+func (p *program) follows(ctx context.Context, file []byte) (before int64, err error) {
+	err = p.look(ctx, func(node *control.Client) error {
+		f, err := node.Follows(ctx, file)
+		if err == nil {
+			before = f.Before
+		}
+		return err
+	})
+	return before, err
+}
+
+// pinNext takes a record that follows. Who compares words for it all the same gives
+// them with --words.
+func (p *program) pinNext(ctx context.Context, i *control.Introduction, file []byte, before int64) error {
+	if !p.json {
+		p.introduces(i)
+		p.say("\nIt follows from record %d, which this node has, by the keys of state %s itself: no words", before, i.State)
+		p.say("need to be compared.\n")
+	}
+	return p.pin(ctx, file, "")
+}
+
+func (p *program) introduces(i *control.Introduction) {
 	p.say("This file says that it introduces")
 	p.say("  state       %s (%s), record %d, valid until %s UTC", i.State, name(i.Name), i.Sequence, moment(i.Until))
 	p.say("  node        %s at %s", i.Node, safe(strings.Join(i.Endpoints, ", ")))
 	for _, a := range i.Authorities {
 		p.say("  authority   %s (%s)", a.ID, name(a.Name))
 	}
-	p.say("\nIf it is theirs, they read these words to you:\n")
-	p.words(i.Words, i.Digits)
-	p.say("")
 }
 
 // compare asks the person. The answer stands for the words: it is typed by
@@ -108,10 +144,12 @@ func (p *program) pin(ctx context.Context, file []byte, heard string) error {
 			p.say("Record %d of state %s was pinned already; nothing changed.", done.Sequence, done.State)
 			return nil
 		}
-		switch done.Before {
-		case 0:
+		switch {
+		case done.Followed:
+			p.say("Record %d of state %s takes the place of number %d.", done.Sequence, done.State, done.Before)
+		case done.Before == 0:
 			p.say("Pinned: this node now trusts record %d of state %s.", done.Sequence, done.State)
-		case done.Sequence:
+		case done.Before == done.Sequence:
 			p.say("Record %d of state %s was known already; now it is confirmed by words.", done.Sequence, done.State)
 		default:
 			p.say("Pinned: record %d of state %s takes the place of number %d.", done.Sequence, done.State, done.Before)

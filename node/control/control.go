@@ -70,6 +70,7 @@ func (s *Service) routes() map[string]http.Handler {
 		"/v1/introduce":         answer(s.introduce),
 		"/v1/peers":             answer(s.peers),
 		"/v1/pin":               answer(s.pin),
+		"/v1/pin/follows":       answer(s.follows),
 		"/v1/ping":              answer(s.ping),
 		"/v1/inbox":             answer(s.inbox),
 		"/v1/sent":              answer(s.sent),

@@ -4,16 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"fmt"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"comity/node/gateway"
 	"comity/protocol"
 	"comity/protocol/record"
+	"comity/protocol/statement"
 	"comity/store"
 )
 
@@ -30,6 +29,9 @@ type Introduction struct {
 	Endpoints   []string    `json:"endpoints"`
 	Words       []string    `json:"words"`
 	Digits      string      `json:"digits"`
+	// Follows is the number of the record from which this node's own newest one follows
+	// by the state's own keys: who has that one needs no words. 0: words are compared.
+	Follows int64 `json:"follows,omitempty"`
 	// File is the introduction itself, exact text.
 	File string `json:"file"`
 }
@@ -120,14 +122,18 @@ type introduceRequest struct {
 
 func (s *Service) introduce(ctx context.Context, in introduceRequest) (*Introduction, error) {
 	own := s.node.Gateway.OwnState()
-	if in.Record != 0 && in.Record != own.Record().Sequence {
-		all, err := s.node.Gateway.Store.AllRecords(ctx)
-		if err != nil {
-			return nil, err
-		}
-		i := slices.IndexFunc(all, func(r store.Record) bool { return r.Own && r.Sequence == in.Record })
+	newest := own.Record().Sequence
+	all, err := s.node.Gateway.Store.AllRecords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	numbered := func(n int64) int {
+		return slices.IndexFunc(all, func(r store.Record) bool { return r.Own && r.Sequence == n })
+	}
+	if in.Record != 0 && in.Record != newest {
+		i := numbered(in.Record)
 		if i < 0 {
-			return nil, fail(NotFound, "the newest one is number "+strconv.FormatInt(own.Record().Sequence, 10), "there is no record %d of state %s here", in.Record, own.Record().State)
+			return nil, fail(NotFound, "the newest one is number "+strconv.FormatInt(newest, 10), "there is no record %d of state %s here", in.Record, own.Record().State)
 		}
 		if own, err = record.Verify(all[i].Signed, nil); err != nil {
 			return nil, err
@@ -137,7 +143,21 @@ func (s *Service) introduce(ctx context.Context, in introduceRequest) (*Introduc
 	if err != nil {
 		return nil, err
 	}
-	return introductionOf(own, string(file)), nil
+	out := introductionOf(own, string(file))
+	if i := numbered(newest - 1); out.Sequence == newest && i >= 0 && followsFrom(own, all[i].Signed) {
+		out.Follows = newest - 1
+	}
+	return out, nil
+}
+
+// followsFrom reports whether a record follows from another one (R-REC-3), so that
+// whoever has that one adopts it without words.
+func followsFrom(next *record.State, before statement.Signed) bool {
+	held, err := record.Verify(before, nil)
+	if err == nil {
+		_, err = record.Verify(next.Signed(), held)
+	}
+	return err == nil
 }
 
 // Peer is another node as this one knows it.
@@ -234,86 +254,6 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 	return p
 }
 
-// pinRequest carries the introduction and what a person heard: there is no way
-// to pin without the comparison.
-type pinRequest struct {
-	File  string `json:"file"`
-	Heard string `json:"heard"`
-}
-
-// Pinned says what pinning did.
-type Pinned struct {
-	State    protocol.StateID `json:"state"`
-	Node     protocol.NodeID  `json:"node"`
-	Sequence int64            `json:"sequence"`
-	// Before is the number of the record that was known before; 0: none.
-	Before int64 `json:"before"`
-	// Already says that this very record was pinned before, so nothing changed.
-	Already bool `json:"already"`
-}
-
-func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
-	i, err := ReadIntroduction([]byte(in.File))
-	if err != nil {
-		return nil, err
-	}
-	if words := len(strings.Fields(in.Heard)); words != len(i.Words) && strings.ContainsFunc(in.Heard, unicode.IsLetter) {
-		return nil, fail(NotEqual, "let the other side read all of them again, and give them in quotes", "a record has %d words, and %d of them were given", len(i.Words), words)
-	}
-	if !i.Confirms(in.Heard) {
-		return nil, fail(NotEqual, "do not pin it: get the introduction again by another way, and compare the words again by telephone",
-			"the words are not those of this record: it is not the record of whom you spoke to, or a word was misheard")
-	}
-	signed, err := record.DecodeIntroduction([]byte(in.File))
-	if err != nil {
-		return nil, err
-	}
-	state, err := record.Verify(signed, nil)
-	if err != nil {
-		return nil, err
-	}
-	if i.State == s.node.Gateway.OwnState().Record().State {
-		return nil, fail(Usage, "give this file to the other side, and pin the one that they give you",
-			"this is the introduction of this node's own state %s", i.State)
-	}
-	if err := state.CheckTimes(s.now()); err != nil {
-		return nil, fail(Code(protocol.CodeOf(err)), "ask the other side for a newer introduction, and compare the clocks", "%v", err)
-	}
-	done := &Pinned{State: i.State, Node: i.Node, Sequence: i.Sequence}
-	if held, ok := s.node.Gateway.State(i.State); ok {
-		done.Before = held.Record().Sequence
-		word, err := s.onTheirWord(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(word, i.State) && (i.Sequence < done.Before || i.Sequence == done.Before && held.Ref().Digest != i.Digest) {
-			return nil, fail(Code(protocol.Equivocation), fmt.Sprintf("call a steward, and send nothing to %s; a record of the state with a number above %d takes the place of the false one once it is pinned", i.State, done.Before),
-				"the federation lists record %d of state %s, and nobody has compared its words: if record %d is what the state read to you, stewards have listed a false one", done.Before, i.State, i.Sequence)
-		}
-		if i.Sequence < done.Before {
-			return nil, fail(Usage, "ask the other side for their newest introduction, which they write with: comity introduce -o FILE",
-				"record %d of state %s is older than record %d, which this node has; nothing changed", i.Sequence, i.State, done.Before)
-		}
-		if held.Ref().Digest == state.Ref().Digest {
-			if done.Already, err = s.confirmed(ctx, i.Node); err != nil || done.Already {
-				return done, err
-			}
-		}
-	}
-	if err := s.node.Gateway.Pin(ctx, state); err != nil {
-		return nil, err
-	}
-	return done, s.node.Gateway.Store.NoteAct(ctx, store.Act{
-		Kind: store.ActPin, Subject: "state " + string(i.State), Detail: fmt.Sprintf("record %d, SHA-256 %s, by its words", i.Sequence, i.Digest),
-	})
-}
-
-// confirmed reports whether a person compared the words of a node's record.
-func (s *Service) confirmed(ctx context.Context, node protocol.NodeID) (bool, error) {
-	known, err := s.node.Gateway.Peers(ctx)
-	return slices.ContainsFunc(known, func(k gateway.Peer) bool { return k.Node == node && k.Pinned }), err
-}
-
 // Status asks what the node is.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return call[*Status](ctx, c, "/v1/status", nothing{})
@@ -334,11 +274,4 @@ func (c *Client) IntroduceAs(ctx context.Context, sequence int64) (*Introduction
 func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 	all, err := call[Peers](ctx, c, "/v1/peers", nothing{})
 	return all.Peers, err
-}
-
-// Pin trusts the record of an introduction from now on. heard is what the
-// person on the telephone read out: words or digits. NotEqual when they are not
-// those of the record.
-func (c *Client) Pin(ctx context.Context, file []byte, heard string) (*Pinned, error) {
-	return call[*Pinned](ctx, c, "/v1/pin", pinRequest{File: string(file), Heard: heard})
 }

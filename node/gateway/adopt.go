@@ -8,6 +8,7 @@ import (
 	"comity/crypto/merkle"
 	"comity/protocol"
 	"comity/protocol/record"
+	"comity/protocol/statement"
 	"comity/store"
 )
 
@@ -76,6 +77,21 @@ func (g *Gateway) Pin(ctx context.Context, s *record.State) error {
 		return err
 	}
 	g.callAgain(s.Record().Node.ID)
+	return nil
+}
+
+// AdoptNext adopts a record that follows from the one that is held of its state
+// (R-REC-3), however it came here, as if its node had handed it over (R-REC-9): the
+// keys of the record before vouch for it, so nobody compares words.
+func (g *Gateway) AdoptNext(ctx context.Context, signed statement.Signed, held *record.State) error {
+	next, err := record.Verify(signed, held)
+	if err != nil {
+		return err
+	}
+	if err := g.adopt(ctx, next, false); err != nil {
+		return err
+	}
+	g.callAgain(next.Record().Node.ID)
 	return nil
 }
 
