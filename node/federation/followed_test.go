@@ -165,3 +165,21 @@ func TestTLSKeyOfAnotherState(t *testing.T) {
 		t.Errorf("keys of their own: %v", err)
 	}
 }
+
+// What colluding stewards listed as a state's takes no TLS key from the state that has
+// it, neither under the name of another state that is listed nor of one that nobody knows.
+func TestTLSKeyInAFalseListing(t *testing.T) {
+	b := founded(t)
+	xa, xb, thief, xc := stateOf("xa"), stateOf("xb"), stateOf("xa"), stateOf("xc")
+	b.list(xa.records[0], xb.records[0])
+	thief.document.Node.TLS = xb.document.Node.TLS
+	b.collude(Item{"xa", 2}, thief.impostor("spy.example:1"))
+	b.list(xb.next("two.xb.example:1"))
+	xc.document.Node.TLS = xb.document.Node.TLS
+	b.collude(Item{"xc", 2}, xc.next("spy.example:1"))
+	b.list(xb.next("three.xb.example:1"))
+
+	xb.document.Node.TLS = append(slices.Clone(xb.document.Node.TLS), xa.document.Node.TLS...)
+	_, err := b.registry.Add([]statement.Signed{xb.next("four.xb.example:1")}, b.now)
+	wantRefusal(t, err, protocol.Policy, "which record 1 of xa has as its own") // although 2 is listed
+}
