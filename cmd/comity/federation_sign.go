@@ -75,7 +75,7 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 	}
 	d, err := federation.ReadDraft(data)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	safe, err := federation.OpenSafe(s.keys)
 	if err != nil {

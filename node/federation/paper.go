@@ -83,7 +83,7 @@ type Addition struct {
 func ReadDraft(data []byte) (*Draft, error) {
 	d := &Draft{}
 	if err := statement.Decode(data, PaperType, MaxPaper, &d.paper); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it is no draft of a federation: %w", err)
 	}
 	if err := d.readRoots(); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func (r *Registry) Create(stewards []Steward, threshold int, unlock Unlock, now 
 // checkPersons refuses a council before any key is made for it.
 func (c *Council) checkPersons() error {
 	if len(c.Stewards) < MinThreshold {
-		return protocol.Refuse(protocol.Policy, "%d stewards: a federation has at least %d, because one alone is nobody's steward", len(c.Stewards), MinThreshold)
+		return protocol.Refuse(protocol.Policy, "a federation has at least %d stewards, because one alone is nobody's steward; here would be %d", MinThreshold, len(c.Stewards))
 	}
 	ch := c.charter()
 	if ch.Online == (PublicKey{}) {
@@ -137,7 +137,7 @@ func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
 		council.Online = online.Public()
 	}
 	if council.sameAs(inForce) && (len(c.Cards) > 0 || c.Threshold > 0) {
-		return nil, &CardError{"the root in force says the same already: nothing would be another than before"}
+		return nil, &CardError{"the root in force says the same already, so nothing would change"}
 	}
 	return r.draftRoot(council, now)
 }
