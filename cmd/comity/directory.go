@@ -48,10 +48,18 @@ day are those of its own clock.`,
 // authorityNamed reads the name of an authority that was typed.
 func authorityNamed(text string) (id protocol.AuthorityID, err error) {
 	if err := id.UnmarshalText([]byte(text)); err != nil {
-		return "", misuse(`"comity peer list --json" shows the authorities that this node knows`,
+		return "", misuse(whereNamesAre(text),
 			"%q is not the name of an authority: want a form like xb/prosecution-service", text)
 	}
 	return id, nil
+}
+
+// whereNamesAre says how to find the name of an authority that was meant by a text.
+func whereNamesAre(text string) string {
+	if id := protocol.StateID(""); id.UnmarshalText([]byte(text)) == nil {
+		return fmt.Sprintf(`"comity directory find --state %s" shows the authorities of that state`, text)
+	}
+	return `"comity directory find" shows the authorities that this node knows, and "comity directory find --help" how to ask for one`
 }
 
 // heading says who an authority is, how parcels are addressed to it, and how old

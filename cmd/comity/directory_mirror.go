@@ -31,7 +31,7 @@ HTTP, and a proxy with TLS may stand before it.`,
 				folder = args[0]
 			}
 			if !federation.IsDirectory(folder) {
-				return problem(`join a federation first ("comity directory join"), or name the folder`, "there is no directory of a federation in %s", folder)
+				return noDirectory(folder)
 			}
 			on, err := (&net.ListenConfig{}).Listen(c.Context(), "tcp", listen)
 			if err != nil {
@@ -44,4 +44,15 @@ HTTP, and a proxy with TLS may stand before it.`,
 	c.Flags().StringVar(&listen, "listen", "", "`ADDRESS` and port to serve on, over TCP")
 	_ = c.MarkFlagRequired("listen")
 	return c
+}
+
+// noDirectory says where the directory is, should the folder that was named be near it.
+func noDirectory(folder string) error {
+	hint := `join a federation first ("comity directory join"), or name the folder`
+	if inside := federation.FolderIn(folder); federation.IsDirectory(inside) {
+		hint = "name the folder in it: " + quoted(inside)
+	} else if federation.IsDirectory(federation.FolderIn(operate.Layout{Dir: folder}.Federation())) {
+		hint = "that is the directory of a node; name it with --dir: comity directory mirror --listen ADDRESS --dir " + quoted(folder)
+	}
+	return problem(hint, "there is no directory of a federation in %s", folder)
 }

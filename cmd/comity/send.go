@@ -72,7 +72,7 @@ func (p *program) draft(f *sendFlags, args []string) (*control.Draft, error) {
 	for _, text := range f.to {
 		var id protocol.AuthorityID
 		if err := id.UnmarshalText([]byte(text)); err != nil {
-			return nil, misuse(`"comity peer list --json" shows the authorities that this node knows`,
+			return nil, misuse(whereNamesAre(text),
 				"--to %q is not the name of an authority: want a form like xb/prosecution-service", text)
 		}
 		d.To = append(d.To, id)

@@ -66,8 +66,16 @@ func (s *Service) unreachable(node protocol.NodeID, err error) error {
 		"peer %s does not answer: %s", node, strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
+// askToPin says what lets a peer know this node that refuses it.
 func (s *Service) askToPin() string {
-	return fmt.Sprintf(`ask them to type: comity peer pin %s.json`, s.node.Config.Node)
+	ask := fmt.Sprintf(`ask them to type: comity peer pin %s.json`, s.node.Config.Node)
+	switch version, listed := s.node.Federation.Lists(s.node.Config.Node.State()); {
+	case version > 0 && listed == 0:
+		ask += fmt.Sprintf(`; or hand the introduction to the registrar ("comity introduce -o FILE"), as version %d of the directory does not list this state`, version)
+	case version > 0:
+		ask += "; or, where they follow the federation: comity directory refresh"
+	}
+	return ask
 }
 
 // Ping asks a peer whether it is there. NotRunning, NotPinned, Unreachable.
