@@ -260,9 +260,26 @@ func (s *Service) checkDirectory(ctx context.Context, each func(Check)) {
 			each(warn(name, do, "%s", says))
 		}
 	}
-	for _, id := range st.OnTheirWord {
-		each(warn(name, "let them read the words of their introduction to you, and pin it: \"comity peer pin FILE\"", "state %s rests on the stewards' word alone", id))
+	if len(st.OnTheirWord) > 0 {
+		each(warn(name, "let them read the words of their introduction to you, when there is time, and pin it: \"comity peer pin FILE\"", "%s on the stewards' word alone", rests(st.OnTheirWord)))
 	}
+}
+
+// rests names the first of some states, with the verb.
+func rests(states []protocol.StateID) string {
+	const shown = 8
+	if len(states) == 1 {
+		return fmt.Sprintf("state %s rests", states[0])
+	}
+	var names []string
+	for _, id := range states[:min(len(states), shown)] {
+		names = append(names, string(id))
+	}
+	more := ""
+	if n := len(states) - shown; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("states %s%s rest", strings.Join(names, ", "), more)
 }
 
 // directoryCheck is the name of the doctor's lines about the federation's directory.

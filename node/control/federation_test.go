@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"comity/node/federation"
+	"comity/protocol"
 )
 
 // R-FED-8: the alarm that the directory is stale has its age, and what nobody knows the
@@ -25,5 +26,24 @@ func TestAlarmsHaveAnAge(t *testing.T) {
 	}
 	if c := checkAlarm(Alarm{Kind: federation.Hostile, Text: "two editions"}); c.Verdict != Fail || !strings.Contains(c.Do, "call a steward") {
 		t.Errorf("the doctor says %+v", c)
+	}
+}
+
+// In a federation of a hundred states the doctor has one line for those that rest on
+// stewards, and not a hundred.
+func TestRests(t *testing.T) {
+	many := []protocol.StateID{"xa", "xb", "xc", "xd", "xe", "xf", "xg", "xh", "xi", "xj"}
+	for _, tt := range []struct {
+		states []protocol.StateID
+		want   string
+	}{
+		{many[:1], "state xa rests"},
+		{many[:2], "states xa, xb rest"},
+		{many[:8], "states xa, xb, xc, xd, xe, xf, xg, xh rest"},
+		{many, "states xa, xb, xc, xd, xe, xf, xg, xh and 2 more rest"},
+	} {
+		if got := rests(tt.states); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.states, got, tt.want)
+		}
 	}
 }
