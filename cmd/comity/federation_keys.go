@@ -23,7 +23,7 @@ passphrase. The card, NAME-1.json, has the public parts: hand it to the registra
 
 With --renew root or --renew edition it makes the next one of these keys beside the
 old one, and a card with it. The old one still counts, and must be kept, until the
-registrar has published a root that names the new one.
+registrar has published a root that names the new one; then destroy it.
 
 Then take the medium away and lock it up, in two copies. It also has, in signed/
 and seen/, what its steward has signed and seen: the commands look at that before

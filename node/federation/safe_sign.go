@@ -198,10 +198,16 @@ func (s *Safe) checkOwn(d *Draft) error {
 		return err
 	}
 	named, there := d.council.Steward(cards[0].Name)
-	if there && !slices.Contains(cards, named) {
-		return protocol.Refuse(protocol.WrongRole, "the draft names keys for %s that are on none of the cards in %s: somebody has changed a card on its way", named.Name, s.dir)
+	if !there || slices.Contains(cards, named) {
+		return nil
 	}
-	return nil
+	if d.former != nil {
+		if held, _ := d.former.Steward(named.Name); held == named {
+			return protocol.Refuse(protocol.WrongRole, "root %d, which is in force, names keys for %s that are on none of the cards in %s: sign with the copy of the medium on which they were made; if there is none, somebody has put others in their place",
+				d.Number()-1, named.Name, s.dir)
+		}
+	}
+	return protocol.Refuse(protocol.WrongRole, "the draft names keys for %s that are on none of the cards in %s: somebody has changed a card on its way", named.Name, s.dir)
 }
 
 // checkCounts refuses a draft for which none of this steward's keys counts, and says why.
