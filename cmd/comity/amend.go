@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"comity/node/control"
+	"comity/node/federation"
 	"comity/node/operate"
 	"comity/protocol"
 )
@@ -31,13 +32,21 @@ func (p *program) amendment(ctx context.Context, offline, verb, why string) (a o
 func (p *program) amended(offline, dir string, made *operate.Rotated) {
 	p.say("Take %s off this machine again, then type: comity serve --dir %s", offline, quoted(dir))
 	if made.Broken == nil {
-		p.say("Peers get the record at the next contact.")
+		p.peersGet(dir)
 		return
 	}
 	p.say("\nPeers do NOT adopt it by themselves, because an offline key had its time before it")
 	p.say("signed (%s).", plain(made.Broken))
 	p.say("Give each the new introduction (comity introduce), and compare these words by telephone:\n")
 	p.words(made.State.Words(), made.State.Digits())
+}
+
+// peersGet says how others come to have the node's new record.
+func (p *program) peersGet(dir string) {
+	p.say("Peers get the record at the next contact.")
+	if federation.IsDirectory(federation.FolderIn(operate.Layout{Dir: dir}.Federation())) {
+		p.say("Hand it to the registrar of the federation as well: comity introduce -o FILE --dir %s", quoted(dir))
+	}
 }
 
 // ownAuthority is the hosted authority that --as names, or the only one.

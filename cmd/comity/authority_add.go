@@ -153,6 +153,7 @@ func (p *program) added(dir string, plan *operate.AdditionPlan, state *record.St
 	p.say("  2. comity serve --dir %s", quoted(dir))
 	p.say("  3. comity directory entry %s --dir %s -o entry.json", id, quoted(dir))
 	p.say("     and publish what it is competent for, so that officers abroad find it.")
-	p.say("Peers get the record at the next contact. Its officers type  --as %s  in every command.", id.Name())
+	p.peersGet(dir)
+	p.say("Its officers type  --as %s  in every command.", id.Name())
 	return nil
 }

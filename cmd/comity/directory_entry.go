@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,11 +39,7 @@ Then type: comity directory publish FILE --offline FOLDER`,
 			if len(args) == 0 {
 				return misuse(`"comity directory entry --example" shows one that has told everything`, "name an authority of this node")
 			}
-			id, err := authorityNamed(args[0])
-			if err != nil {
-				return err
-			}
-			return p.ownEntry(id, out)
+			return p.ownEntry(args[0], out)
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "`FILE` to write; it must not exist")
@@ -50,7 +47,8 @@ Then type: comity directory publish FILE --offline FOLDER`,
 	return c
 }
 
-func (p *program) ownEntry(id protocol.AuthorityID, out string) error {
+// ownEntry takes the name of an authority as --as does: in full, or the part after the slash.
+func (p *program) ownEntry(name, out string) error {
 	dir, err := p.directory()
 	if err != nil {
 		return err
@@ -59,11 +57,15 @@ func (p *program) ownEntry(id protocol.AuthorityID, out string) error {
 	if err != nil {
 		return control.Explain(err)
 	}
-	m, ok := own.Authority(id)
-	if !ok {
-		return problem("name one of this node's own; \"comity directory show AUTHORITY\" shows those of others", "the record of this node does not list %s", id)
+	var names []string
+	for _, m := range own.Members() {
+		if id := m.ID(); name == string(id) || name == id.Name() {
+			return p.entry(operate.EntryOf(m.Document()), out)
+		}
+		names = append(names, string(m.ID()))
 	}
-	return p.entry(operate.EntryOf(m.Document()), out)
+	return problem(fmt.Sprintf("name one of this node's own (%s); \"comity directory show AUTHORITY\" shows those of others", strings.Join(names, ", ")),
+		"the record of this node does not list %s", safe(name))
 }
 
 func (p *program) entry(f *operate.EntryFile, out string) error {
@@ -71,7 +73,11 @@ func (p *program) entry(f *operate.EntryFile, out string) error {
 		return err
 	}
 	p.say("Wrote the entry of %s to %s. Edit it, then type:", f.Authority, out)
-	p.say("  comity directory publish %s --offline FOLDER", quoted(out))
+	dir := ""
+	if p.dir != "" {
+		dir = " --dir " + quoted(p.dir)
+	}
+	p.say("  comity directory publish %s --offline FOLDER%s", quoted(out), dir)
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (p *program) publish(ctx context.Context, path, offline string) error {
 	r := state.Record()
 	p.say("Record %d of state %s has the new entry of %s, confirmed as of now.", r.Sequence, r.State, entry.Authority)
 	p.say("Take %s off this machine again, then type: comity serve --dir %s", offline, quoted(dir))
-	p.say("Peers get the record at the next contact.")
+	p.peersGet(dir)
 	return nil
 }
 
