@@ -197,6 +197,25 @@ func TestATheftIsAnnouncedOnce(t *testing.T) {
 	}
 }
 
+// Nor does it when keys were replaced since, however often.
+func TestATheftIsAnnouncedOnceAlsoAfterARotation(t *testing.T) {
+	r := newRotating(t)
+	since := r.now.Add(-time.Hour)
+	for _, kind := range without(Kinds(), AgeKind, TLSKind) {
+		r.rotate(&since, kind)
+		for range 2 {
+			r.now = r.now.Add(time.Hour)
+			r.rotate(nil, kind)
+		}
+		r.now = r.now.Add(time.Hour)
+		if _, err := r.try(&since, kind); !errors.Is(err, ErrAnnounced) {
+			t.Errorf("%s once more after a rotation: %v", kind, err)
+		}
+		again := r.now.Add(-time.Minute)
+		r.rotate(&again, kind) // another theft is another announcement
+	}
+}
+
 // A theft since before an authority took another certificate concerns the keys of the
 // certificate before as well: those that counted at that time are marked.
 func TestStolenKeysOfAFormerCertificate(t *testing.T) {
