@@ -70,6 +70,10 @@ func (p *program) directoryIs(st *control.DirectoryStatus, first string) error {
 	if first != "" {
 		p.say("%s", first)
 	}
+	if !st.Joined && len(st.Alarms) > 0 {
+		p.directoryAlarms(st)
+		return nil
+	}
 	if !st.Joined {
 		p.say(`This node follows no federation. Join one with: comity directory join ROOT --mirror URL`)
 		return nil
@@ -110,6 +114,9 @@ func (p *program) directoryIs(st *control.DirectoryStatus, first string) error {
 func (p *program) directoryAlarms(st *control.DirectoryStatus) {
 	for _, a := range st.Alarms {
 		p.say("ALARM      %s%s: %s", a.Kind, aged(a), safe(a.Text))
+		if a.Do != "" {
+			p.say("           do: %s", p.typed(safe(a.Do)))
+		}
 	}
 	for _, d := range st.Differing {
 		p.say("ALARM      peer %s knows version %d as %s, and it is %s here: stewards have signed two; compare them by telephone", d.Peer, d.Named.Version, d.Named.Digest.Short(), d.Here.Short())

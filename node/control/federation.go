@@ -79,6 +79,9 @@ func (s *Service) joinFederation(ctx context.Context, in joinRequest) (*Director
 		if errors.Is(err, federation.ErrJoined) {
 			return nil, fail(Usage, "a node stays with its federation; give the root of that one to change its mirrors", "%v", err)
 		}
+		if errors.Is(err, federation.ErrUnreadable) {
+			return nil, fail(Failed, s.node.Federation.MoveAway(), "%v", err)
+		}
 		return nil, fail(Code(protocol.CodeOf(err)), "give the address of a mirror as the stewards hand it out, such as https://directory.example/", "%v", err)
 	}
 	if err := s.node.Gateway.Store.NoteAct(ctx, store.Act{
@@ -94,6 +97,9 @@ func (s *Service) joinFederation(ctx context.Context, in joinRequest) (*Director
 func (s *Service) refreshDirectory(ctx context.Context, _ nothing) (*DirectoryStatus, error) {
 	err := s.node.Federation.Refresh(ctx)
 	if errors.Is(err, federation.ErrNotJoined) {
+		for _, a := range s.node.Federation.Standing().Alarms { // it was in one
+			return nil, fail(Failed, a.Do, "%s", a.Text)
+		}
 		return nil, fail(Usage, `join one with "comity directory join ROOT --mirror URL"`, "%v", err)
 	}
 	if err != nil {
@@ -156,6 +162,7 @@ type Alarm struct {
 	Since protocol.Time        `json:"since,omitzero"`
 	Age   int64                `json:"age_s,omitempty"`
 	Code  protocol.Code        `json:"code,omitempty"`
+	Do    string               `json:"do,omitempty"` // with trouble on this side
 }
 
 // Differing is evidence that stewards have signed two directories of one version.
@@ -224,7 +231,7 @@ func (s *Service) onTheirWord(ctx context.Context) ([]protocol.StateID, error) {
 func (s *Service) alarms(is federation.Standing) []Alarm {
 	all := []Alarm{}
 	for _, a := range is.Alarms {
-		view := Alarm{Kind: a.Kind, Text: a.Text, Code: a.Code}
+		view := Alarm{Kind: a.Kind, Text: a.Text, Code: a.Code, Do: a.Do}
 		if !a.Since.IsZero() {
 			view.Since, view.Age = protocol.At(a.Since), int64(s.now().Sub(a.Since).Seconds())
 		}
@@ -242,7 +249,7 @@ func (s *Service) checkDirectory(ctx context.Context, each func(Check)) {
 	case err != nil:
 		each(warn(name, "run this again when the database is in order", "cannot be read"))
 		return
-	case !st.Joined:
+	case !st.Joined && len(st.Alarms) == 0:
 		return
 	}
 	for _, a := range st.Alarms {
@@ -292,6 +299,9 @@ func checkAlarm(a Alarm) Check {
 	}
 	if a.Kind == federation.Staleness || a.Kind == federation.Unreached {
 		return warn(directoryCheck, "nothing stops: records that are held stay in force, and peers hand newer ones over themselves; see the mirrors, ask a steward", "%s", text)
+	}
+	if a.Kind == federation.OwnFault {
+		return bad(directoryCheck, a.Do, "%s", text)
 	}
 	return bad(directoryCheck, "call a steward at a number that you knew before; nothing was adopted", "%s", text)
 }

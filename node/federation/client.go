@@ -111,6 +111,9 @@ func (c *Client) begin() error {
 	if err != nil {
 		return err
 	}
+	if !has && len(c.cfg.Root) == 0 {
+		return fmt.Errorf("%s is gone", rootFile)
+	}
 	if !has {
 		root, err := parseRoot(c.cfg.Root)
 		if err == nil {

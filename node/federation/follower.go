@@ -46,6 +46,8 @@ type Node interface {
 	AdoptListed(ctx context.Context, chain []*record.State) error
 	// AdoptDirectory adopts a version of the directory, with a leaf.
 	AdoptDirectory(ctx context.Context, ref envelope.Directory, edition protocol.Digest, root adoption.Root) error
+	// Directory is the newest version that was adopted; nil: none.
+	Directory() *envelope.Directory
 }
 
 // FollowerConfig is all that a follower needs.
@@ -69,6 +71,7 @@ type Follower struct {
 	mu       sync.Mutex
 	client   *Client  // guarded by mu; nil: no federation was joined
 	settings settings // guarded by mu
+	fault    error    // guarded by mu; why client is nil though a federation was joined; nil: it was not, or all was read
 	last     *outcome // guarded by mu; of the newest refresh; nil: none since the node was opened
 }
 
@@ -91,24 +94,30 @@ type outcome struct {
 	err     error     // trouble on this side
 }
 
-// OpenFollower reads what the node follows, if anything.
-func OpenFollower(cfg FollowerConfig) (*Follower, error) {
+// OpenFollower reads what the node follows, if anything. What cannot be read stops
+// nothing (R-FED-8): it is an alarm, and the node can join again.
+func OpenFollower(cfg FollowerConfig) *Follower {
 	f := &Follower{cfg: cfg, joined: make(chan struct{})}
 	data, err := folder(cfg.Dir).read(settingsFile, maxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
-		return f, nil
+		return f
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &f.settings)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", settingsFile, err)
+	} else if err = json.Unmarshal(data, &f.settings); err != nil {
+		err = fmt.Errorf("%s: %w", filepath.Join(cfg.Dir, settingsFile), err)
+	} else if len(f.settings.Mirrors) == 0 {
+		err = fmt.Errorf("%s names no mirror", filepath.Join(cfg.Dir, settingsFile))
 	}
 	if err == nil {
 		f.client, err = f.open(nil, f.settings.Mirrors)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read what federation is followed, in %s: %w", cfg.Dir, err)
+		f.fault = unreadable(err)
+		return f
 	}
 	close(f.joined)
-	return f, nil
+	return f
 }
 
 func (f *Follower) open(root []byte, mirrors []string) (*Client, error) {
@@ -141,21 +150,25 @@ func (f *Follower) Join(root []byte, mirrors []string) error {
 	if err != nil {
 		return fmt.Errorf("join a federation: %w", err)
 	}
+	if err := checkMirrors(mirrors); err != nil {
+		return fmt.Errorf("join a federation: %w", err)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.isSame(i); err != nil {
-		return fmt.Errorf("join a federation: %w", err)
+		return fmt.Errorf("join a federation: %w", f.orUnreadable(err))
 	}
 	next, client := settings{Mirrors: mirrors}, f.client
 	if client != nil {
 		err = client.AskOthers(mirrors)
 	} else {
 		client, err = f.open(root, mirrors)
+		err = f.orUnreadable(err)
 	}
 	if err == nil {
 		var data []byte
 		if data, err = json.MarshalIndent(next, "", "  "); err == nil {
-			err = folder(f.cfg.Dir).put(settingsFile, append(data, '\n'))
+			err = f.orUnreadable(folder(f.cfg.Dir).put(settingsFile, append(data, '\n')))
 		}
 	}
 	if err != nil {
@@ -167,7 +180,7 @@ func (f *Follower) Join(root []byte, mirrors []string) error {
 	if f.client == nil {
 		close(f.joined)
 	}
-	f.settings, f.client = next, client
+	f.settings, f.client, f.fault = next, client, nil
 	return nil
 }
 
@@ -193,6 +206,11 @@ func (f *Follower) isSame(i *Introduced) error {
 
 // Run refreshes until ctx ends. It returns nil, whatever was found.
 func (f *Follower) Run(ctx context.Context) error {
+	for _, a := range f.Standing().Alarms {
+		if a.Kind == OwnFault {
+			f.log(a)
+		}
+	}
 	select {
 	case <-f.joined:
 	case <-ctx.Done():
@@ -298,10 +316,17 @@ func (f *Follower) tell(before, now *outcome) {
 		if had[a.Text] {
 			continue
 		}
-		if a.Kind == Unreached || a.Kind == Staleness {
-			f.cfg.Logger.Warn("the directory of the federation", "alarm", a.Kind, "why", a.Text)
-		} else {
-			f.cfg.Logger.Error("the directory of the federation: call a steward", "alarm", a.Kind, "why", a.Text)
-		}
+		f.log(a)
+	}
+}
+
+func (f *Follower) log(a Alarm) {
+	switch a.Kind {
+	case Unreached, Staleness:
+		f.cfg.Logger.Warn("the directory of the federation", "alarm", a.Kind, "why", a.Text)
+	case OwnFault:
+		f.cfg.Logger.Error("the directory of the federation: parcels go on, and the trouble is on this side", "alarm", a.Kind, "why", a.Text, "do", a.Do)
+	default:
+		f.cfg.Logger.Error("the directory of the federation: call a steward", "alarm", a.Kind, "why", a.Text)
 	}
 }

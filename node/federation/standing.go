@@ -27,11 +27,12 @@ type Alarm struct {
 	// Since is when the directory ended, with Staleness; zero: not known.
 	Since time.Time
 	Code  protocol.Code // why, where there is one
+	Do    string        // with OwnFault: what to do about it
 }
 
 // Standing is how the node stands to its federation.
 type Standing struct {
-	Joined  bool
+	Joined  bool // and follows it; an alarm says when it did, and cannot any more
 	Mirrors []string
 	Root    int64               // number of the newest root
 	Listed  *envelope.Directory // the newest version that was fetched; nil: none
@@ -45,10 +46,14 @@ type Standing struct {
 // Standing tells how the node stands now. It asks nobody.
 func (f *Follower) Standing() Standing {
 	f.mu.Lock()
-	client, last, mirrors := f.client, f.last, f.settings.Mirrors
+	client, last, mirrors, fault := f.client, f.last, f.settings.Mirrors, f.fault
 	f.mu.Unlock()
 	if client == nil {
-		return Standing{}
+		var s Standing
+		if a := f.astray(fault); a != nil {
+			s.Alarms = append(s.Alarms, *a)
+		}
+		return s
 	}
 	s := Standing{Joined: true, Mirrors: mirrors, Root: client.Files().Root, Fresh: client.Fresh()}
 	if l := client.Edition(); l != nil {
@@ -92,13 +97,16 @@ func (f *Follower) Lists(state protocol.StateID) (version, record int64) {
 
 func staleness(s *Stale) Alarm { return Alarm{Kind: Staleness, Text: s.String(), Since: s.Since} }
 
+// ownDo is what to do about trouble that a refresh had on this side.
+const ownDo = "see the disk and the log of this node; records that are held stay in force, and the next refresh tries again"
+
 // alarmsOf are those that a refresh found.
 func alarmsOf(o *outcome) (all []Alarm) {
 	if o == nil {
 		return nil
 	}
 	if o.err != nil {
-		all = append(all, Alarm{Kind: OwnFault, Text: o.err.Error()})
+		all = append(all, Alarm{Kind: OwnFault, Text: o.err.Error(), Do: ownDo})
 	}
 	for _, r := range o.refused {
 		all = append(all, Alarm{Kind: Refused, Text: fmt.Sprintf("%s: %v", r.Item.name(), r.Err), Code: protocol.CodeOf(r.Err)})

@@ -101,11 +101,9 @@ func Open(ctx context.Context, dir string, o Options) (_ *Node, err error) {
 	if err := n.openGateway(ctx, o); err != nil {
 		return nil, fmt.Errorf("open node %s: %w", n.Config.Node, err)
 	}
-	if n.Federation, err = federation.OpenFollower(federation.FollowerConfig{
+	n.Federation = federation.OpenFollower(federation.FollowerConfig{
 		Dir: n.Layout.Federation(), Own: n.Config.Node.State(), Node: follows{n.Gateway}, Now: o.Now, Logger: o.Logger, Transport: o.Mirrors,
-	}); err != nil {
-		return nil, fmt.Errorf("open node %s: %w", n.Config.Node, err)
-	}
+	})
 	for _, a := range n.Config.Authorities {
 		if err := n.openOffice(ctx, a, o); err != nil {
 			return nil, fmt.Errorf("open office %s: %w", a, err)
