@@ -19,7 +19,8 @@ func (p *program) introduce() *cobra.Command {
 state by any means. Nothing in it is secret. What makes it trusted are the
 twelve words: read them to the other side by telephone, or over another channel
 that the file does not travel on. A later record needs neither file nor words where
-the one before is trusted: nodes hand it over at the next contact.
+the one before is trusted: nodes hand it over at the next contact. With other offline
+keys, or after a theft, read its words to your peers all the same.
 
 Without -o the introduction goes to standard output and the words to standard
 error. With --record it has an earlier record of this state in it: an auditor wants

@@ -23,7 +23,8 @@ digits) to you, and pin the record only if they are the same. The words are all
 that the trust between two states rests on, so nothing can skip the comparison.
 
 Only a record that follows from a pinned one, by the state's own keys, needs no new
-words; usually the node has it by itself from the next contact.
+words, unless it names another offline key or tells of a theft: then the thief may have
+sent it. Usually the node has it by itself from the next contact.
 
 On a terminal you are asked. Elsewhere give what you heard with --words.`,
 		Example: `  comity peer pin xb.json

@@ -151,13 +151,13 @@ func (s *Service) introduce(ctx context.Context, in introduceRequest) (*Introduc
 }
 
 // followsFrom reports whether a record follows from another one (R-REC-3), so that
-// whoever has that one adopts it without words.
+// whoever has that one adopts it without words, whichever way it comes.
 func followsFrom(next *record.State, before statement.Signed) bool {
 	held, err := record.Verify(before, nil)
 	if err == nil {
 		_, err = record.Verify(next.Signed(), held)
 	}
-	return err == nil
+	return err == nil && !wantsWords(next, held)
 }
 
 // Peer is another node as this one knows it.

@@ -76,8 +76,12 @@ func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 				"the federation lists record %d of state %s, and nobody has compared its words: if record %d is what the state read to you, stewards have listed a false one", done.Before, i.State, i.Sequence)
 		}
 		if i.Sequence < done.Before {
-			return nil, fail(Usage, "ask the other side for their newest introduction, which they write with: comity introduce -o FILE",
+			return nil, fail(Usage, fmt.Sprintf("ask the other side for their newest introduction, which they write with: comity introduce -o FILE. If they made no record %d, %s", done.Before, takesItsPlace(done.Before)),
 				"record %d of state %s is older than record %d, which this node has; nothing changed", i.Sequence, i.State, done.Before)
+		}
+		if i.Sequence == done.Before && held.Ref().Digest != i.Digest {
+			return nil, fail(Code(protocol.Equivocation), fmt.Sprintf("send nothing to %s: %s", i.State, takesItsPlace(done.Before)),
+				"this node has another record %d of state %s, which its words say is false: somebody else has the state's offline key; nothing changed", done.Before, i.State)
 		}
 		if held.Ref().Digest == state.Ref().Digest {
 			if done.Already, err = s.confirmed(ctx, i.Node); err != nil || done.Already {
@@ -122,8 +126,8 @@ func (s *Service) follows(ctx context.Context, in followsRequest) (*Follows, err
 }
 
 // followed returns the record from which one follows that somebody brought; nil: words
-// have to be compared. They have to be also where a state rests on stewards alone: then
-// nobody has compared any yet.
+// have to be compared. They have to be also where a state rests on stewards alone, as
+// nobody has compared any yet, and where it tells of a theft, or a thief may speak.
 func (s *Service) followed(ctx context.Context, i *Introduction) (*record.State, error) {
 	held, known := s.node.Gateway.State(i.State)
 	if !known || i.State == s.node.Gateway.OwnState().Record().State || i.Sequence <= held.Record().Sequence {
@@ -137,7 +141,7 @@ func (s *Service) followed(ctx context.Context, i *Introduction) (*record.State,
 	if err != nil {
 		return nil, err
 	}
-	if _, err := record.Verify(signed, held); err != nil {
+	if next, err := record.Verify(signed, held); err != nil || wantsWords(next, held) {
 		return nil, nil
 	}
 	return held, nil
@@ -173,7 +177,8 @@ func (c *Client) Pin(ctx context.Context, file []byte, heard string) (*Pinned, e
 }
 
 // Follows asks whether the record of an introduction follows from the one that is held
-// of its state, by the state's own keys: then nobody has to compare words.
+// of its state, by the state's own keys, names no other offline key and tells of no
+// theft: then nobody has to compare words.
 func (c *Client) Follows(ctx context.Context, file []byte) (*Follows, error) {
 	return call[*Follows](ctx, c, "/v1/pin/follows", followsRequest{File: string(file)})
 }
