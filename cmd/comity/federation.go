@@ -20,7 +20,7 @@ import (
 // it needs a node.
 func (p *program) federationGroup() *cobra.Command {
 	c := group("federation", "For stewards: found a federation, list states, renew keys", "peers",
-		p.federationKeys(), p.federationSign(),
+		p.federationKeys(), p.federationShow(), p.federationSign(),
 		p.federationCreate(), p.federationAdd(), p.federationChange(), p.federationCollect(), p.federationGiveUp(), p.federationStamp(), p.federationStatus())
 	c.Long = `A federation is states that share a directory of their records. Stewards sign it:
 persons of several states, each with two keys on a medium of their own, in a safe.
@@ -32,11 +32,11 @@ are to sign, collects the signatures, and publishes. The registrar also has the
 online key, which only says which edition is the newest, and is trusted with
 nothing else.
 
-Each steward:     comity federation keys, comity federation sign
+Each steward:     comity federation keys, comity federation show, comity federation sign
 The registrar:    all the others; "comity federation status" says what is to be done next
 
 Any of these may be typed again when it was interrupted.`
-	c.PersistentFlags().StringVar(&p.dir, "dir", "", "`FOLDER` of the federation, which its registrar keeps; keys and sign do without")
+	c.PersistentFlags().StringVar(&p.dir, "dir", "", "`FOLDER` of the federation, which its registrar keeps; keys, show and sign do without")
 	return c
 }
 

@@ -138,7 +138,7 @@ func (p *program) showEdition(d *federation.Draft) error {
 		if a.Before != nil {
 			p.say("  record %d of state %s (%s); it follows from record %d, which is listed", r.Sequence, r.State, name(inAll(r.Name)), a.Before.Ref().Sequence)
 			for _, of := range a.HandedOver() {
-				p.say("    %s has ANOTHER OFFLINE KEY, to which the one before handed over: call the state and ask", of)
+				p.say("    %s has ANOTHER OFFLINE KEY, to which the one before handed over: call, and ask", of)
 			}
 			continue
 		}

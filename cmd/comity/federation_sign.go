@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 type signing struct {
 	keys, out string
 	heard     []string
+	asked     []string // whose other offline key was asked about
 	instead   bool
 }
 
@@ -44,6 +44,12 @@ on a machine of their own. Those of a state that is new in an edition: call that
 at a number that you knew before. On a terminal you are asked; elsewhere give what you
 heard with --words, once for each, the twelve words in quotation marks.
 
+Where the offline key of a listed state or authority handed over to another one, call
+them as well: a thief of the one before could have signed that. On a terminal you are
+asked for each; elsewhere say --asked xb, once for each, and without it nothing is
+signed. A draft with neither is signed on a terminal after one question, elsewhere at
+once. "comity federation show DRAFT" only shows it.
+
 What contradicts what was signed or seen with the same keys before is refused. A root
 that you signed, and that was given up, leaves its number to the next draft: sign that
 one with --instead, once another steward has told you by telephone that the first was
@@ -64,18 +70,15 @@ draft that you sign. It is for nothing else.`,
 	c.Flags().StringVar(&s.keys, "keys", "", "`FOLDER` with the steward's keys")
 	c.Flags().StringVarP(&s.out, "output", "o", "", "`FILE` to write (default: beside the draft, with the steward's name)")
 	c.Flags().StringArrayVar(&s.heard, "words", nil, "the twelve `WORDS`, or the digits, that were read to you; repeatable")
+	c.Flags().StringArrayVar(&s.asked, "asked", nil, "`WHO` has told you of another offline key: a state, or STATE/AUTHORITY; repeatable")
 	c.Flags().BoolVar(&s.instead, "instead", false, "another draft with this number, which was signed here, has been given up")
 	return c
 }
 
 func (p *program) signDraft(ctx context.Context, path string, s signing) error {
-	data, err := p.readInput(path, federation.MaxPaper)
+	d, err := p.readDraft(path)
 	if err != nil {
 		return err
-	}
-	d, err := federation.ReadDraft(data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	safe, err := federation.OpenSafe(s.keys)
 	if err != nil {
@@ -93,7 +96,7 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 		}
 		return err
 	}
-	if err := p.compareDraft(ctx, d, s.heard); err != nil {
+	if err := p.consent(ctx, d, s); err != nil {
 		return err
 	}
 	unlock, err := p.unlocking(ctx, operate.StewardHolder, true, false)
@@ -107,74 +110,17 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 	return p.giveBack(d, path, s.out, who)
 }
 
-// compareDraft has all words compared that the draft rests on.
-func (p *program) compareDraft(ctx context.Context, d *federation.Draft, heard []string) error {
-	var all []*control.Introduction
-	if r := d.Root(); r != nil {
-		all = append(all, &control.Introduction{Name: "another steward", Words: r.Words(), Digits: r.Digits()})
-	}
-	for _, a := range newStates(d) {
-		i, err := introductionOf(a.State)
-		if err != nil {
-			return err
-		}
-		i.Name = "state " + string(i.State)
-		all = append(all, i)
-	}
-	for _, h := range heard {
-		if len(all) == 0 {
-			break // what follows by itself
-		}
-		if err := checkHeard(h, all[0]); err != nil {
-			return err
-		}
-	}
-	stray := slices.ContainsFunc(heard, func(h string) bool {
-		return !slices.ContainsFunc(all, func(i *control.Introduction) bool { return i.Confirms(h) })
-	})
-	for _, i := range all {
-		if err := p.compareOne(ctx, i, heard, stray); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkHeard refuses what cannot be anybody's words: too few, or those of two in one.
-func checkHeard(heard string, like *control.Introduction) error {
-	wanted, digits := len(like.Words), len(strings.ReplaceAll(like.Digits, " ", ""))
-	fields := strings.Fields(heard)
-	has, right := count(len(fields), "word"), len(fields) == wanted
-	if n := strings.Join(fields, ""); strings.Trim(n, "0123456789") == "" {
-		has, right = count(len(n), "digit"), len(n) == digits
-	}
-	if right {
-		return nil
-	}
-	return misuse(`give those of each in quotation marks, with a --words of their own: --words "…" --words "…"`,
-		"not signed: %q has %s, and %d are wanted, or %d digits", heard, has, wanted, digits)
-}
-
-// compareOne has one's words compared. Stray says that something was heard which are
-// nobody's words here.
-func (p *program) compareOne(ctx context.Context, i *control.Introduction, heard []string, stray bool) error {
-	if slices.ContainsFunc(heard, i.Confirms) {
-		return nil
-	}
-	if stray {
-		return problem("call again, at a number that you knew before; sign nothing as long as they differ", "not signed: none of the words given are those of %s", i.Name)
-	}
-	if !isTerminal(p.stdin) {
-		return misuse(`give what was read to you, once for each: --words "…"`, "there is nobody at a terminal to compare the words of %s", i.Name)
-	}
-	yes, err := p.confirmed(ctx, fmt.Sprintf("Did %s read exactly these words to you: %s … %s? [y/N] ", i.Name, i.Words[0], i.Words[len(i.Words)-1]))
+// readDraft reads and verifies the file of a draft.
+func (p *program) readDraft(path string) (*federation.Draft, error) {
+	data, err := p.readInput(path, federation.MaxPaper)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !yes {
-		return problem("call them at a number that you knew before, and compare", "not signed: the words of %s were not confirmed", i.Name)
+	d, err := federation.ReadDraft(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return nil
+	return d, nil
 }
 
 // giveBack writes the signed copy.
