@@ -72,6 +72,8 @@ func (p *program) federationError(err error) error {
 	case errors.As(err, &card):
 		return problem(`the newest card has the largest number in its name; a steward makes the next one with: comity federation keys FOLDER --renew root (or edition). To renew the root alone, before it ends, type "comity federation change" without any card`,
 			"%v", err)
+	case errors.Is(err, federation.ErrOldCopy), errors.Is(err, federation.ErrLeft), errors.Is(err, federation.ErrNoSteward):
+		return problem(mediumHint(err), "%s", sentenceOf(err))
 	case errors.Is(err, seal.ErrPassphrase):
 		return problem("type it again, or see whether --passphrase-file names the right file", "%v", err)
 	case errors.Is(err, operate.ErrNoPassphrase), errors.Is(err, federation.ErrLocked):
@@ -91,6 +93,17 @@ var federationHints = map[protocol.Code]string{
 	protocol.Malformed:      "nothing was taken; ask for the file again, from whom it must come",
 	protocol.Expired:        "ask for one of today; a draft that has ended is taken off the table with: comity federation give-up",
 	protocol.DigestMismatch: "nothing was taken; bring the folder back from a copy, or from a mirror",
+}
+
+// mediumHint says what to do where a steward's keys do not count.
+func mediumHint(err error) string {
+	switch {
+	case errors.Is(err, federation.ErrOldCopy):
+		return "use the newest copy of the medium, and make the others anew from it; if it says the same, call the other stewards at numbers that you knew before"
+	case errors.Is(err, federation.ErrLeft):
+		return "the other stewards sign without you; a medium whose keys count no more is destroyed"
+	}
+	return "see whether --keys names your medium, and whether the file is of your federation; else call whoever gave it to you"
 }
 
 // sentenceOf is a refusal without its code, which may stand amid the text.

@@ -24,6 +24,7 @@ type draftView struct {
 	Missing   []string                 `json:"missing,omitempty"`
 	Published bool                     `json:"published"`
 	Path      string                   `json:"path,omitempty"`
+	Behind    int64                    `json:"medium_from_before_root,omitempty"` // with which it was signed; 0: the medium is no old copy
 }
 
 // addedView is a record that a draft adds. First says that its state is new, so

@@ -50,6 +50,10 @@ asked for each; elsewhere say --asked xb, once for each, and without it nothing 
 signed. A draft with neither is signed on a terminal after one question, elsewhere at
 once. "comity federation show DRAFT" only shows it.
 
+Keys of yours that do not count are told before anything is asked. A copy of the medium
+from before a renewal is named as that: its edition key may count still, but use the
+newest copy, which alone knows what you have signed since.
+
 What contradicts what was signed or seen with the same keys before is refused. A root
 that you signed, and that was given up, leaves its number to the next draft: sign that
 one with --instead, once another steward has told you by telephone that the first was
@@ -96,6 +100,10 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 		}
 		return err
 	}
+	behind, err := p.warnOldCopy(safe, d)
+	if err != nil {
+		return err
+	}
 	if err := p.consent(ctx, d, s); err != nil {
 		return err
 	}
@@ -107,7 +115,19 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 	if err != nil {
 		return err
 	}
-	return p.giveBack(d, path, s.out, who)
+	return p.giveBack(d, path, s.out, who, behind)
+}
+
+// warnOldCopy says loudly, and returns, from before which root the medium is a copy: a
+// key of it counts, but what was signed and seen since stands on another one.
+func (p *program) warnOldCopy(safe *federation.Safe, d *federation.Draft) (behind int64, err error) {
+	behind, err = safe.Behind(d)
+	if err == nil && behind > 0 && !p.json {
+		p.say("THIS MEDIUM IS A COPY FROM BEFORE ROOT %d, which names other keys for you than its cards. Its %s key", behind, d.Kind())
+		p.say("counts still, but what you have signed and seen since is not known here: stop, and use the newest copy.")
+		p.say("If there is none, others have put keys in the place of yours: sign nothing, and call the other stewards.\n")
+	}
+	return behind, err
 }
 
 // readDraft reads and verifies the file of a draft.
@@ -123,8 +143,9 @@ func (p *program) readDraft(path string) (*federation.Draft, error) {
 	return d, nil
 }
 
-// giveBack writes the signed copy.
-func (p *program) giveBack(d *federation.Draft, path, out string, who federation.StewardName) error {
+// giveBack writes the signed copy. Behind is from before which root the medium is a
+// copy; 0: it is none.
+func (p *program) giveBack(d *federation.Draft, path, out string, who federation.StewardName, behind int64) error {
 	data, err := d.Bytes()
 	if err != nil {
 		return err
@@ -143,6 +164,7 @@ func (p *program) giveBack(d *federation.Draft, path, out string, who federation
 		if err != nil {
 			return err
 		}
+		v.Behind = behind
 		return p.object(v)
 	}
 	if len(d.Missing()) == 0 {
@@ -153,6 +175,6 @@ func (p *program) giveBack(d *federation.Draft, path, out string, who federation
 		p.progress(d)
 		p.say("Signatures on other copies count as well: the registrar puts them together.")
 	}
-	p.say("Lock the medium with the keys away again.")
+	p.say("Lock the medium with the keys away again, and renew its second copy.")
 	return nil
 }

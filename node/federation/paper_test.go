@@ -132,12 +132,56 @@ func TestKeysThatDoNotCount(t *testing.T) {
 	b.check(err)
 	p := must(ReadDraft(b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))))
 	b.check(b.safes["board"].Check(p, false, b.now))
-	for _, test := range []struct{ dir, words string }{
-		{string(b.safes["council"].dir), "council is no steward any more since root 3"},
-		{old, "root 3 names another edition key for board than those in"},
-		{outside, "department is no steward of this federation"},
+	for _, test := range []struct {
+		dir, words string
+		why        error
+	}{
+		{string(b.safes["council"].dir), "council is no steward any more since root 3", ErrLeft},
+		{old, "root 3 names another edition key for board than those in", ErrOldCopy},
+		{outside, "department is no steward of this federation", ErrNoSteward},
 	} {
-		wantRefusal(t, must(OpenSafe(test.dir)).Check(p, false, b.now), protocol.WrongRole, test.words)
+		err := must(OpenSafe(test.dir)).Check(p, false, b.now)
+		wantRefusal(t, err, protocol.WrongRole, test.words)
+		if !errors.Is(err, test.why) {
+			t.Errorf("%v is not told as %v", err, test.why)
+		}
+	}
+}
+
+// A copy of the medium from before the root key was renewed has the edition key that
+// counts, and is told from the medium all the same: at an edition, and at a root.
+func TestOldCopyOfTheMedium(t *testing.T) {
+	b := founded(t)
+	b.publish(must(b.registry.Change(Change{}, b.now)), "assembly", "board")
+	dir := filepath.Join(t.TempDir(), "copy")
+	b.check(os.CopyFS(dir, os.DirFS(string(b.safes["board"].dir))))
+	b.check(os.Chmod(dir, 0o700)) // #nosec G302 -- a folder, which has to be entered
+	old := must(OpenSafe(dir))
+	card, _, err := b.safes["board"].Renew(RootKind, noPassphrase)
+	b.check(err)
+	b.publish(must(b.registry.Change(Change{Cards: []Steward{card}}, b.now)), "assembly", "board")
+	b.publish(must(b.registry.Change(Change{}, b.now)), "assembly", "board")
+	wantBehind := func(s *Safe, p *Draft, root int64) {
+		t.Helper()
+		if got := must(s.Behind(p)); got != root {
+			t.Errorf("%s at %s: behind root %d, want %d", s.dir, p.Name(), got, root)
+		}
+	}
+	edition := must(ReadDraft(b.paper(must(b.registry.Add(stateOf("xa").records[:1], b.now)))))
+	b.check(old.Check(edition, false, b.now))
+	wantBehind(old, edition, 3)
+	wantBehind(b.safes["board"], edition, 0)
+	wantBehind(b.safes["council"], edition, 0)
+	must(b.registry.GiveUp())
+	renewed, _, err := b.safes["board"].Renew(EditionKind, noPassphrase)
+	b.check(err)
+	for _, c := range []Change{{}, {Cards: []Steward{renewed}}} {
+		root := must(ReadDraft(b.paper(must(b.registry.Change(c, b.now)))))
+		wantBehind(b.safes["board"], root, 0)
+		if err := old.Check(root, false, b.now); !errors.Is(err, ErrOldCopy) {
+			t.Errorf("an old copy at %s: %v", root.Name(), err)
+		}
+		must(b.registry.GiveUp())
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -189,52 +188,6 @@ func (s *Safe) checkSigned(d *Draft, instead bool) error {
 		err = protocol.Refuse(protocol.Equivocation, "another draft of %s %d was signed here: two of one number must never be published", d.Kind(), d.Number())
 	}
 	return err
-}
-
-// checkOwn refuses a root that gives this steward keys which are not theirs.
-func (s *Safe) checkOwn(d *Draft) error {
-	cards, _, err := s.cards()
-	if err != nil || d.root == nil || len(cards) == 0 {
-		return err
-	}
-	named, there := d.council.Steward(cards[0].Name)
-	if !there || slices.Contains(cards, named) {
-		return nil
-	}
-	if d.former != nil {
-		if held, _ := d.former.Steward(named.Name); held == named {
-			return protocol.Refuse(protocol.WrongRole, "root %d, which is in force, names keys for %s that are on none of the cards in %s: sign with the copy of the medium on which they were made; if there is none, somebody has put others in their place",
-				d.Number()-1, named.Name, s.dir)
-		}
-	}
-	return protocol.Refuse(protocol.WrongRole, "the draft names keys for %s that are on none of the cards in %s: somebody has changed a card on its way", named.Name, s.dir)
-}
-
-// checkCounts refuses a draft for which none of this steward's keys counts, and says why.
-// Without a card the keys themselves tell, when they are opened.
-func (s *Safe) checkCounts(d *Draft) error {
-	cards, _, err := s.cards()
-	if err != nil || len(cards) == 0 {
-		return err
-	}
-	me := cards[len(cards)-1]
-	if slices.ContainsFunc(cards, func(c Steward) bool { return d.counts(c.Root) || d.counts(c.Edition) }) {
-		return nil // only keys of the draft's kind do
-	}
-	for n, root := range slices.Backward(d.roots) {
-		council, err := councilOf(&root.Signed)
-		if err != nil {
-			return err
-		}
-		if _, there := council.Steward(me.Name); !there {
-			continue
-		}
-		if n == len(d.roots)-1 {
-			return protocol.Refuse(protocol.WrongRole, "root %d names another %s key for %s than those in %s: sign with the copy of the medium on which it was made", n+1, d.Kind(), me.Name, s.dir)
-		}
-		return protocol.Refuse(protocol.WrongRole, "%s is no steward any more since root %d: nothing that these keys sign counts", me.Name, n+2)
-	}
-	return protocol.Refuse(protocol.WrongRole, "%s is no steward of this federation: no root names the keys in %s", me.Name, s.dir)
 }
 
 // remember keeps what was signed, and what was shown as published. A root that took
