@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"comity/protocol"
 	"comity/protocol/envelope"
 )
 
@@ -92,5 +93,45 @@ func TestFolderIsGone(t *testing.T) {
 	w.check(os.MkdirAll(f.Folder(), 0o700))
 	if s := f.Standing(); s.Joined || len(s.Alarms) != 1 || !strings.Contains(s.Alarms[0].Text, "version 3") || !strings.Contains(s.Alarms[0].Text, settingsFile+" is gone") {
 		t.Errorf("standing %+v, want an alarm that the settings are gone", s)
+	}
+}
+
+// A node that joins again, without its folder, knows by the versions that it adopted
+// when mirrors lag behind them, or when stewards have signed another one.
+func TestVersionsOfBeforeStillHold(t *testing.T) {
+	w := newWorld(t)
+	w.publish(stateOf("xb").records[0])
+	old := w.copied()
+	w.publish(stateOf("xc").records[0])
+	root := must(os.ReadFile(filepath.Join(w.dir, rootFile)))
+	for name, known := range map[string]bool{"an older version that was passed over": false, "an older version that was adopted": true} {
+		t.Run(name, func(t *testing.T) {
+			k := &keeper{}
+			f := newFollower(t, w, k)
+			if known {
+				w.check(f.Join(root, []string{old.mirror()}))
+				w.check(f.Refresh(t.Context()))
+			}
+			w.check(f.Join(root, []string{w.mirror()}))
+			w.check(f.Refresh(t.Context()))
+			w.check(os.RemoveAll(f.cfg.Dir))
+
+			f = OpenFollower(f.cfg)
+			w.check(f.Join(root, []string{old.mirror()}))
+			w.check(f.Refresh(t.Context()))
+			if s := f.Standing(); len(s.Alarms) != 1 || s.Alarms[0].Kind != Unreached || !strings.Contains(s.Alarms[0].Text, "version 1") || !strings.Contains(s.Alarms[0].Text, "version 2") {
+				t.Errorf("mirrors that lag behind what was adopted: %+v", s.Alarms)
+			}
+			w.check(f.Join(root, []string{w.mirror()}))
+			w.check(f.Refresh(t.Context()))
+			if s := f.Standing(); len(s.Alarms) > 0 {
+				t.Errorf("a mirror that has it: %+v", s.Alarms)
+			}
+			k.versions[len(k.versions)-1].Digest[0] ^= 1
+			w.check(f.Refresh(t.Context()))
+			if s := f.Standing(); len(s.Alarms) != 1 || s.Alarms[0].Kind != Hostile || s.Alarms[0].Code != protocol.Equivocation {
+				t.Errorf("another directory under the version that was adopted: %+v", s.Alarms)
+			}
+		})
 	}
 }

@@ -91,6 +91,7 @@ type outcome struct {
 	report  *Report
 	gave    int       // how many mirrors gave something, or had nothing newer
 	refused []Refusal // records that the node did not adopt, the report's among them
+	version error     // why the version does not count beside those that were adopted before
 	err     error     // trouble on this side
 }
 
@@ -287,8 +288,25 @@ func (f *Follower) refresh(ctx context.Context, client *Client, now *outcome) (*
 	if report.Edition == nil {
 		return report, nil
 	}
-	files := client.Files()
-	return report, f.cfg.Node.AdoptDirectory(ctx, report.Edition.Ref(), files.Edition, adoption.Root{Version: files.Root, Digest: files.RootDigest})
+	now.version, err = f.adoptVersion(ctx, report.Edition.Ref(), client.Files())
+	return report, err
+}
+
+// adoptVersion has the node adopt what the client took. The client refuses what does not
+// follow from the files in its folder, and the node what it adopted before, which it
+// still knows when that folder was lost.
+func (f *Follower) adoptVersion(ctx context.Context, ref envelope.Directory, files Files) (refused, err error) {
+	err = f.cfg.Node.AdoptDirectory(ctx, ref, files.Edition, adoption.Root{Version: files.Root, Digest: files.RootDigest})
+	switch code := protocol.CodeOf(err); {
+	case code == "" && err != nil:
+		return nil, err
+	case code != "" && code != protocol.Expired:
+		return err, nil
+	}
+	if held := f.cfg.Node.Directory(); held != nil && held.Version > ref.Version {
+		return protocol.Refuse(protocol.Expired, "version %d is the newest that a mirror gave, and this node adopted version %d before", ref.Version, held.Version), nil
+	}
+	return nil, nil
 }
 
 // adopt has the node adopt the new records of one state. Its own state's records the

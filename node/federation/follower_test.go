@@ -43,9 +43,18 @@ func (k *keeper) AdoptDirectory(_ context.Context, ref envelope.Directory, editi
 	if edition.IsZero() || root.Digest.IsZero() || root.Version < 1 {
 		return errors.New("which files were they?")
 	}
-	if !slices.Contains(k.versions, ref) {
-		k.versions = append(k.versions, ref)
+	for _, v := range k.versions {
+		if v.Version == ref.Version && v != ref {
+			return protocol.Refuse(protocol.Equivocation, "another version %d of the directory is known", v.Version)
+		}
 	}
+	if slices.Contains(k.versions, ref) {
+		return nil
+	}
+	if newest := k.Directory(); newest != nil && newest.Version > ref.Version {
+		return protocol.Refuse(protocol.Expired, "version %d of the directory: version %d is known", ref.Version, newest.Version)
+	}
+	k.versions = append(k.versions, ref)
 	return nil
 }
 

@@ -111,6 +111,13 @@ func alarmsOf(o *outcome) (all []Alarm) {
 	for _, r := range o.refused {
 		all = append(all, Alarm{Kind: Refused, Text: fmt.Sprintf("%s: %v", r.Item.name(), r.Err), Code: protocol.CodeOf(r.Err)})
 	}
+	switch code := protocol.CodeOf(o.version); code {
+	case "":
+	case protocol.Expired:
+		all = append(all, Alarm{Kind: Unreached, Text: o.version.Error(), Code: code})
+	default:
+		all = append(all, Alarm{Kind: Hostile, Text: o.version.Error(), Code: code})
+	}
 	if o.report == nil {
 		return all
 	}
