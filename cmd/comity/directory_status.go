@@ -36,7 +36,8 @@ func (p *program) directoryRefresh() *cobra.Command {
 		Use: "refresh", Args: words(0, 0),
 		Short: "Ask the mirrors of the federation's directory now",
 		Long: `Asks every mirror, adopts what follows, and shows what "status" shows. A running
-node does it by itself about once an hour; nothing waits for it.
+node does it by itself seconds after it starts, then about once an hour, and soon
+after a peer shows a key that is in no record here; nothing waits for it.
 
 Leaves with 1 when no mirror gave anything. Parcels go on all the same, by the
 records that are held.`,
@@ -93,7 +94,7 @@ func (p *program) directoryIs(st *control.DirectoryStatus, first string) error {
 		p.say("mirror     %s", safe(m))
 	}
 	if st.Asked.IsZero() {
-		p.say("asked      not since the node was started")
+		p.say("asked      never yet")
 	} else {
 		p.say("asked      %s UTC", moment(st.Asked))
 	}

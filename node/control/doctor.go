@@ -196,6 +196,8 @@ func (s *Service) cutOff(name string, p Peer) Check {
 	switch {
 	case p.LastError == s.node.Gateway.Refusal(p.Node):
 		do = s.askToPin()
+	case p.unknown:
+		do = s.lookForNewer(p.Record)
 	case p.busy:
 		do = "ask its operator, should it go on for long"
 	}

@@ -119,7 +119,7 @@ type DirectoryStatus struct {
 	Records int                 `json:"records"` // that it lists, older ones too
 	// Fresh is until when it is fresh if nothing newer comes; absent: it is stale.
 	Fresh protocol.Time `json:"fresh_until,omitzero"`
-	Asked protocol.Time `json:"asked,omitzero"` // since the node started
+	Asked protocol.Time `json:"asked,omitzero"` // last, by whichever process; absent: never, as far as is known
 	// Gave counts the mirrors of which something was taken, or which had nothing newer, when they were asked last.
 	Gave   int     `json:"mirrors_that_gave"`
 	Alarms []Alarm `json:"alarms"`

@@ -208,7 +208,8 @@ type Peer struct {
 	Limited     int64       `json:"limited_requests"`
 	Authorities []Authority `json:"authorities"`
 
-	busy bool // LastError says that it runs, and asks to come back later
+	busy    bool // LastError says that it runs, and asks to come back later
+	unknown bool // LastError says that it shows a TLS key which its record here does not list
 }
 
 // Peers is the answer of that operation.
@@ -233,7 +234,7 @@ func (s *Service) peerView(k gateway.Peer) Peer {
 		Node: k.Node, State: k.State, Endpoints: k.Endpoints, Record: k.Record, Confirmed: k.Pinned, Listed: k.Listed, DirectoryFault: k.DirectoryFault,
 		Skew: k.Skew.Milliseconds(), LastError: k.LastError, Waiting: k.Waiting, Bytes: k.Bytes, LogSize: k.LogSize,
 		LogFault: k.LogFault, Witnessed: k.Witnessed, Unwitnessed: int64(k.Unwitnessed.Seconds()),
-		Refused: k.Refused, Limited: k.Limited, busy: k.Busy,
+		Refused: k.Refused, Limited: k.Limited, busy: k.Busy, unknown: k.Unknown,
 	}
 	if s.running {
 		p.Reachable, p.Transport = &k.Reachable, k.Over

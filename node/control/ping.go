@@ -59,6 +59,10 @@ func (s *Service) unreachable(node protocol.NodeID, err error) error {
 	if gateway.Refused(err) {
 		return fail(Unreachable, s.askToPin(), "%s", s.node.Gateway.Refusal(node))
 	}
+	if state, ok := s.node.Gateway.State(node.State()); ok && gateway.Unknown(err) {
+		held := state.Record().Sequence
+		return fail(Unreachable, s.lookForNewer(held), "%s shows a TLS key that is not in its record %d, which is held here", node, held)
+	}
 	if words, ok := gateway.AsksToWait(err); ok {
 		return fail(Unreachable, "ask its operator, should it go on for long", "%s runs, but asks to come back later: %s", node, words)
 	}
@@ -76,6 +80,17 @@ func (s *Service) askToPin() string {
 		ask += "; or, where they follow the federation: comity directory refresh"
 	}
 	return ask
+}
+
+// lookForNewer says how a newer record comes here than that one, whose TLS keys its node
+// does not show. Where a federation is followed its mirrors are asked soon anyway.
+func (s *Service) lookForNewer(held int64) string {
+	directory := ""
+	if s.node.Federation.Standing().Joined {
+		directory = `"comity directory refresh", or `
+	}
+	return fmt.Sprintf(`its keys changed since record %d, which is held here: %spin its newest introduction with "comity peer pin FILE"; if there is no newer record, somebody else answers at its address`,
+		held, directory)
 }
 
 // Ping asks a peer whether it is there. NotRunning, NotPinned, Unreachable.

@@ -2,8 +2,6 @@ package federation
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,13 +18,16 @@ import (
 	"comity/protocol/record"
 )
 
-// When a node that runs asks the mirrors: about once an hour, and sooner while none
-// gave anything. The times are spread, so that a thousand nodes which start together
-// after a power cut do not ask together.
+// When a node that runs asks the mirrors: seconds after it started, then about once an
+// hour, and sooner while none gave anything or when something asks for it. The times are
+// spread, so that a thousand nodes which start together after a power cut do not ask
+// together.
 const (
-	firstRefresh = 2 * time.Minute
+	refreshNow   = 10 * time.Second
 	refreshEvery = time.Hour
-	refreshSoon  = 10 * time.Minute
+	// refreshSoon is also the least time from one refresh to one that was asked for, or
+	// that a start causes: a node that starts again and again spares the mirrors.
+	refreshSoon = 10 * time.Minute
 )
 
 // MaxMirrors is how many mirrors one node asks.
@@ -67,12 +68,14 @@ type FollowerConfig struct {
 type Follower struct {
 	cfg    FollowerConfig
 	joined chan struct{} // closed when a federation is followed
+	nudged chan struct{} // holds one: something here may be out of date
 
 	mu       sync.Mutex
-	client   *Client  // guarded by mu; nil: no federation was joined
-	settings settings // guarded by mu
-	fault    error    // guarded by mu; why client is nil though a federation was joined; nil: it was not, or all was read
-	last     *outcome // guarded by mu; of the newest refresh; nil: none since the node was opened
+	client   *Client   // guarded by mu; nil: no federation was joined
+	settings settings  // guarded by mu
+	fault    error     // guarded by mu; why client is nil though a federation was joined; nil: it was not, or all was read
+	last     *outcome  // guarded by mu; of the newest refresh; nil: none since the node was opened
+	asked    time.Time // guarded by mu; when that was, or the one of a run before; zero: not known
 }
 
 // settings is what the operator chose.
@@ -98,7 +101,7 @@ type outcome struct {
 // OpenFollower reads what the node follows, if anything. What cannot be read stops
 // nothing (R-FED-8): it is an alarm, and the node can join again.
 func OpenFollower(cfg FollowerConfig) *Follower {
-	f := &Follower{cfg: cfg, joined: make(chan struct{})}
+	f := &Follower{cfg: cfg, joined: make(chan struct{}), nudged: make(chan struct{}, 1), asked: readAsked(cfg.Dir)}
 	data, err := folder(cfg.Dir).read(settingsFile, maxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return f
@@ -205,40 +208,6 @@ func (f *Follower) isSame(i *Introduced) error {
 	return err
 }
 
-// Run refreshes until ctx ends. It returns nil, whatever was found.
-func (f *Follower) Run(ctx context.Context) error {
-	for _, a := range f.Standing().Alarms {
-		if a.Kind == OwnFault {
-			f.log(a)
-		}
-	}
-	select {
-	case <-f.joined:
-	case <-ctx.Done():
-		return nil
-	}
-	for wait := spread(firstRefresh); ; {
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		}
-		wait = spread(refreshSoon)
-		if err := f.Refresh(ctx); err == nil && f.reached() {
-			wait = spread(refreshEvery)
-		}
-	}
-}
-
-// spread returns half to one and a half times d.
-func spread(d time.Duration) time.Duration {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return d/2 + time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(d))
-}
-
 // reached reports whether the last refresh found at least one mirror in order.
 func (f *Follower) reached() bool {
 	f.mu.Lock()
@@ -262,8 +231,9 @@ func (f *Follower) Refresh(ctx context.Context) error {
 	}
 	f.mu.Lock()
 	before := f.last
-	f.last = now
+	f.last, f.asked = now, now.at
 	f.mu.Unlock()
+	f.noteAsked(now.at)
 	f.tell(before, now)
 	return now.err
 }

@@ -38,15 +38,15 @@ type Standing struct {
 	Listed  *envelope.Directory // the newest version that was fetched; nil: none
 	Records int                 // that it lists
 	Fresh   time.Time           // until when it is fresh; zero: it is not
-	Asked   time.Time           // when the mirrors were asked last; zero: not since the node was opened
-	Gave    int                 // how many mirrors gave something then, or had nothing newer
+	Asked   time.Time           // when the mirrors were asked last, also by a process before this one; zero: never, as far as is known
+	Gave    int                 // how many mirrors gave something then, or had nothing newer; 0 before this process asked
 	Alarms  []Alarm
 }
 
 // Standing tells how the node stands now. It asks nobody.
 func (f *Follower) Standing() Standing {
 	f.mu.Lock()
-	client, last, mirrors, fault := f.client, f.last, f.settings.Mirrors, f.fault
+	client, last, asked, mirrors, fault := f.client, f.last, f.asked, f.settings.Mirrors, f.fault
 	f.mu.Unlock()
 	if client == nil {
 		var s Standing
@@ -55,7 +55,7 @@ func (f *Follower) Standing() Standing {
 		}
 		return s
 	}
-	s := Standing{Joined: true, Mirrors: mirrors, Root: client.Files().Root, Fresh: client.Fresh()}
+	s := Standing{Joined: true, Asked: asked, Mirrors: mirrors, Root: client.Files().Root, Fresh: client.Fresh()}
 	if l := client.Edition(); l != nil {
 		ref := l.Ref()
 		s.Listed, s.Records = &ref, len(l.files)
@@ -64,7 +64,7 @@ func (f *Follower) Standing() Standing {
 		s.Alarms = append(s.Alarms, staleness(stale))
 	}
 	if last != nil {
-		s.Asked, s.Gave = last.at, last.gave
+		s.Gave = last.gave
 		for _, a := range alarmsOf(last) {
 			if a.Kind != Staleness { // it may have come, or gone, since
 				s.Alarms = append(s.Alarms, a)

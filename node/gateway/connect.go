@@ -34,6 +34,9 @@ func (l *link) connect(ctx context.Context) (session, error) {
 		l.retry = time.Now().Add(min(redial<<min(l.failures, 16), redialMax))
 		l.failures++
 		l.g.Logger.Info("cannot reach a peer", "peer", l.peer, "error", l.plainly(err))
+		if Unknown(err) && l.g.Unknown != nil {
+			l.g.Unknown(l.peer)
+		}
 		return nil, err
 	}
 	l.failures = 0

@@ -25,6 +25,8 @@ func (l *link) excuse(row *store.Outbound, err error) string {
 		return fmt.Sprintf("%s asks to wait: %s", l.peer, p.Detail)
 	case Refused(err):
 		return l.g.Refusal(l.peer)
+	case Unknown(err):
+		return sentence(errPin)
 	case errors.As(err, &answer):
 		return sentence(answer)
 	case errors.Is(err, store.ErrUnreachable):
@@ -60,6 +62,9 @@ func (l *link) plainly(err error) error {
 	}
 	if words, ok := AsksToWait(err); ok {
 		return fmt.Errorf("%s runs, but asks to come back later: %s", l.peer, words)
+	}
+	if Unknown(err) {
+		return errPin
 	}
 	return err
 }

@@ -62,6 +62,9 @@ type Config struct {
 	// Kept is how many sealed bytes the office of an authority of this node keeps;
 	// nil: the office runs elsewhere, on a disk of its own.
 	Kept func(context.Context, protocol.AuthorityID) (int64, error)
+	// Unknown is called when a peer shows a TLS key that its record here does not list,
+	// so that somebody looks for a newer record. It must return at once; nil: nobody does.
+	Unknown func(peer protocol.NodeID)
 	// QueueShare is how many parcels of one authority wait to be delivered at most,
 	// where the node hosts several; 0: DefaultQueueShare.
 	QueueShare int64

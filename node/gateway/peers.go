@@ -22,6 +22,7 @@ type Peer struct {
 	Over      Transport // what it runs on; empty: none is open
 	LastError string
 	Busy      bool          // LastError says that it runs, and asks to come back later
+	Unknown   bool          // LastError says that it shows a TLS key which its record here does not list
 	Contact   time.Time     // last word from it; zero: none since this node started
 	Skew      time.Duration // its clock minus ours, as its clock was last seen
 	Waiting   int64         // parcels queued for it
@@ -114,6 +115,7 @@ func (l *link) describe(p *Peer) {
 	}
 	p.LastError = sentence(l.plainly(cmp.Or(l.alarm, l.failure)))
 	_, p.Busy = AsksToWait(l.failure)
+	p.Unknown = l.alarm == nil && Unknown(l.failure)
 	p.Contact = l.contact
 	p.Rest, p.Why = l.circuits.state()
 	p.Refused, p.Limited = l.refused.Load(), l.limited.Load()

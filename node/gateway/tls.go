@@ -13,6 +13,10 @@ import (
 // never retried on another transport: a wrong key is not a network fault.
 var errPin = errors.New("the other side's TLS key is not in a record pinned here")
 
+// Unknown reports whether err says that a peer showed a key which its record here does
+// not list: its keys have changed since, or somebody else answers at its address.
+func Unknown(err error) bool { return errors.Is(err, errPin) }
+
 // errALPN says that no protocol was agreed on.
 var errALPN = errors.New("the other side did not agree on a protocol")
 

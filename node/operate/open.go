@@ -151,7 +151,7 @@ func (n *Node) openGateway(ctx context.Context, o Options) error {
 	}
 	c := gateway.Config{
 		Own: own, Conn: o.Conn, TCP: o.TCP, Resolve: o.Resolve, Now: o.Now, Logger: o.Logger, Original: n.original,
-		Kept: n.kept, QueueShare: n.Config.QueueShare,
+		Kept: n.kept, QueueShare: n.Config.QueueShare, Unknown: func(protocol.NodeID) { n.Federation.Nudge() },
 	}
 	if err := n.readGatewayKeys(&c, n.keyring(NodeHolder, o)); err != nil {
 		if c.Locked = n.lockedBy(err); c.Locked == nil {

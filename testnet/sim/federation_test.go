@@ -1,11 +1,14 @@
 package sim
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"comity/node/federation"
+	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/envelope"
 )
@@ -119,5 +122,30 @@ func TestStewardsShowTwoDirectories(t *testing.T) {
 		if fault := a.peerOf(b).DirectoryFault; !strings.Contains(fault, "version 2") {
 			w.T.Errorf("xa's operator reads %q of xb", fault)
 		}
+	})
+}
+
+// R-FED-8: xb has another TLS key, and lost the one before, so xa knows none that it shows and lets none of its calls in. The
+// directory lists xb's newest record: xa looks there as soon as it sees the strange key, and its letter arrives long before
+// the hour in which it would have looked anyway.
+func TestKeysThatChangedAreLookedForInTheDirectory(t *testing.T) {
+	Run(t, 502, []protocol.NodeID{"xa", "xb"}, func(w *World) {
+		a, b := w.Host("xa"), w.Host("xb")
+		f := w.Found(a, b)
+		a.Join(f)
+		w.Pass(time.Minute) // by itself it asks now, and next after half an hour at least
+		w.Net.Part(a, b)
+		b.Rotate(nil, operate.TLSKind)
+		b.Stop()
+		w.must(os.Remove(filepath.Join(b.dir, "node", "tls-former.pem")), "lose the key before")
+		b.Start()
+		f.Publish(b)
+		w.Pass(12 * time.Minute)
+		if n := len(a.records(b)); n != 1 {
+			w.T.Fatalf("xa has %d records of xb already, so this story shows nothing", n)
+		}
+		w.Net.Heal()
+		a.Send(Letter{To: []*Host{b}, Size: 1000})
+		w.Await(10*time.Minute, Delivered)
 	})
 }
