@@ -53,20 +53,28 @@ func exitOf(code control.Code) int {
 
 var quotedCommand = regexp.MustCompile(`"comity ([^"]*)"`)
 
-// typed makes the commands in a hint fit the directory that the person named,
-// so that they can be typed as they stand. What the other side is to type stands
+// typed makes the commands in a hint fit the directory and the authority that the person
+// named, so that they can be typed as they stand. What the other side is to type stands
 // in hints without quotes.
 func (p *program) typed(hint string) string {
-	if p.dir == "" {
-		return hint
-	}
 	return quotedCommand.ReplaceAllStringFunc(hint, func(command string) string {
 		if strings.HasPrefix(command, `"comity help`) || strings.HasPrefix(command, `"comity key passphrase`) || strings.Contains(command, "--help") {
 			return command
 		}
-		return strings.TrimSuffix(command, `"`) + " --dir " + quoted(p.dir) + `"`
+		command = strings.TrimSuffix(command, `"`)
+		if p.dir != "" {
+			command += " --dir " + quoted(p.dir)
+		}
+		if p.as != "" && actsFor.MatchString(command) && !strings.Contains(command, " --as ") {
+			command += " --as " + quoted(p.as)
+		}
+		return command + `"`
 	})
 }
+
+// actsFor are the commands that act, or look, for one authority of the node.
+var actsFor = regexp.MustCompile(`^"comity (send|sent|show|follow|withdraw|inbox|open|acknowledge|decline|doctor|bundle|` +
+	`parcel export|report exceptions|authority list|log (audit|disclose)|key (rotate|compromised))\b`)
 
 var plainWord = regexp.MustCompile(`^[\p{L}\p{N}@%+=:,./_-]+$`)
 

@@ -121,3 +121,24 @@ func TestHintsNameTheDirectory(t *testing.T) {
 		}
 	}
 }
+
+// A node of several authorities answers none of these without the name of one.
+func TestHintsNameTheAuthority(t *testing.T) {
+	p := &program{dir: "node", as: "court"}
+	for in, want := range map[string]string{
+		`look again with "comity show 01a2"`:               `look again with "comity show 01a2 --dir node --as court"`,
+		`"comity inbox" and "comity sent" show the ids`:    `"comity inbox --dir node --as court" and "comity sent --dir node --as court" show the ids`,
+		`start it with "comity serve"`:                     `start it with "comity serve --dir node"`,
+		`type "comity doctor xb --as NAME"`:                `type "comity doctor xb --as NAME --dir node"`,
+		`"comity help send" shows an example`:              `"comity help send" shows an example`,
+		`"comity log check" and "comity log audit --json"`: `"comity log check --dir node" and "comity log audit --json --dir node --as court"`,
+	} {
+		if got := p.typed(in); got != want {
+			t.Errorf("typed(%q) = %q, want %q", in, got, want)
+		}
+	}
+	p = &program{as: "xb/court"}
+	if got, want := p.typed(`"comity inbox" shows it`), `"comity inbox --as xb/court" shows it`; got != want {
+		t.Errorf("with an authority alone: %q, want %q", got, want)
+	}
+}
