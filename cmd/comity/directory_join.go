@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,9 @@ func (p *program) directoryJoin() *cobra.Command {
 		Short: "Follow the directory of a federation",
 		Long: `Shows the root of a federation and its words. Call a steward at a number that you
 knew before, let him read the twelve words (or the digits) to you, and join only if
-they are the same: all that the directory says rests on them.
+they are the same: all that the directory says rests on them. Each root has words of
+its own: ask for those of the root whose number you see. An older root does as well; the
+node follows from it to the newest.
 
 From then on the node asks the mirrors about once an hour, adopts records that
 follow from those it holds, and knows new states on the stewards' word, until their
@@ -66,7 +69,10 @@ On a terminal you are asked. Elsewhere give what you heard with --words.`,
 func (p *program) introducesRoot(r *control.Root) {
 	p.say("This file says that it is root %d of a federation, valid until %s UTC:", r.Version, moment(r.Until))
 	p.say("  %d stewards, of whom %d sign the next root, and %d of %d an edition", r.Stewards, r.Threshold, r.EditionThreshold, r.EditionStewards)
-	p.say("\nIf it is theirs, a steward reads these words to you:\n")
+	if len(r.Names) > 0 {
+		p.say("  it calls them %s", namesOf(r.Names))
+	}
+	p.say("\nIf it is theirs, a steward reads these words of root %d to you:\n", r.Version)
 	p.words(r.Words, r.Digits)
 	p.say("")
 }
@@ -78,12 +84,13 @@ func (p *program) compareRoot(ctx context.Context, r *control.Root, file string)
 		return "", misuse(`give what the steward read to you: comity directory join ROOT --mirror URL --words "…"`,
 			"there is nobody at a terminal to compare the words")
 	}
-	yes, err := p.confirmed(ctx, "Did the steward read exactly these words to you? [y/N] ")
+	yes, err := p.confirmed(ctx, fmt.Sprintf("Did the steward read exactly these words of root %d to you? [y/N] ", r.Version))
 	if err != nil {
 		return "", err
 	}
 	if !yes {
-		return "", problem("call a steward at a number that you knew before, and compare", "not joined: the words were not confirmed")
+		return "", problem(fmt.Sprintf("call a steward at a number that you knew before, and ask for the words of root %d, or for the newest root.json", r.Version),
+			"not joined: the words of root %d were not confirmed", r.Version)
 	}
 	return strings.Join(r.Words, " "), nil
 }

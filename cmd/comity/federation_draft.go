@@ -185,14 +185,20 @@ func (p *program) progress(d *federation.Draft) {
 }
 
 func (p *program) signedBy(d *federation.Draft) {
-	by := []string{"nobody yet"}
+	by := "nobody yet"
 	if all := d.Signers(); len(all) > 0 {
-		by = nil
-		for _, name := range all {
-			by = append(by, string(name))
-		}
+		by = namesOf(all)
 	}
-	p.say("Signed by %s.", strings.Join(by, ", "))
+	p.say("Signed by %s.", by)
+}
+
+// namesOf puts names of stewards in a row.
+func namesOf(all []federation.StewardName) string {
+	var names []string
+	for _, n := range all {
+		names = append(names, string(n))
+	}
+	return strings.Join(names, ", ")
 }
 
 // handOut tells the registrar what is to be handed to whom.

@@ -17,7 +17,8 @@ func (p *program) federationStatus() *cobra.Command {
 		Short: "Show where the federation stands, and what is to be done next",
 		Long: `Shows the root and the edition in force with their ends, the stamp, the draft that is
 with the stewards and who has signed it, all that was ever published with whose
-signatures, and what is to be done next. It only reads.`,
+signatures, and what is to be done next. Each root has its words: somebody who joins by
+an older root.json compares those of that one. It only reads.`,
 		Example: "  comity federation status --dir /srv/federation",
 		RunE: func(*cobra.Command, []string) error {
 			return p.registry(federation.OpenRegistry, func(r *federation.Registry) error {
@@ -65,11 +66,12 @@ type actView struct {
 	Ends   protocol.Time            `json:"ends"`
 	Signed []federation.StewardName `json:"signed"`
 	Added  []string                 `json:"added,omitempty"`
+	Words  []string                 `json:"words,omitempty"` // of a root
 }
 
 func actViews(acts []federation.Act) (all []actView) {
 	for _, a := range acts {
-		all = append(all, actView{a.Kind, a.Number, protocol.At(a.Ends), a.Signed, added(a)})
+		all = append(all, actView{a.Kind, a.Number, protocol.At(a.Ends), a.Signed, added(a), a.Words})
 	}
 	return all
 }
@@ -133,11 +135,10 @@ func (p *program) showStatus(st *federation.Status, acts []federation.Act) {
 				what = "; adds " + strings.Join(added(a), ", ")
 			}
 		}
-		var by []string
-		for _, n := range a.Signed {
-			by = append(by, string(n))
+		p.say("published %s %d, signed by %s%s", a.Kind, a.Number, namesOf(a.Signed), what)
+		if a.Kind == federation.RootKind {
+			p.say("          its words: %s", strings.Join(a.Words, " "))
 		}
-		p.say("published %s %d, signed by %s%s", a.Kind, a.Number, strings.Join(by, ", "), what)
 	}
 	p.say("")
 	if st.Open != nil {

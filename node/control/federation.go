@@ -22,12 +22,14 @@ type Root struct {
 	Until   protocol.Time   `json:"valid_until"`
 	// Stewards is how many hold a root key, and Threshold how many of them sign a
 	// root; likewise for editions.
-	Stewards         int      `json:"stewards"`
-	Threshold        int      `json:"threshold"`
-	EditionStewards  int      `json:"edition_stewards"`
-	EditionThreshold int      `json:"edition_threshold"`
-	Words            []string `json:"words"`
-	Digits           string   `json:"digits"`
+	Stewards         int `json:"stewards"`
+	Threshold        int `json:"threshold"`
+	EditionStewards  int `json:"edition_stewards"`
+	EditionThreshold int `json:"edition_threshold"`
+	// Names are what the root calls its stewards; empty: it names nobody.
+	Names  []federation.StewardName `json:"steward_names,omitempty"`
+	Words  []string                 `json:"words"`
+	Digits string                   `json:"digits"`
 }
 
 // ReadRoot reads a root and verifies that it holds together. Whose it is, only the
@@ -37,10 +39,14 @@ func ReadRoot(file []byte) (*Root, error) {
 	if err != nil {
 		return nil, noRoot(file, err)
 	}
-	return &Root{
+	r := &Root{
 		Version: i.Version, Digest: i.Digest, Until: i.Ends, Stewards: len(i.Charter.Root.Keys), Threshold: i.Charter.Root.Threshold,
 		EditionStewards: len(i.Charter.Edition.Keys), EditionThreshold: i.Charter.Edition.Threshold, Words: i.Words, Digits: i.Digits,
-	}, nil
+	}
+	for _, s := range i.Charter.Persons {
+		r.Names = append(r.Names, s.Name)
+	}
+	return r, nil
 }
 
 // noRoot says what a file is that was given as a root.
@@ -72,8 +78,8 @@ func (s *Service) joinFederation(ctx context.Context, in joinRequest) (*Director
 		return nil, err
 	}
 	if !confirms(in.Heard, root.Words, root.Digits) {
-		return nil, fail(NotEqual, "do not join: get the root again by another way, and compare the words again with a steward by telephone",
-			"the words are not those of this root: it is not the root of whom you spoke to, or a word was misheard")
+		return nil, fail(NotEqual, fmt.Sprintf("ask the steward for the words of root %d, or for the newest root.json; if those of root %d differ, too, do not join, and get the file again by another way", root.Version, root.Version),
+			"this file is root %d, and the words are not its words: they are of another root of the same federation, a word was misheard, or it is not the root of whom you spoke to", root.Version)
 	}
 	if err := s.node.Federation.Join([]byte(in.File), in.Mirrors); err != nil {
 		if errors.Is(err, federation.ErrJoined) {

@@ -147,7 +147,10 @@ func TestFoundFederation(t *testing.T) {
 		{Kind: EditionKind, Number: 2, Signed: []StewardName{"assembly", "council"}, Added: []Item{{"xa", 2}}},
 	}
 	for i := range acts {
-		acts[i].Ends = time.Time{}
+		if acts[i].Kind == RootKind && !slices.Equal(acts[i].Words, words) {
+			t.Errorf("root %d is published with the words %v, want %v", acts[i].Number, acts[i].Words, words)
+		}
+		acts[i].Ends, acts[i].Words = time.Time{}, nil
 	}
 	if diff := cmp.Diff(want, acts); diff != "" {
 		t.Errorf("what the files say was done:\n%s", diff)

@@ -12,6 +12,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"comity/protocol"
+	"comity/protocol/record"
 )
 
 // Status says where a federation stands, by the files of its directory.
@@ -104,6 +105,7 @@ type Act struct {
 	Ends   time.Time
 	Signed []StewardName // whose signature is on it
 	Added  []Item        // what the edition had more than the one before
+	Words  []string      // of the root, as stewards and operators compare them
 }
 
 // Acts are all that was published, in the order of numbers, roots first. Files do
@@ -114,7 +116,11 @@ func (r *Registry) Acts() (all []Act, err error) {
 		return nil, err
 	}
 	for i, m := range roots {
-		a := Act{Kind: RootKind, Number: m.Signed.Version, Ends: m.Signed.Expires}
+		digest, err := contentDigest(&m.Signed)
+		if err != nil {
+			return nil, err
+		}
+		a := Act{Kind: RootKind, Number: m.Signed.Version, Ends: m.Signed.Expires, Words: record.Words(digest)}
 		for _, by := range []int{i - 1, i} {
 			if by >= 0 {
 				a.sign(councils[by], signers(roots[by], metadata.ROOT, m))

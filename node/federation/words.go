@@ -41,6 +41,9 @@ func ReadRoot(file []byte) (*Introduced, error) {
 		return nil, fmt.Errorf("read a root: %w", err)
 	}
 	i := &Introduced{Version: root.Signed.Version, Digest: digest, Words: record.Words(digest), Digits: record.Digits(digest), Ends: protocol.At(root.Signed.Expires)}
+	if council, err := councilOf(&root.Signed); err == nil { // roots of others name nobody
+		i.Charter.Persons = council.Stewards
+	}
 	i.Charter.Root = stewardsOf(&root.Signed, metadata.ROOT)
 	i.Charter.Edition = stewardsOf(&root.Signed, metadata.TARGETS)
 	if online := stewardsOf(&root.Signed, metadata.TIMESTAMP); len(online.Keys) > 0 {
