@@ -12,14 +12,14 @@ import (
 
 // consent has a steward compare and ask all that a draft rests on. On a terminal nothing
 // is signed without a question.
-func (p *program) consent(ctx context.Context, d *federation.Draft, s signing) error {
+func (p *program) consent(ctx context.Context, safe *federation.Safe, d *federation.Draft, s signing) error {
 	handed := handedOver(d)
 	for _, name := range s.asked {
 		if !slices.ContainsFunc(handed, func(of string) bool { return isAsked(of, name) }) {
 			return misuse("leave --asked away, or name whom the draft itself names", "no other offline key of %q is in this draft", name)
 		}
 	}
-	words, err := p.compareWords(ctx, d, s.heard)
+	words, err := p.compareWords(ctx, safe, d, s.heard)
 	if err != nil {
 		return err
 	}
@@ -74,18 +74,10 @@ func (p *program) askHandedOver(ctx context.Context, handed, asked []string) (qu
 }
 
 // compareWords has all words compared that the draft rests on, and counts the questions.
-func (p *program) compareWords(ctx context.Context, d *federation.Draft, heard []string) (questions int, err error) {
-	var all []*control.Introduction
-	if r := d.Root(); r != nil {
-		all = append(all, &control.Introduction{Name: "another steward", Words: r.Words(), Digits: r.Digits()})
-	}
-	for _, a := range newStates(d) {
-		i, err := introductionOf(a.State)
-		if err != nil {
-			return 0, err
-		}
-		i.Name = "state " + string(i.State)
-		all = append(all, i)
+func (p *program) compareWords(ctx context.Context, safe *federation.Safe, d *federation.Draft, heard []string) (questions int, err error) {
+	all, err := p.toCompare(safe, d)
+	if err != nil {
+		return 0, err
 	}
 	for _, h := range heard {
 		if len(all) == 0 {

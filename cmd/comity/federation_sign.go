@@ -40,7 +40,8 @@ with the keys in FOLDER and writes a copy, to be given back to the registrar or 
 to the next steward.
 
 Words are compared first. Those of a root: call another steward, who sees the same
-on a machine of their own. Those of a state that is new in an edition: call that state,
+on a machine of their own; also those of the root in force, where you sign an edition
+with keys that have signed nothing yet. Those of a state that is new in an edition: call that state,
 at a number that you knew before. On a terminal you are asked; elsewhere give what you
 heard with --words, once for each, the twelve words in quotation marks.
 
@@ -104,7 +105,7 @@ func (p *program) signDraft(ctx context.Context, path string, s signing) error {
 	if err != nil {
 		return err
 	}
-	if err := p.consent(ctx, d, s); err != nil {
+	if err := p.consent(ctx, safe, d, s); err != nil {
 		return err
 	}
 	unlock, err := p.unlocking(ctx, operate.StewardHolder, true, false)

@@ -91,6 +91,9 @@ func scriptHeard(ts *testscript.TestScript, path string) string {
 	if r := d.Root(); r != nil {
 		heard = " --words '" + strings.Join(r.Words(), " ") + "'"
 	}
+	if r := d.InForce(); d.Root() == nil && r != nil { // wanted of who signs for the first time
+		heard = " --words '" + strings.Join(r.Words(), " ") + "'"
+	}
 	for _, a := range newStates(d) {
 		heard += " --words '" + strings.Join(a.State.Words(), " ") + "'"
 	}

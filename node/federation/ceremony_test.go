@@ -355,7 +355,7 @@ func TestOlderCards(t *testing.T) {
 		older(Change{Cards: []Steward{first}}, "the card of board is an older one: its root key is that of root 1")
 		b.cards[1] = card
 	}
-	older(Change{Cards: []Steward{{"board", b.cards[1].Root, first.Edition}}}, "its edition key is that of root 1")
+	older(Change{Cards: []Steward{{"board", b.cards[1].Root, first.Edition}}}, "its edition key is that of root 2")
 	must(b.registry.Change(Change{}, b.now))
 	must(b.registry.GiveUp())
 	b.publish(must(b.registry.Change(Change{Leaving: []StewardName{"council"}}, b.now)), "assembly", "board")

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"comity/crypto/keys"
 	"comity/protocol"
@@ -30,6 +31,22 @@ func (f folder) read(name string, limit int64) ([]byte, error) {
 		err = protocol.Refuse(protocol.TooLarge, "%s has more than %d bytes", name, limit)
 	}
 	return data, err
+}
+
+// names are those of the files in a folder below this one that fit, in their order; none
+// where there is no such folder. A folder's own name may have anything in it, so it is
+// never a part of a pattern.
+func (f folder) names(below string, fit *regexp.Regexp) (all []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(string(f), filepath.FromSlash(below)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if fit.MatchString(e.Name()) {
+			all = append(all, e.Name())
+		}
+	}
+	return all, err
 }
 
 // has reports whether a file is there.

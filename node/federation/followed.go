@@ -99,6 +99,30 @@ func (i Item) names(s *record.State) error {
 	return nil
 }
 
+// eachFirst finds the first record of each state as a node that joins does (R-FED-5):
+// the lowest listed that is one. It calls got for each that it reads, with nil for those
+// that are none.
+func (l *Edition) eachFirst(get func(Item) ([]byte, error), got func(Item, *record.State)) error {
+	var done protocol.StateID
+	for _, i := range l.Items() {
+		if i.State == done {
+			continue
+		}
+		data, err := get(i)
+		if err != nil {
+			return err
+		}
+		s, err := readRecord(i, data)
+		if err != nil {
+			got(i, nil)
+			continue
+		}
+		got(i, s)
+		done = i.State
+	}
+	return nil
+}
+
 // of returns what is listed of a state, by number.
 func (l *Edition) of(id protocol.StateID) []Item {
 	return slices.DeleteFunc(l.Items(), func(i Item) bool { return i.State != id })

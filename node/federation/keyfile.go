@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,13 +25,15 @@ func once(unlock Unlock) Unlock {
 	return sync.OnceValues(unlock)
 }
 
+var keyName = regexp.MustCompile(`^[a-z]+-[0-9]+\.key$`)
+
 // Protected reports whether any key file in a folder of a steward or of a registrar is
 // protected by a passphrase. The next one is made under the same then; where all lie
 // open, or there is none, a passphrase would be a new one.
 func Protected(dir string) bool {
-	found, err := filepath.Glob(filepath.Join(dir, "*-[0-9]*.key"))
-	return err == nil && slices.ContainsFunc(found, func(path string) bool {
-		file, err := keys.Read(path, seal.MaxProtected)
+	found, err := folder(dir).names("", keyName)
+	return err == nil && slices.ContainsFunc(found, func(name string) bool {
+		file, err := keys.Read(filepath.Join(dir, name), seal.MaxProtected)
 		return err == nil && seal.Protected(file)
 	})
 }

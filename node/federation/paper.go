@@ -31,7 +31,7 @@ type paper struct {
 	Type    string  `json:"type"`
 	Roots   []sheet `json:"roots" max:"256"`                         // all that were published, from the first on
 	Before  []byte  `json:"before" carry:"text,null" long:"4194304"` // the edition in force; a draft of a root has none
-	Records []sheet `json:"records"`                                 // introductions: what an edition adds, and of the same states the one that is followed, and later ones
+	Records []sheet `json:"records"`                                 // introductions: what an edition adds, and of the same states the one that is followed, and later ones; and the first of each state, if before is signed by former stewards only
 	Draft   []byte  `json:"draft" carry:"text" long:"4194304"`       // root or edition, with the signatures so far
 }
 
@@ -64,6 +64,9 @@ type Draft struct {
 	before  *Edition // for an edition: the one in force; nil: it is the first
 	after   *Edition
 	added   []Addition
+	// byFormer says that the edition in force bears no signatures of present stewards that suffice.
+	byFormer bool
+	firsts   []Addition // the first record of each state, where only former stewards have signed before
 }
 
 // Addition is a record that an edition would add.
@@ -155,7 +158,7 @@ func (d *Draft) readEdition() (err error) {
 	if d.paper.Before != nil {
 		before, err := parseEdition(d.paper.Before)
 		if err == nil {
-			err = d.signedByThen(before)
+			d.byFormer, err = d.signedByThen(before)
 		}
 		if err == nil {
 			d.before, err = newEdition(before)
@@ -177,17 +180,18 @@ func (d *Draft) readEdition() (err error) {
 }
 
 // signedByThen verifies the edition in force under the newest root whose stewards
-// have signed it: those who sign may have changed since.
-func (d *Draft) signedByThen(m *metadata.Metadata[metadata.TargetsType]) error {
+// have signed it: those who sign may have changed since. Then it is by former ones:
+// whoever has stolen their keys can have made it yesterday.
+func (d *Draft) signedByThen(m *metadata.Metadata[metadata.TargetsType]) (byFormer bool, err error) {
 	var last error
-	for _, root := range slices.Backward(d.roots) {
+	for n, root := range slices.Backward(d.roots) {
 		err := verify(root, metadata.TARGETS, m)
 		if err == nil {
-			return nil
+			return n < len(d.roots)-1, nil
 		}
 		last = errors.Join(err, last)
 	}
-	return last
+	return false, last
 }
 
 // readRecords verifies what the edition adds. Each added record must be in the
@@ -217,6 +221,16 @@ func (d *Draft) readRecords() error {
 			return fmt.Errorf("%s: %w", i.name(), err)
 		}
 		newest[i.State], d.added = added.State, append(d.added, *added)
+	}
+	if d.byFormer {
+		err := d.before.eachFirst(func(i Item) ([]byte, error) { return take(i, d.before.files[i]) }, func(_ Item, s *record.State) {
+			if s != nil {
+				d.firsts = append(d.firsts, Addition{State: s})
+			}
+		})
+		if err != nil {
+			return err
+		}
 	}
 	if len(sheets) > len(taken) {
 		return protocol.Refuse(protocol.Malformed, "there are records in the paper that the draft does not add")

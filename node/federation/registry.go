@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"syscall"
 
 	"comity/crypto/keys"
@@ -107,29 +108,32 @@ func (e *OpenError) Error() string {
 	return fmt.Sprintf("the draft %s is with the stewards", e.Name)
 }
 
+var draftName = regexp.MustCompile(`^(root|edition)-[0-9]+\.json$`)
+
 // Draft returns the open draft; nil: there is none. One that was published just
 // before the power went is cleared away.
 func (r *Registry) Draft() (*Drafted, error) {
-	paths, err := filepath.Glob(filepath.Join(r.dir, draftFolder, "*-[0-9]*.json"))
-	if err != nil || len(paths) == 0 {
+	names, err := folder(r.dir).names(draftFolder, draftName)
+	if err != nil || len(names) == 0 {
 		return nil, err
 	}
-	data, err := folder(r.dir).read(draftFolder+"/"+filepath.Base(paths[0]), MaxPaper)
+	path := filepath.Join(r.dir, draftFolder, names[0])
+	data, err := folder(r.dir).read(draftFolder+"/"+names[0], MaxPaper)
 	if err != nil {
 		return nil, err
 	}
 	d, err := ReadDraft(data)
 	if err != nil {
-		return nil, fmt.Errorf("the draft %s: %w", paths[0], err)
+		return nil, fmt.Errorf("the draft %s: %w", path, err)
 	}
 	published, err := r.published(d)
 	if err != nil {
 		return nil, err
 	}
 	if published {
-		return nil, r.clear(paths[0])
+		return nil, r.clear(path)
 	}
-	return &Drafted{Draft: d, Path: paths[0], Already: true}, nil
+	return &Drafted{Draft: d, Path: path, Already: true}, nil
 }
 
 // published reports whether a draft is in force, or was.

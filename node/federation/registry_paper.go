@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
 	"comity/protocol"
+	"comity/protocol/record"
 )
 
 // hand writes the paper of a new draft.
@@ -78,6 +81,14 @@ func (r *Registry) attach(p *paper, after *Edition) error {
 	}
 	get := func(i Item) ([]byte, error) { return r.repo.folder.listed(i, after.files[i]) }
 	inPaper := map[protocol.StateID]bool{}
+	put := map[protocol.Digest]bool{} // one file may be listed twice
+	add := func(i Item) error {
+		text, err := get(i)
+		if err == nil && !put[protocol.Sum(text)] {
+			p.Records, put[protocol.Sum(text)] = append(p.Records, sheet{text}), true
+		}
+		return err
+	}
 	for _, i := range after.Items() {
 		if _, listed := before.files[i]; listed {
 			continue
@@ -95,11 +106,22 @@ func (r *Registry) attach(p *paper, after *Edition) error {
 			all, inPaper[i.State] = append(all, l.read...), true
 		}
 		for _, one := range all {
-			text, err := get(one)
-			if err != nil {
+			if err := add(one); err != nil {
 				return err
 			}
-			p.Records = append(p.Records, sheet{text})
+		}
+	}
+	root, err := r.repo.root()
+	if err != nil || held == nil || verify(root, metadata.TARGETS, held) == nil {
+		return err
+	}
+	var firsts []Item // stewards judge anew what only former stewards have signed
+	if err := before.eachFirst(get, func(i Item, _ *record.State) { firsts = append(firsts, i) }); err != nil {
+		return err
+	}
+	for _, i := range firsts {
+		if err := add(i); err != nil {
+			return err
 		}
 	}
 	return nil

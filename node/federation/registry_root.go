@@ -102,7 +102,7 @@ func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.checkCards(c.Cards, inForce); err != nil {
+	if err := r.checkCards(c.Cards); err != nil {
 		return nil, err
 	}
 	council := &Council{slices.Clone(inForce.Stewards), inForce.Threshold, inForce.Online}
@@ -144,7 +144,7 @@ func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
 
 // checkCards refuses two cards of one steward, and a card with a key that a later one
 // has taken the place of: the old one may have been stolen.
-func (r *Registry) checkCards(cards []Steward, inForce *Council) error {
+func (r *Registry) checkCards(cards []Steward) error {
 	for i, card := range cards {
 		if slices.ContainsFunc(cards[:i], func(s Steward) bool { return s.Name == card.Name }) {
 			return &CardError{fmt.Sprintf("two cards of %s were given: hand in the newest one alone", card.Name)}
@@ -155,21 +155,31 @@ func (r *Registry) checkCards(cards []Steward, inForce *Council) error {
 		return err
 	}
 	for _, card := range cards {
-		held, stays := inForce.Steward(card.Name)
-		if !stays {
-			continue
-		}
-		for n, c := range former {
-			was, there := c.Steward(card.Name)
-			for _, k := range []struct {
-				what             Kind
-				card, held, then PublicKey
-			}{{RootKind, card.Root, held.Root, was.Root}, {EditionKind, card.Edition, held.Edition, was.Edition}} {
-				if there && k.card == k.then && k.card != k.held {
-					return &CardError{fmt.Sprintf("the card of %s is an older one: its %s key is that of root %d, and another one has taken its place since", card.Name, k.what, n+1)}
-				}
+		for _, what := range []Kind{RootKind, EditionKind} {
+			if n := replaced(former, what, card.key(what)); n > 0 {
+				return &CardError{fmt.Sprintf("the card of %s is an older one: its %s key is that of root %d, and another one has taken its place since", card.Name, what, n)}
 			}
 		}
 	}
 	return nil
+}
+
+// replaced returns the number of the last root that has a key which its holder has
+// replaced since: it may have been stolen, so it never comes back, under whatever name.
+// 0: it was not replaced. Who left with a key that counted may come back with it.
+func replaced(roots []*Council, what Kind, key PublicKey) int {
+	for n, c := range slices.Backward(roots) {
+		for _, s := range c.Stewards {
+			if s.key(what) != key {
+				continue
+			}
+			for _, later := range roots[n+1:] {
+				if now, there := later.Steward(s.Name); there && now.key(what) != key {
+					return n + 1
+				}
+			}
+			return 0
+		}
+	}
+	return 0
 }

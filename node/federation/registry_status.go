@@ -3,7 +3,7 @@ package federation
 import (
 	"errors"
 	"io/fs"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -192,12 +192,14 @@ func (r *Registry) roots() (councils []*Council, all []*metadata.Metadata[metada
 	}
 }
 
+var editionName = regexp.MustCompile(`^[0-9]+\.targets\.json$`)
+
 // editions are the numbers of all editions, in order. Some may be missing between:
 // those of drafts that were given up.
 func (r *Registry) editions() (all []int64, err error) {
-	paths, err := filepath.Glob(filepath.Join(string(r.repo.folder), "*."+editionFile))
-	for _, path := range paths {
-		if n, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(path), "."+editionFile), 10, 64); err == nil {
+	names, err := r.repo.folder.names("", editionName)
+	for _, name := range names {
+		if n, err := strconv.ParseInt(strings.TrimSuffix(name, "."+editionFile), 10, 64); err == nil {
 			all = append(all, n)
 		}
 	}

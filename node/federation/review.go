@@ -53,6 +53,19 @@ func (d *Draft) Added() []Addition { return d.added }
 // Before is the edition in force; nil: there is none, or this is a root.
 func (d *Draft) Before() *Edition { return d.before }
 
+// InForce is the newest published root; nil: there is none.
+func (d *Draft) InForce() *Root {
+	held := d.inForce()
+	if held == nil {
+		return nil
+	}
+	r, err := rootOf(held)
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
 // After is the edition as it would be; nil: this is a root.
 func (d *Draft) After() *Edition { return d.after }
 

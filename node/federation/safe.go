@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,9 +109,12 @@ func (s *Safe) Renew(what Kind, unlock Unlock) (Steward, string, error) {
 // named reports whether a root names a key that this steward has signed, or has
 // been shown as published.
 func (s *Safe) named(k PublicKey) bool {
-	roots, _ := filepath.Glob(filepath.Join(string(s.dir), signedFolder, "root-*.json")) // the pattern is right
-	for _, path := range append(roots, filepath.Join(string(s.dir), seenFolder, rootFile)) {
-		data, err := os.ReadFile(path)
+	roots, _ := s.dir.names(signedFolder, draftName) // else what was seen has to tell
+	for i := range roots {
+		roots[i] = signedFolder + roots[i]
+	}
+	for _, name := range append(roots, seenFolder+rootFile) {
+		data, err := s.dir.read(name, protocol.MaxEdition)
 		if err != nil {
 			continue
 		}
@@ -121,16 +125,18 @@ func (s *Safe) named(k PublicKey) bool {
 	return false
 }
 
+var cardName = regexp.MustCompile(`^.+-[0-9]+\.json$`)
+
 // cards are those in the safe, by number, and the number of the last. Older ones may
-// have been taken away.
+// have been taken away. A card of somebody else is refused: by the cards a steward sees
+// that a root gives them no keys but their own.
 func (s *Safe) cards() (all []Steward, last int, err error) {
-	paths, err := filepath.Glob(filepath.Join(string(s.dir), "*-[0-9]*.json"))
+	names, err := s.dir.names("", cardName)
 	if err != nil {
 		return nil, 0, err
 	}
 	numbered := map[int]Steward{}
-	for _, path := range paths {
-		name := filepath.Base(path)
+	for _, name := range names {
 		data, err := s.dir.read(name, MaxCard)
 		if protocol.CodeOf(err) == protocol.TooLarge {
 			continue // some other file: a draft that lies here, say
@@ -142,9 +148,16 @@ func (s *Safe) cards() (all []Steward, last int, err error) {
 		if err != nil {
 			continue
 		}
-		if n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(name, string(c.Name)+"-"), ".json")); err == nil {
-			numbered[n] = c
+		n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(name, string(c.Name)+"-"), ".json"))
+		if err != nil {
+			continue
 		}
+		for _, other := range numbered {
+			if other.Name != c.Name {
+				return nil, 0, protocol.Refuse(protocol.Policy, "there are cards of %s and of %s in %s: leave those of others elsewhere, or nobody can tell which keys are whose", other.Name, c.Name, s.dir)
+			}
+		}
+		numbered[n] = c
 	}
 	for _, n := range slices.Sorted(maps.Keys(numbered)) {
 		all, last = append(all, numbered[n]), n

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
-
-	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"comity/protocol"
 )
@@ -45,6 +45,16 @@ func (s *Safe) Sign(d *Draft, instead bool, unlock Unlock, now time.Time) (Stewa
 	if err != nil {
 		return "", err
 	}
+	// A person may have taken minutes for the passphrase, and signed elsewhere meanwhile:
+	// what is looked up and what is remembered are one step.
+	unlockSafe, err := s.lock()
+	if err != nil {
+		return "", err
+	}
+	defer unlockSafe()
+	if err := s.Check(d, instead, now); err != nil {
+		return "", err
+	}
 	n, err := d.Sign(own...)
 	if err != nil {
 		return "", err
@@ -53,6 +63,18 @@ func (s *Safe) Sign(d *Draft, instead bool, unlock Unlock, now time.Time) (Stewa
 		return "", protocol.Refuse(protocol.WrongRole, "no %s key in %s counts for %s %d", d.Kind(), s.dir, d.Kind(), d.Number())
 	}
 	return d.nameOf(own), s.remember(d)
+}
+
+// lock keeps other processes from signing with this safe until it is given back.
+func (s *Safe) lock() (unlock func(), err error) {
+	f, err := os.Open(string(s.dir))
+	if err == nil {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", s.dir, err)
+	}
+	return func() { _ = f.Close() }, nil // which unlocks it
 }
 
 // nameOf is whose keys these are, by the stewards that the draft knows.
@@ -188,55 +210,4 @@ func (s *Safe) checkSigned(d *Draft, instead bool) error {
 		err = protocol.Refuse(protocol.Equivocation, "another draft of %s %d was signed here: two of one number must never be published", d.Kind(), d.Number())
 	}
 	return err
-}
-
-// remember keeps what was signed, and what was shown as published. A root that took
-// the place of one that was signed here, and given up, is remembered in its place.
-func (s *Safe) remember(d *Draft) error {
-	for i := range d.roots {
-		has, err := s.dir.has(signedRoot(i + 1))
-		if err == nil && has {
-			err = s.dir.put(signedRoot(i+1), d.paper.Roots[i].Text)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if held := d.inForce(); held != nil {
-		if err := s.dir.put(seenFolder+rootFile, d.paper.Roots[len(d.roots)-1].Text); err != nil {
-			return err
-		}
-	}
-	if d.paper.Before != nil {
-		if err := s.dir.put(seenFolder+editionFile, d.paper.Before); err != nil {
-			return err
-		}
-	}
-	return s.dir.put(signedFolder+d.Name()+".json", d.paper.Draft)
-}
-
-func (s *Safe) seenRoot() (*metadata.Metadata[metadata.RootType], error) {
-	data, err := s.dir.read(seenFolder+rootFile, protocol.MaxRoot)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parseRoot(data)
-}
-
-func (s *Safe) seenEdition() (*Edition, error) {
-	data, err := s.dir.read(seenFolder+editionFile, protocol.MaxEdition)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	m, err := parseEdition(data)
-	if err != nil {
-		return nil, err
-	}
-	return newEdition(m)
 }

@@ -47,6 +47,13 @@ type Steward struct {
 	Edition PublicKey   `json:"edition"`
 }
 
+func (s Steward) key(what Kind) PublicKey {
+	if what == RootKind {
+		return s.Root
+	}
+	return s.Edition
+}
+
 // card is the file in which a steward hands over the public parts.
 type card struct {
 	Type string `json:"type"`
