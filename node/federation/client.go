@@ -44,10 +44,11 @@ type Client struct {
 	folder folder
 	http   *retryablehttp.Client
 
-	// refreshing guards the folder and known, and is held for a whole refresh; mu is
+	// refreshing guards the folder, known and whole, and is held for a whole refresh; mu is
 	// held for moments, so that nobody who only looks waits for a mirror.
 	refreshing sync.Mutex
 	known      map[Item]protocol.Digest
+	whole      map[string]bool // files of records that have their digest, in one refresh
 
 	mu      sync.Mutex           // guards all below; only a refresh writes them
 	edition *Edition             // the newest accepted one; nil: none yet
@@ -268,6 +269,7 @@ type Held interface {
 func (c *Client) Refresh(ctx context.Context, held Held, adopt func(Adoption) error) (*Report, error) {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
+	c.whole = map[string]bool{}
 	mirrors := c.mirrors()
 	report := &Report{Asked: len(mirrors)}
 	for _, mirror := range mirrors {

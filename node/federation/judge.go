@@ -1,11 +1,14 @@
 package federation
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"comity/protocol"
 	"comity/protocol/envelope"
 	"comity/protocol/record"
+	"comity/protocol/statement"
 )
 
 // Adoption is what the directory has of one state and the node has not. Adopting
@@ -21,7 +24,8 @@ type Adoption struct {
 }
 
 // Refusal is a listed record that must not be adopted. The file is kept: it bears
-// the signatures of those who listed it.
+// the signatures of those who listed it. An error without a reason code says that the
+// file is damaged here, and nobody is to blame.
 type Refusal struct {
 	Item Item
 	Err  error
@@ -38,12 +42,11 @@ func (c *Client) judge(held Held, now time.Time, adopt func(Adoption) error) (re
 		for n < len(items) && items[n].State == items[0].State {
 			n++
 		}
-		a, refused, err := c.judgeState(items[:n], held, now)
-		if err == nil && len(a.Chain) > 0 {
-			err = adopt(a)
-		}
-		if err != nil {
-			return nil, err
+		a, refused := c.judgeState(items[:n], held, now)
+		if len(a.Chain) > 0 {
+			if err := adopt(a); err != nil {
+				return nil, err
+			}
 		}
 		refusals = append(refusals, refused...)
 		items = items[n:]
@@ -51,14 +54,16 @@ func (c *Client) judge(held Held, now time.Time, adopt func(Adoption) error) (re
 	return refusals, nil
 }
 
-// judgeState judges the records of one state, given by number. The error is
-// trouble with this side's own files.
-func (c *Client) judgeState(items []Item, held Held, now time.Time) (a Adoption, refused []Refusal, err error) {
+// judgeState judges the records of one state, given by number. Behind one that is
+// damaged here nothing can be judged, and the rest waits.
+func (c *Client) judgeState(items []Item, held Held, now time.Time) (a Adoption, refused []Refusal) {
 	prev := held.Newest(items[0].State)
 	a = Adoption{State: items[0].State, First: prev == nil}
 	var chain []*record.State
 	for _, i := range items {
-		if prev != nil && i.Sequence <= prev.Record().Sequence {
+		var err error
+		isHeld := prev != nil && i.Sequence <= prev.Record().Sequence
+		if isHeld {
 			err = c.checkHeld(i, held)
 		} else {
 			var next *record.State
@@ -69,20 +74,32 @@ func (c *Client) judgeState(items []Item, held Held, now time.Time) (a Adoption,
 				}
 			}
 		}
-		if err != nil && protocol.CodeOf(err) == "" {
-			return a, nil, err
-		}
 		if err != nil {
 			refused = append(refused, Refusal{i, err})
 		}
+		if errors.Is(err, errDamaged) && !isHeld {
+			break
+		}
 	}
-	return a, refused, nil
+	return a, refused
+}
+
+// errDamaged is the fault of this side's disk: the file was whole when it was written.
+var errDamaged = errors.New("its file is damaged here, and is fetched again from the next mirror that answers")
+
+// kept reads a listed record.
+func (c *Client) kept(i Item) (statement.Signed, error) {
+	data, err := c.folder.listed(i, c.edition.files[i])
+	if err != nil {
+		return statement.Signed{}, fmt.Errorf("%w: %v", errDamaged, err) // %v: it is no refusal of the record
+	}
+	return record.DecodeIntroduction(data)
 }
 
 // follow verifies a listed record as the one after prev. One that has ended is a
 // link of the chain all the same; one of the future is none yet.
 func (c *Client) follow(i Item, prev *record.State, now time.Time) (*record.State, error) {
-	signed, err := c.folder.record(i, c.edition.files[i])
+	signed, err := c.kept(i)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +121,7 @@ func (c *Client) follow(i Item, prev *record.State, now time.Time) (*record.Stat
 func (c *Client) checkHeld(i Item, held Held) error {
 	digest, known := c.known[i]
 	if !known {
-		signed, err := c.folder.record(i, c.edition.files[i])
+		signed, err := c.kept(i)
 		if err != nil {
 			return err
 		}

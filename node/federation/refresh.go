@@ -221,21 +221,26 @@ func twice(what string, number int64) error {
 	return protocol.Refuse(protocol.Equivocation, "the online key has signed two %ss with the number %d: compare them with a steward by telephone, for it may be stolen", what, number)
 }
 
-// fetchRecord fetches the file of a listed record unless it is there.
+// fetchRecord fetches the file of a listed record unless it is there, with the digest
+// that is listed. A damaged one, or one that cannot be read, is replaced.
 func (c *Client) fetchRecord(u *updater.Updater, t *metadata.TargetFiles, i Item, want file) error {
-	has, err := c.folder.has(want.path(i))
-	if err != nil || has {
-		return own(err)
+	path := want.path(i)
+	if c.whole[path] {
+		return nil
+	}
+	if _, err := c.folder.listed(i, want); err == nil {
+		c.whole[path] = true
+		return nil
 	}
 	var data []byte
-	err = guarded(func() error {
+	err := guarded(func() (err error) {
 		_, data, err = u.DownloadTarget(t, "", "")
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.name(), explain(err))
 	}
-	return own(c.folder.keep(want.path(i), data))
+	return own(c.folder.put(path, data))
 }
 
 // commit writes the metadata, the timestamp last: until it is written, the old one

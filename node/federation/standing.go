@@ -109,7 +109,11 @@ func alarmsOf(o *outcome) (all []Alarm) {
 		all = append(all, Alarm{Kind: OwnFault, Text: o.err.Error(), Do: ownDo})
 	}
 	for _, r := range o.refused {
-		all = append(all, Alarm{Kind: Refused, Text: fmt.Sprintf("%s: %v", r.Item.name(), r.Err), Code: protocol.CodeOf(r.Err)})
+		a := Alarm{Kind: Refused, Text: fmt.Sprintf("%s: %v", r.Item.name(), r.Err), Code: protocol.CodeOf(r.Err)}
+		if a.Code == "" {
+			a.Kind, a.Do = OwnFault, ownDo
+		}
+		all = append(all, a)
 	}
 	switch code := protocol.CodeOf(o.version); code {
 	case "":
