@@ -65,10 +65,11 @@ func (g *Gateway) Acts(ctx context.Context, p Period, limit int) (list []Act, mo
 	}, `SELECT at_us, kind, subject, detail FROM act WHERE at_us >= $1 AND at_us < $2 ORDER BY at_us, ordinal LIMIT $3`, from, until)
 }
 
-// BegunEra is how a log began that followed a lost one, and when it was stored.
+// BegunEra is how a log began that followed another one, and when it was stored.
 type BegunEra struct {
 	Statement statement.Signed
 	Begun     time.Time
+	ShownBy   protocol.NodeID // the peer that first showed what was lost before; empty: nobody has
 }
 
 // ErasOf returns the eras that were begun in a period, the oldest first.
@@ -76,10 +77,10 @@ func (g *Gateway) ErasOf(ctx context.Context, p Period, limit int) (list []Begun
 	from, until := p.micros()
 	return exceptions(ctx, g.v, "reading the eras of the log", limit, func(scan func(...any) error) (e BegunEra, err error) {
 		var begun int64
-		err = scan(&e.Statement.Document, &e.Statement.Signature, &begun)
+		err = scan(&e.Statement.Document, &e.Statement.Signature, &begun, &e.ShownBy)
 		e.Begun = instant(&begun)
 		return e, err
-	}, `SELECT document, signature, begun_us FROM era WHERE begun_us >= $1 AND begun_us < $2 ORDER BY number LIMIT $3`, from, until)
+	}, `SELECT document, signature, begun_us, coalesce(shown_by, '') FROM era WHERE begun_us >= $1 AND begun_us < $2 ORDER BY number LIMIT $3`, from, until)
 }
 
 // ClockDays is how many days the clocks of peers are kept.

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"comity/crypto/merkle"
+	"comity/protocol"
 	"comity/protocol/statement"
 )
 
-// Era is the beginning of a log that follows a lost one.
+// Era is the beginning of a log that follows a lost one, or one whose keys were replaced.
 type Era struct {
 	Number    int64            // of the new log
 	Statement statement.Signed // names the log before; the first leaf
+	ShownBy   protocol.NodeID  // a peer that showed what was lost; empty: nobody has
 	Shown     []Record         // own records that peers showed and that were lost, in their order
 	Record    Record           // the node's own next record, which names the new log
 }
@@ -33,6 +35,9 @@ func (g *Gateway) NewEra(ctx context.Context, e Era, sign Signer) error {
 		b := &batch{tx: t, v: g.v, last: make(map[string]int64)}
 		if _, err := b.exec(ctx, `INSERT INTO era (number, document, signature, leaf, begun_us) VALUES ($1, $2, $3, 0, $4)`,
 			e.Number, string(e.Statement.Document), string(e.Statement.Signature), b.now.UnixMicro()); err != nil {
+			return err
+		}
+		if err := b.noteLost(ctx, e.ShownBy); err != nil {
 			return err
 		}
 		b.leaves = append(b.leaves, newLeafRow(e.Statement.Ref()))
@@ -56,6 +61,24 @@ shown_record = NULL, shown_record_signature = NULL`); err != nil {
 	g.edge = edge{}
 	g.proofs.forget()
 	return wrap(fmt.Sprintf("beginning era %d of the log", e.Number), err)
+}
+
+// noteLost remembers who first showed that something was lost before the newest era.
+func (b *batch) noteLost(ctx context.Context, peer protocol.NodeID) error {
+	if peer == "" {
+		return nil
+	}
+	_, err := b.exec(ctx, `UPDATE era SET shown_by = $1 WHERE shown_by IS NULL AND number = (SELECT max(number) FROM era)`, peer)
+	return err
+}
+
+// HasLost reports whether something was lost before one of the eras, as a peer has shown.
+func (g *Gateway) HasLost(ctx context.Context) (lost bool, err error) {
+	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
+		lost, err = t.find(ctx, []any{new(int64)}, `SELECT number FROM era WHERE shown_by IS NOT NULL LIMIT 1`)
+		return err
+	})
+	return lost, wrap("reading whether a log was lost", err)
 }
 
 // leafOf is a row whose document had a leaf in the lost log.

@@ -53,7 +53,10 @@ func (f RestoreInbound) apply(ctx context.Context, b *batch) (*answer, error) {
 			}
 		}
 	}
-	return a, nil
+	if a.repeat {
+		return a, nil
+	}
+	return a, b.noteLost(ctx, f.Peer)
 }
 
 // agreed returns the evidence that can stand together, in its order. What another
@@ -139,7 +142,7 @@ ON CONFLICT (digest) DO NOTHING`, f.Sealed.Digest[:], f.Sealed.Size, b.now.UnixM
 	if err != nil {
 		return blocked(p), err
 	}
-	return &answer{packets: []storedPacket{p}, state: exchange.Queued}, nil
+	return &answer{packets: []storedPacket{p}, state: exchange.Queued}, b.noteLost(ctx, f.Peer)
 }
 
 // RestoreSealed stores sealed bytes that a parcel waits for.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -75,7 +76,14 @@ func TestParcelsSentBeforeALogWasLost(t *testing.T) {
 		t.Errorf("eras of the period: %v, %v", begun, err)
 	}
 	n.clock.advance(time.Hour)
+	if hasLost, err := n.HasLost(ctx); err != nil || hasLost {
+		t.Errorf("something was lost: %v, %v; nobody has shown anything", hasLost, err)
+	}
 	n.commit(RestoreOutbound{Outbound: lost})
+	begun, _, err = n.ErasOf(ctx, Period{n.clock.now().Add(-2 * time.Hour), n.clock.now()}, 10)
+	if hasLost, failed := n.HasLost(ctx); errors.Join(err, failed) != nil || !hasLost || len(begun) != 1 || begun[0].ShownBy != lost.Peer {
+		t.Errorf("%s gave back what was lost: %v, %v, %v", lost.Peer, hasLost, begun, errors.Join(err, failed))
+	}
 	n.commit(n.submit(3, prosecution))
 	list, err := n.SentBefore(ctx, central)
 	if err != nil || len(list) != 1 || list[0].Key.Parcel != parcelID(2) {

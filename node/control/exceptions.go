@@ -231,8 +231,11 @@ func (r *exceptionsRead) eras(ctx context.Context, g *store.Gateway) error {
 			by = append(by, string(shown.Node))
 		}
 		why := "with new keys"
-		if len(by) > 0 {
+		switch {
+		case len(by) > 0:
 			why = "of which a later state was shown by " + strings.Join(by, ", ")
+		case e.ShownBy != "":
+			why = "after a loss: " + string(e.ShownBy) + " has shown what was not here"
 		}
 		r.Acts = append(r.Acts, NodeAct{
 			At: stamp(e.Begun), Kind: store.ActNewEra, Subject: "node " + string(s.Node), Detail: fmt.Sprintf("%s follows %s, %s", s.Log, s.Previous, why),

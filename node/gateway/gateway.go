@@ -93,7 +93,7 @@ type Gateway struct {
 	comparison *comparison
 	round      *round       // what the witnesses are asked to cosign
 	eraBegan   time.Time    // when the node's log began that follows another one; zero: it is the first
-	restored   bool         // one of its logs was lost with the node, and not only given up for new keys
+	restored   atomic.Bool  // one of its logs was lost with the node, and not only given up for new keys
 	heardOut   atomic.Int64 // in Unix microseconds: when the last recovery ended, or this process began
 	directory  *directory   // the federation's, as this node and its peers name it
 	wanted     keySet       // accepted here, and their sealed bytes are lost: no office gets them before they are here again
@@ -171,9 +171,11 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	if g.eraBegan, err = c.Store.EraBegan(ctx); err != nil {
 		return nil, err
 	}
-	if g.restored, err = wasRestored(ctx, c.Store); err != nil {
+	restored, err := wasRestored(ctx, c.Store)
+	if err != nil {
 		return nil, err
 	}
+	g.restored.Store(restored)
 	g.quota = newQuota(g)
 	g.uploads.room.shares = g.quota.last
 	g.heardOut.Store(c.Now().UnixMicro())

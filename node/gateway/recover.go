@@ -123,17 +123,29 @@ func (l *link) recover(ctx context.Context) {
 // tellMissing logs that a peer is still to be asked. After new log keys alone nothing
 // was lost, and nobody has to be warned.
 func (l *link) tellMissing(err error) {
-	if l.g.restored {
+	if l.g.restored.Load() {
 		l.logger().Warn("what was lost with the node is not all fetched yet", "error", err)
 		return
 	}
 	l.logger().Info("with new log keys, nothing is taken from a peer before it has shown what it holds of this node's evidence", "error", err)
 }
 
+// tellLost logs, when the first evidence comes back that was not here, that the node was
+// restored before it began its log: where that had only new keys, nobody knew.
+func (l *link) tellLost() {
+	if l.g.restored.CompareAndSwap(false, true) {
+		l.logger().Warn("this node got new log keys after it was restored from an older copy: a peer holds evidence of it that was lost, and gives it back")
+	}
+}
+
 // wasRestored reports whether one of the node's logs was lost: then peers had shown a
-// later state of it when the next one began (R-OLD-4).
+// later state of it, or a newer record, when the next one began, or evidence after that
+// (R-OLD-4).
 func wasRestored(ctx context.Context, g *store.Gateway) (bool, error) {
-	all, err := g.Eras(ctx)
+	if lost, err := g.HasLost(ctx); err != nil || lost {
+		return lost, err
+	}
+	all, err := g.Eras(ctx) // begun by an earlier program
 	if err != nil {
 		return false, err
 	}

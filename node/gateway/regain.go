@@ -65,7 +65,10 @@ func (l *link) restoreReceived(ctx context.Context, group []statement.Packet) (f
 		l.g.wanted.set(env.Key(), false)
 		err = errors.Join(err, sealed.Close())
 	}
-	return err == nil && !outcomes[0].Repeat, err
+	if fresh = err == nil && !outcomes[0].Repeat; fresh {
+		l.tellLost()
+	}
+	return fresh, err
 }
 
 // restoreSent takes back a parcel that this node sent to the peer.
@@ -95,7 +98,10 @@ func (l *link) restoreSent(ctx context.Context, group []statement.Packet) (fresh
 	if err == nil {
 		err = outcomes[0].Err
 	}
-	return err == nil && !outcomes[0].Repeat, err
+	if fresh = err == nil && !outcomes[0].Repeat; fresh {
+		l.tellLost()
+	}
+	return fresh, err
 }
 
 // verifyTold verifies an envelope of a page by the newest record of its sender.

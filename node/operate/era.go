@@ -114,6 +114,9 @@ func (c *amendment) beginLog(ctx context.Context, log *merkle.Signer, signed sta
 	if last != g.Own {
 		begun.Shown = []store.Record{ownRow(last)}
 	}
+	if len(shown) > 0 {
+		begun.ShownBy = shown[0].Peer
+	}
 	err = g.Store.NewEra(ctx, begun, func(size int64, root merkle.Hash) ([]byte, error) { return log.Checkpoint(size, root, c.at) })
 	if err != nil {
 		return err
