@@ -7,6 +7,7 @@ import (
 
 	"comity/node/federation"
 	"comity/node/operate"
+	"comity/protocol"
 )
 
 func (p *program) federationChange() *cobra.Command {
@@ -40,6 +41,9 @@ time they are the same persons. Nodes follow from root to root by themselves.`,
 			}
 			return p.registry(federation.OpenRegistry, func(r *federation.Registry) error {
 				d, err := r.Change(change, time.Now())
+				if protocol.CodeOf(err) == protocol.Policy {
+					return problem(`nothing was drafted; "comity federation status" says who the stewards are, and how many of them sign`, "%s", sentenceOf(err))
+				}
 				if err != nil {
 					return err
 				}

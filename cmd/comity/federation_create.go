@@ -7,6 +7,7 @@ import (
 
 	"comity/node/federation"
 	"comity/node/operate"
+	"comity/protocol"
 )
 
 func (p *program) federationCreate() *cobra.Command {
@@ -34,6 +35,9 @@ The online key is made in FOLDER and protected by a passphrase of its own. With 
 			}
 			return p.registry(federation.NewRegistry, func(r *federation.Registry) error {
 				d, err := r.Create(cards, threshold, unlock, time.Now())
+				if protocol.CodeOf(err) == protocol.Policy {
+					return problem("nothing was drafted; name a card of each steward, and with --threshold how many of them sign: two at least, and fewer than there are, so that one can be away", "%s", sentenceOf(err))
+				}
 				if err != nil {
 					return err
 				}

@@ -79,6 +79,9 @@ func (p *program) showRoot(d *federation.Draft) {
 	} else {
 		p.say("This is a draft of root %d, which takes the place of root %d.", d.Number(), d.Number()-1)
 	}
+	if d.OnlyRenews() {
+		p.say("It changes nothing: it only renews the root, so that it does not end.")
+	}
 	for _, s := range now.Stewards {
 		p.say("  steward     %s%s", s.Name, changed(s, before))
 	}
@@ -125,7 +128,7 @@ func changed(s federation.Steward, before *federation.Council) string {
 func (p *program) showEdition(d *federation.Draft) error {
 	after := ", the first one"
 	if before := d.Before(); before != nil {
-		after = ", after one with " + count(len(before.Items()), "record")
+		after = ", after one with " + recordsOf(before)
 	}
 	p.say("This is a draft of edition %d%s. It takes nothing back, and adds", d.Number(), after)
 	if len(d.Added()) == 0 {
@@ -156,6 +159,11 @@ func (p *program) showEdition(d *federation.Draft) error {
 	}
 	p.say("")
 	return nil
+}
+
+// recordsOf says how much an edition lists. Each change of a state is a record more.
+func recordsOf(e *federation.Edition) string {
+	return count(len(e.Items()), "record") + " of " + count(e.States(), "state")
 }
 
 // newStates are the additions of which only words tell whose they are.

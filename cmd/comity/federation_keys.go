@@ -46,7 +46,7 @@ they sign anything more, so copy it anew after each signature.`,
 			if err != nil {
 				return p.federationError(err)
 			}
-			return p.card(card, path)
+			return p.card(card, path, "")
 		},
 	}
 	c.Flags().StringVar(&name, "name", "", "`NAME` of the steward, such as assembly-xa")
@@ -67,11 +67,12 @@ func (p *program) renewKey(dir string, which federation.Kind, unlock federation.
 	if err != nil {
 		return err
 	}
-	return p.card(card, path)
+	return p.card(card, path, which)
 }
 
-// card says what the steward does with it.
-func (p *program) card(s federation.Steward, path string) error {
+// card says what the steward does with it. Renewed is which key it has anew; "": they are
+// the first ones.
+func (p *program) card(s federation.Steward, path string, renewed federation.Kind) error {
 	if p.json {
 		return p.object(struct {
 			federation.Steward
@@ -82,8 +83,15 @@ func (p *program) card(s federation.Steward, path string) error {
 	p.say("  %s", path)
 	p.say("  root key     %s", s.Root)
 	p.say("  edition key  %s", s.Edition)
-	p.say("\nHand the card to the registrar; nothing in it is secret. The registrar types it after")
-	p.say("\"comity federation create\" for a new federation, after \"comity federation change\" for one that exists.")
-	p.say("Lock the medium away. You need it again when a draft comes to be signed.")
+	p.say("\nHand the card to the registrar; nothing in it is secret.")
+	if renewed == "" {
+		p.say("The registrar types it after \"comity federation create\" for a new federation, or makes you one of the")
+		p.say("stewards of a federation that exists, with: comity federation change %s --dir FOLDER", filepath.Base(path))
+		p.say("Lock the medium away. You need it again when a draft comes to be signed.")
+		return nil
+	}
+	p.say("The registrar types: comity federation change %s --dir FOLDER", filepath.Base(path))
+	p.say("The %s key before stays beside the new one and still counts: keep both until the root that names the", renewed)
+	p.say("new one is published, then destroy the old one. Renew the second copy of the medium, and lock both away.")
 	return nil
 }

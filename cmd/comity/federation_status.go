@@ -53,6 +53,7 @@ type statusView struct {
 	Ends      protocol.Time        `json:"edition_ends,omitzero"`
 	Counts    bool                 `json:"edition_counts"`
 	Records   int                  `json:"records"`
+	States    int                  `json:"states"` // of which there are records
 	Stamped   protocol.Time        `json:"stamped_until,omitzero"`
 	Open      *draftView           `json:"draft,omitempty"`
 	Acts      []actView            `json:"acts,omitempty"`
@@ -92,7 +93,7 @@ func (p *program) statusView(st *federation.Status) *statusView {
 		}
 	}
 	if st.Edition != nil {
-		v.Edition, v.Ends, v.Records = st.Edition.Ref().Version, protocol.At(st.Ends), len(st.Edition.Items())
+		v.Edition, v.Ends, v.Records, v.States = st.Edition.Ref().Version, protocol.At(st.Ends), len(st.Edition.Items()), st.Edition.States()
 	}
 	if !st.Stamped.IsZero() {
 		v.Stamped = protocol.At(st.Stamped)
@@ -114,9 +115,9 @@ func (p *program) showStatus(st *federation.Status, acts []federation.Act) {
 	case st.Edition == nil:
 		p.say("edition   none is published yet")
 	case !st.Counts:
-		p.say("edition   %d with %s; it COUNTS NO MORE under this root", st.Edition.Ref().Version, count(len(st.Edition.Items()), "record"))
+		p.say("edition   %d with %s; it COUNTS NO MORE under this root", st.Edition.Ref().Version, recordsOf(st.Edition))
 	default:
-		p.say("edition   %d with %s, ends on %s UTC", st.Edition.Ref().Version, count(len(st.Edition.Items()), "record"), moment(protocol.At(st.Ends)))
+		p.say("edition   %d with %s, ends on %s UTC", st.Edition.Ref().Version, recordsOf(st.Edition), moment(protocol.At(st.Ends)))
 	}
 	switch {
 	case st.Stamped.IsZero():

@@ -346,6 +346,8 @@ func TestOlderCards(t *testing.T) {
 	first := b.cards[1]
 	older(Change{Cards: []Steward{first}}, "says the same already")
 	older(Change{Threshold: 2}, "says the same already")
+	_, err := b.registry.Change(Change{Cards: []Steward{first}, Leaving: []StewardName{"board"}}, b.now)
+	wantRefusal(t, err, protocol.Policy, "board is to leave, and a card of board was handed in")
 	for _, what := range []Kind{RootKind, EditionKind} {
 		card, _, err := b.safes["board"].Renew(what, noPassphrase)
 		b.check(err)
@@ -397,6 +399,26 @@ func TestBadRecords(t *testing.T) {
 				t.Errorf("the draft %s is open", open.Name())
 			}
 		})
+	}
+}
+
+// A refused draft is named by the number that it would have had, after drafts that were
+// given up; and an edition tells records from states.
+func TestNumberOfRefusedDraft(t *testing.T) {
+	b := founded(t)
+	xa := stateOf("xa")
+	b.list(xa.records[0], xa.next("two.xa.example:1"), stateOf("xb").records[0])
+	if e := must(b.registry.Status()).Edition; len(e.Items()) != 3 || e.States() != 2 {
+		t.Errorf("%d records of %d states, want 3 of 2", len(e.Items()), e.States())
+	}
+	for range 2 {
+		must(b.registry.Add(nil, b.now))
+		must(b.registry.GiveUp())
+	}
+	_, err := b.registry.Add([]statement.Signed{xa.impostor("evil.example:1")}, b.now)
+	wantRefusal(t, err, protocol.WrongRole, "draft edition 4: ")
+	if d := must(b.registry.Add(nil, b.now)); d.Number() != 4 {
+		t.Errorf("the next draft is edition %d, want 4", d.Number())
 	}
 }
 

@@ -95,6 +95,15 @@ func (l *Edition) Items() []Item {
 	return slices.SortedFunc(maps.Keys(l.files), compareItems)
 }
 
+// States is of how many states it lists records.
+func (l *Edition) States() int {
+	states := map[protocol.StateID]bool{}
+	for i := range l.files {
+		states[i.State] = true
+	}
+	return len(states)
+}
+
 // Ref names this version of the directory as envelopes do. The digest is over one
 // line for each record, in the order of Items (R-FED-7); so it does not depend on
 // who signed the edition, or on how its file is written.

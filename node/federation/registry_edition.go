@@ -41,11 +41,12 @@ func (r *Registry) Add(records []statement.Signed, now time.Time) (*Drafted, err
 		}
 		return nil, &OpenError{open.Name()}
 	}
-	draft, err := r.repo.DraftEdition(records, now)
+	least, err := r.leastNumber()
 	if err != nil {
 		return nil, err
 	}
-	if draft, err = r.renumber(draft); err != nil {
+	draft, err := r.repo.draftEdition(records, least, now)
+	if err != nil {
 		return nil, err
 	}
 	d, err := r.hand(draft)
@@ -82,23 +83,20 @@ func (d *Draft) adds(records []statement.Signed) bool {
 
 var givenUpName = regexp.MustCompile(`^edition-([1-9][0-9]{0,15})\.`)
 
-// renumber gives an edition a number that no draft had which was given up: stewards
-// may have signed that one, and never sign two under one number.
-func (r *Registry) renumber(draft []byte) ([]byte, error) {
-	m, err := parseEdition(draft)
-	if err != nil {
-		return nil, err
-	}
+// leastNumber is one that no edition had which was given up, nor a smaller one: stewards
+// may have signed that draft, and never sign two under one number.
+func (r *Registry) leastNumber() (int64, error) {
 	entries, err := os.ReadDir(filepath.Join(r.dir, givenUpFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return 0, err
 	}
+	least := int64(1)
 	for _, e := range entries {
 		if match := givenUpName.FindStringSubmatch(e.Name()); match != nil {
 			if n, err := strconv.ParseInt(match[1], 10, 64); err == nil {
-				m.Signed.Version = max(m.Signed.Version, n+1)
+				least = max(least, n+1)
 			}
 		}
 	}
-	return m.ToBytes(false)
+	return least, nil
 }

@@ -96,7 +96,8 @@ type CardError struct{ text string }
 func (e *CardError) Error() string { return e.text }
 
 // Change drafts the next root. Made again with the same change it returns the same
-// draft. It refuses a change that changes nothing (CardError).
+// draft. It refuses a change that changes nothing (CardError), and one that contradicts
+// itself.
 func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
 	inForce, err := r.Council()
 	if err != nil {
@@ -109,6 +110,9 @@ func (r *Registry) Change(c Change, now time.Time) (*Drafted, error) {
 	for _, name := range c.Leaving {
 		if _, there := council.Steward(name); !there {
 			return nil, protocol.Refuse(protocol.Policy, "%s is no steward of this federation", name)
+		}
+		if slices.ContainsFunc(c.Cards, func(s Steward) bool { return s.Name == name }) {
+			return nil, protocol.Refuse(protocol.Policy, "%s is to leave, and a card of %s was handed in: leave one of the two away", name, name)
 		}
 		council.Stewards = slices.DeleteFunc(council.Stewards, func(s Steward) bool { return s.Name == name })
 	}

@@ -82,6 +82,11 @@ func (r *Repository) PublishRoot(signed []byte, now time.Time) error {
 // clients would (R-FED-5), and one with a TLS key of another state. The records' files are stored at once;
 // nobody asks for them before the edition is published.
 func (r *Repository) DraftEdition(records []statement.Signed, now time.Time) ([]byte, error) {
+	return r.draftEdition(records, 1, now)
+}
+
+// draftEdition is DraftEdition with a number that is least or larger.
+func (r *Repository) draftEdition(records []statement.Signed, least int64, now time.Time) ([]byte, error) {
 	m := metadata.Targets(ends(now, EditionLifetime))
 	held, err := r.edition()
 	if err != nil {
@@ -90,6 +95,7 @@ func (r *Repository) DraftEdition(records []statement.Signed, now time.Time) ([]
 	if held != nil {
 		m.Signed.Version, m.Signed.Targets = held.Signed.Version+1, held.Signed.Targets
 	}
+	m.Signed.Version = max(m.Signed.Version, least)
 	var in tlsKeys
 	if len(records) > 0 {
 		if in, err = r.tlsKeys(m); err != nil {

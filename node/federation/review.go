@@ -47,6 +47,9 @@ func (d *Draft) Council() *Council { return d.council }
 // Former is described at Council; nil for a first root and for an edition.
 func (d *Draft) Former() *Council { return d.former }
 
+// OnlyRenews reports whether a root would say what the one before says, and only end later.
+func (d *Draft) OnlyRenews() bool { return d.former != nil && d.council.sameAs(d.former) }
+
 // Added are the records that an edition adds, by state and number.
 func (d *Draft) Added() []Addition { return d.added }
 
