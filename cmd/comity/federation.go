@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"comity/crypto/keys"
 	"comity/crypto/seal"
 	"comity/node/control"
 	"comity/node/federation"
@@ -78,6 +79,10 @@ func (p *program) federationError(err error) error {
 		return problem("type it again, or see whether --passphrase-file names the right file", "%v", err)
 	case errors.Is(err, operate.ErrNoPassphrase), errors.Is(err, federation.ErrLocked):
 		return problem("type the command on a terminal, or name a file with the passphrase: --passphrase-file steward=FILE for a steward's keys, online=FILE for the online key", "%v", err)
+	case errors.Is(err, keys.ErrOpen):
+		return problem("type the chmod that is named; where that changes nothing, or is not permitted, the medium has a file system without permissions, such as FAT: use one with ext4", "%v", err)
+	case errors.Is(err, os.ErrPermission):
+		return problem("see whether the folder is yours and can be written, and has a file system with permissions, such as ext4: FAT has none", "%v", err)
 	case errors.Is(err, os.ErrNotExist):
 		return problem("check the path, and whether the medium is there", "%v", err)
 	}

@@ -17,7 +17,8 @@ func (p *program) federationKeys() *cobra.Command {
 		Short: "Steward: make one's own keys, or renew one of them",
 		Long: `Makes a steward's two keys in FOLDER, on a medium of the steward's own: a root key,
 which says who the stewards are, and an edition key, which says which records there
-are. Both are protected by one passphrase. NAME is short and in plain letters, such
+are. The medium has a file system with permissions, such as ext4, and FOLDER is open to
+nobody else (chmod 700). Both keys are protected by one passphrase. NAME is short and in plain letters, such
 as assembly-xa. "comity key protect offline --folder FOLDER" gives them another
 passphrase. The card, NAME-1.json, has the public parts: hand it to the registrar.
 

@@ -28,6 +28,9 @@ const (
 	directoryMode fs.FileMode = 0o700
 )
 
+// ErrOpen says that others than its owner have permissions on a file or a directory.
+var ErrOpen = errors.New("is open to others than its owner")
+
 // WriteNew stores data in a new file at path that only its owner can read and
 // write, whatever the umask. It never overwrites: when anything is at path,
 // even a dangling symbolic link, the error wraps [fs.ErrExist] and nothing
@@ -150,7 +153,7 @@ func SyncDir(dir string) error {
 
 // Read returns the content of a key file of at most limit bytes. It refuses,
 // with a sentence that says what to do, anything but a regular file, a symbolic
-// link, a file with more permissions than 0600, an empty one and a larger one.
+// link, a file with more permissions than 0600 ([ErrOpen]), an empty one and a larger one.
 // A missing file wraps [fs.ErrNotExist]. Errors never tell what is in the file.
 func Read(path string, limit int64) ([]byte, error) {
 	data, err := read(path, limit, checkFor("make a new key"))
@@ -217,8 +220,8 @@ func checkFor(remedy string) func(path string, info fs.FileInfo, limit int64) er
 		case !mode.IsRegular():
 			return errors.New("it is not a regular file")
 		case mode.Perm()&^fileMode != 0:
-			return fmt.Errorf("it is open to others than its owner (mode %04o); run \"chmod 600 %s\", and %s if anyone else could have read it",
-				mode.Perm(), shellWord(path), remedy)
+			return fmt.Errorf("it %w (mode %04o); run \"chmod 600 %s\", and %s if anyone else could have read it",
+				ErrOpen, mode.Perm(), shellWord(path), remedy)
 		case info.Size() == 0:
 			return errors.New("it is empty")
 		case info.Size() > limit:
@@ -230,8 +233,8 @@ func checkFor(remedy string) func(path string, info fs.FileInfo, limit int64) er
 
 // MkdirPrivate makes sure that path is a directory which only its owner can
 // enter. Missing directories on the way are made with mode 0700, durably. One
-// that exists is not changed: when others can enter path, or it is a symbolic
-// link, the error says what to do.
+// that exists is not changed: when others can enter path ([ErrOpen]), or it is a
+// symbolic link, the error says what to do.
 func MkdirPrivate(path string) error {
 	if err := mkdirAll(filepath.Clean(path)); err != nil {
 		return fmt.Errorf("making private directory %s: %w", path, err)
@@ -246,7 +249,7 @@ func MkdirPrivate(path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("private directory %s is not a directory", path)
 	case info.Mode().Perm()&^directoryMode != 0:
-		return fmt.Errorf("private directory %s is open to others than its owner (mode %04o); run \"chmod 700 %s\"", path, info.Mode().Perm(), shellWord(path))
+		return fmt.Errorf("private directory %s %w (mode %04o); run \"chmod 700 %s\"", path, ErrOpen, info.Mode().Perm(), shellWord(path))
 	}
 	return nil
 }
