@@ -51,12 +51,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	dir := flags.String("trust", "", "")
 	pq := flags.Bool("require-pq", false, "")
 	asJSON := flags.Bool("json", false, "")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return exitMisuse
-	case flags.NArg() != 1:
+	var files []string
+	for rest := args; ; rest = flags.Args()[1:] { // flags may stand on either side of the file
+		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
+			return 0
+		} else if err != nil {
+			return exitMisuse
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		files = append(files, flags.Arg(0))
+	}
+	if len(files) != 1 {
+		fmt.Fprintf(stderr, "comity-verify: error: name one file; these are %d\n\n", len(files))
 		flags.Usage()
 		return exitMisuse
 	}
@@ -67,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return complain(stderr, err)
 		}
 	}
-	report, err := anchors.Check(flags.Arg(0), trust, bundle.Options{RequirePQ: *pq})
+	report, err := anchors.Check(files[0], trust, bundle.Options{RequirePQ: *pq})
 	if err != nil {
 		return complain(stderr, err)
 	}

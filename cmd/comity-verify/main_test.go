@@ -38,6 +38,8 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{[]string{"--trust", both, vectors + "bundle/valid.tar"}, 0, "VALID by your anchors", ""},
 		{[]string{"--trust", both, vectors + "bundle/disclosed.tar"}, 0, "request.pdf", ""},
+		{[]string{vectors + "bundle/valid.tar", "--trust", both}, 0, "VALID by your anchors", ""}, // as "comity verify" takes it
+		{[]string{vectors + "bundle/valid.tar", vectors + "bundle/cover.tar"}, 2, "", "name one file; these are 2"},
 		{[]string{vectors + "bundle/valid.tar"}, 4, "identities unchecked", ""},
 		{[]string{"--trust", one, vectors + "bundle/valid.tar"}, 4, "Who xb is", "hint: ask xb for its introduction"},
 		{[]string{"--trust", both, "--require-pq", vectors + "bundle/valid.tar"}, 3, "", "no third party"},

@@ -132,7 +132,8 @@ func (s *story) opened(f *control.File, path string) {
 
 func (s *story) examined(one *side, x *examined, folder string) {
 	s.step(step{Step: "verify", Side: one.state, Path: folder, Bytes: x.sealed, Checked: &checked{x.signatures, x.proofs, len(x.documents)}})
-	s.say("State %s holds the sealed parcel (%s), %d signed documents and %d proofs of the log:", one.label, bytes(x.sealed), len(x.documents), x.proofs)
+	s.say("State %s holds the sealed parcel (%s), %d signed documents, which are the envelope", one.label, bytes(x.sealed), len(x.documents))
+	s.say("   and the evidence of each step, and %d proofs of the log:", x.proofs)
 	s.say("   every signature is by the right key, every digest fits, every proof holds.")
 }
 
