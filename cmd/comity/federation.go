@@ -111,9 +111,14 @@ func mediumHint(err error) string {
 	return "see whether --keys names your medium, and whether the file is of your federation; else call whoever gave it to you"
 }
 
-// sentenceOf is a refusal without its code, which may stand amid the text.
+// sentenceOf is a refusal without its code, which may stand amid the text, or any other
+// error as it is.
 func sentenceOf(err error) string {
-	return strings.Replace(err.Error(), string(protocol.CodeOf(err))+": ", "", 1)
+	code := protocol.CodeOf(err)
+	if code == "" {
+		return err.Error()
+	}
+	return strings.Replace(err.Error(), string(code)+": ", "", 1)
 }
 
 func federationRefusal(err error) error {
