@@ -53,6 +53,12 @@ func ParseSecret(b []byte, cert *Certificate) (*Secret, error) {
 	return s, nil
 }
 
+// IsSecret reports whether b begins with a secret key packet, without reading it.
+func IsSecret(b []byte) bool {
+	f, _, err := nextFrame(b)
+	return err == nil && (f.tag == tagSecretKey || f.tag == tagSecretSubkey)
+}
+
 func parseSecret(b []byte, cert *Certificate) (*Secret, error) {
 	if len(b) > maxSecret {
 		return nil, fmt.Errorf("%d octets; at most %d", len(b), maxSecret)

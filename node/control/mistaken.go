@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"comity/crypto/pgp"
 	"comity/node/federation"
 	"comity/node/operate"
 	"comity/protocol/bundle"
@@ -15,14 +16,15 @@ import (
 const (
 	anIntroduction = "an introduction of a state"
 	aRoot          = "the root of a federation"
+	aKey           = "a file with a key, to be given to nobody"
 )
 
 // mistaken says what a file is that was given in the place of another, as a part of a
 // sentence; "" where that cannot be told. It goes by the type that the file names
 // itself, and verifies nothing.
 func mistaken(file []byte) string {
-	if bytes.Contains(file, []byte(" PRIVATE KEY-----")) || bytes.Contains(file, []byte("-----BEGIN AGE ENCRYPTED FILE")) || bytes.HasPrefix(file, []byte("age-encryption.org/")) {
-		return "a file with a key, to be given to nobody"
+	if isKey(file) {
+		return aKey
 	}
 	var named struct {
 		Type   string `json:"type"`
@@ -46,4 +48,19 @@ func mistaken(file []byte) string {
 		"snapshot":              "the snapshot of a federation's directory",
 		"timestamp":             "the timestamp of a federation's directory",
 	}[named.Type+named.Signed.Type]
+}
+
+// isKey reports whether a file has a secret key in it, in any of the forms that this
+// program writes, protected or open.
+func isKey(file []byte) bool {
+	for _, sign := range []string{
+		" PRIVATE KEY-----", "-----BEGIN PGP PRIVATE KEY BLOCK-----", // of TLS and of stewards; as other programs write those of OpenPGP
+		"AGE-SECRET-KEY-", "-----BEGIN AGE ENCRYPTED FILE",
+	} {
+		if bytes.Contains(file, []byte(sign)) {
+			return true
+		}
+	}
+	return bytes.HasPrefix(file, []byte("PRIVATE+KEY+")) || // of a log or a witness
+		bytes.HasPrefix(file, []byte("age-encryption.org/")) || pgp.IsSecret(file)
 }
