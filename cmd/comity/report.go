@@ -26,8 +26,9 @@ the exports and other acts out of the ordinary that its office's journal has.
 
 --from and --to are days in UTC, both in the period. The report of a period that is
 over says the same whenever it is made, but for what came later, which stands
-beside it. Test parcels are left out. With --as, parcels and offices of one
-authority only.
+beside it. Test parcels are left out. With --as, parcels and office of one
+authority only, and of records of this state what changed for it, the node and the
+state.
 
 The report tells what the node's own stores have. Evidence stands in the log
 ("comity log audit" verifies it), acts of an office in its hash-chained journal;

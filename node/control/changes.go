@@ -13,8 +13,10 @@ import (
 )
 
 // changesOf tells what an adopted record changed of the one before, key by key,
-// for people. Both were verified when they were adopted.
-func changesOf(a store.Adoption) ([]string, error) {
+// for people. Both were verified when they were adopted. In the report of one authority
+// (only) another one of its own state is not told of; none is left when the record is
+// about such a one alone.
+func changesOf(a store.Adoption, only protocol.AuthorityID) ([]string, error) {
 	now, err := record.Parse(a.Signed.Document)
 	if err != nil {
 		return nil, fmt.Errorf("%w: record %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
@@ -27,6 +29,9 @@ func changesOf(a store.Adoption) ([]string, error) {
 		return nil, fmt.Errorf("%w: the record before %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
 	}
 	c := &changes{}
+	if a.Own {
+		c.only = only
+	}
 	c.names("state "+string(now.State), before.Name, now.Name)
 	c.keys("state "+string(now.State), before.EveryKey(), now.EveryKey())
 	c.keys("node "+string(now.Node.ID), before.Node.Keys, now.Node.Keys)
@@ -42,13 +47,17 @@ func changesOf(a store.Adoption) ([]string, error) {
 	if err := c.authorities(before.Authorities, now.Authorities); err != nil {
 		return nil, fmt.Errorf("%w: record %d of %s: %w", store.ErrIntegrity, a.Sequence, a.State, err)
 	}
-	if len(c.list) == 0 {
+	if len(c.list) == 0 && !c.silent {
 		c.list = []string{"nothing about names, keys, addresses or authorities"}
 	}
 	return c.list, nil
 }
 
-type changes struct{ list []string }
+type changes struct {
+	list   []string
+	only   protocol.AuthorityID // the one authority that is told of; empty: all
+	silent bool                 // something of another one was left out
+}
 
 func (c *changes) when(changed bool, format string, args ...any) {
 	if changed {
@@ -126,6 +135,25 @@ func (c *changes) authorities(before, now []record.Entry) error {
 	if err != nil {
 		return err
 	}
+	c.between(had, has)
+	return nil
+}
+
+// between compares the entries of before with those of now.
+func (c *changes) between(had, has map[protocol.AuthorityID]*record.Authority) {
+	for id := range had {
+		if c.only != "" && id != c.only {
+			c.silent = c.silent || !reflect.DeepEqual(had[id], has[id])
+			delete(had, id)
+			delete(has, id)
+		}
+	}
+	for id := range has { // those that are new
+		if c.only != "" && id != c.only {
+			c.silent = true
+			delete(has, id)
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(has)) {
 		is, was := has[id], had[id]
 		if was == nil {
@@ -143,7 +171,6 @@ func (c *changes) authorities(before, now []record.Entry) error {
 	for _, id := range slices.Sorted(maps.Keys(had)) {
 		c.when(has[id] == nil, "authority %s is gone", id)
 	}
-	return nil
 }
 
 func (c *changes) recipients(id protocol.AuthorityID, before, now []record.Recipient) {

@@ -55,3 +55,48 @@ func TestChangesOfNames(t *testing.T) {
 		}
 	}
 }
+
+// The report of one authority tells of its own keys and of those of the state and its
+// node, and of no other authority of the state; of a peer's authorities it tells all.
+func TestChangesForOneAuthority(t *testing.T) {
+	entry := func(id protocol.AuthorityID, keys ...byte) *record.Authority {
+		a := &record.Authority{ID: id}
+		for _, k := range keys {
+			a.Keys = append(a.Keys, record.Key{Role: "act", Digest: protocol.Digest{k}})
+		}
+		return a
+	}
+	for _, tt := range []struct {
+		name   string
+		only   protocol.AuthorityID
+		now    []*record.Authority
+		want   []string // how the changes begin
+		silent bool
+	}{
+		{"all", "", []*record.Authority{entry("xb/court", 1, 2), entry("xb/police", 3, 4), entry("xb/third", 5)}, []string{"xb/court: act", "xb/police: act", "authority xb/third"}, false},
+		{"its own", "xb/court", []*record.Authority{entry("xb/court", 1, 2), entry("xb/police", 3)}, []string{"xb/court: act"}, false},
+		{"another's keys", "xb/court", []*record.Authority{entry("xb/court", 1), entry("xb/police", 3, 4)}, nil, true},
+		{"another one is new", "xb/court", []*record.Authority{entry("xb/court", 1), entry("xb/police", 3), entry("xb/third", 5)}, nil, true},
+		{"another one is gone", "xb/court", []*record.Authority{entry("xb/court", 1)}, nil, true},
+		{"nothing", "xb/court", []*record.Authority{entry("xb/court", 1), entry("xb/police", 3)}, nil, false},
+	} {
+		had, has := map[protocol.AuthorityID]*record.Authority{}, map[protocol.AuthorityID]*record.Authority{}
+		for _, a := range []*record.Authority{entry("xb/court", 1), entry("xb/police", 3)} {
+			had[a.ID] = a
+		}
+		for _, a := range tt.now {
+			has[a.ID] = a
+		}
+		c := &changes{only: tt.only}
+		c.between(had, has)
+		if len(c.list) != len(tt.want) || c.silent != tt.silent {
+			t.Errorf("%s: %q, left something out: %t", tt.name, c.list, c.silent)
+			continue
+		}
+		for i, w := range tt.want {
+			if !strings.HasPrefix(c.list[i], w) {
+				t.Errorf("%s: %q, want it to begin with %q", tt.name, c.list[i], w)
+			}
+		}
+	}
+}

@@ -175,9 +175,12 @@ func (r *exceptionsRead) records(ctx context.Context, g *store.Gateway) error {
 	list, more, err := g.RecordsOf(ctx, r.period, maxExceptions)
 	r.cut("records_adopted", more)
 	for _, a := range list {
-		changes, err := changesOf(a)
+		changes, err := changesOf(a, r.only)
 		if err != nil {
 			return err
+		}
+		if len(changes) == 0 {
+			continue
 		}
 		r.Records = append(r.Records, KeyChange{
 			State: a.State, Sequence: a.Sequence, Own: a.Own, Confirmed: a.Pinned, Listed: !a.Own && !a.Pinned && len(a.Before.Document) == 0, Digest: a.Signed.Digest(), Adopted: stamp(a.Adopted), Changes: changes,
