@@ -88,6 +88,12 @@ func (p *program) listing(l *control.Listing) {
 		p.say("  It has told nothing more of itself.")
 		return
 	}
+	p.particulars(l)
+}
+
+// particulars shows what an authority says of itself beside its name.
+func (p *program) particulars(l *control.Listing) {
+	s := l.Particulars
 	p.fact("for", notesOf(s.Territory)...)
 	for _, c := range s.Competences {
 		p.fact("competent", competence(c))

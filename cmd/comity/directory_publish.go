@@ -24,6 +24,10 @@ node's log. FOLDER is the medium with both offline keys; take it off the machine
 again afterwards. The node must not run meanwhile: stop it, publish, start it.
 Peers get the new record at the next contact and adopt it by themselves.
 
+What officers abroad will see is shown first, with what it replaces; at a terminal you
+are asked before anything is signed. A file in which data of the example are left is
+refused.
+
 Publishing confirms the entry as of now, changed or not. Readers are told that an
 entry is old when it has not been confirmed for twelve months. Keys, addresses and
 the record's own term stay as they are.
@@ -55,6 +59,9 @@ func (p *program) publish(ctx context.Context, path, offline string) error {
 	if entry.Authority == exampleAuthority {
 		return problem(`nothing was published; "comity directory entry AUTHORITY -o FILE" writes the present entry of your own, to edit`, "%s is the example still, of an authority that does not exist", path)
 	}
+	if left := leftovers(entry); len(left) > 0 {
+		return problem("nothing was published; put the authority's own in their place, or an empty list", "%s: still as in the example, which is of nobody: %s", path, strings.Join(left, ", "))
+	}
 	if offline == "" {
 		return problem("name the medium with the offline keys: comity directory publish FILE --offline FOLDER", "the offline keys of the authority and of the state have to sign")
 	}
@@ -63,6 +70,9 @@ func (p *program) publish(ctx context.Context, path, offline string) error {
 	}
 	from, err := p.passphrases(ctx, nil)
 	if err != nil {
+		return err
+	}
+	if err := p.preview(ctx, dir, entry); err != nil {
 		return err
 	}
 	state, err := operate.Publish(ctx, operate.PublishPlan{Amendment: operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now}, Entry: entry})

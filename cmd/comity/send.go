@@ -33,7 +33,11 @@ the others are its attachments. Delivery is tried until --expires; it goes on
 while the node runs, and this command need not wait for it.
 
 --to and --file may be repeated. --name gives the files the names that the
-recipient sees, one for each file in order.`,
+recipient sees, one for each file in order.
+
+KIND is one of
+
+` + kindsForPeople(),
 		Example: `  comity send --to xb/prosecution-service --file request.pdf --file annex.pdf
   comity send --to xb/prosecution-service --case 6f2b… --kind ADDITIONAL_INFO answer.pdf --wait delivered`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -61,6 +65,29 @@ recipient sees, one for each file in order.`,
 	return c
 }
 
+// kindsForPeople lists every kind under the name of its group, in lines that fit a
+// terminal.
+func kindsForPeople() string {
+	const width = 84
+	var b strings.Builder
+	for _, g := range parcel.KindGroups() {
+		line := fmt.Sprintf("  %-13s", strings.ToLower(g.Name))
+		for i, k := range g.Kinds {
+			word := string(k)
+			if i < len(g.Kinds)-1 {
+				word += ","
+			}
+			if len(line)+1+len(word) > width {
+				fmt.Fprintln(&b, line)
+				line = strings.Repeat(" ", 15)
+			}
+			line += " " + word
+		}
+		fmt.Fprintln(&b, line)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
 // draft checks what was typed. Whether files and recipients exist is for the
 // office to say.
 func (p *program) draft(f *sendFlags, args []string) (*control.Draft, error) {
@@ -85,7 +112,7 @@ func (p *program) draft(f *sendFlags, args []string) (*control.Draft, error) {
 		return nil, misuse("give one --name for each file, in the same order, or none", "%s but %s",
 			count(len(files), "file"), count(len(f.names), "--name"))
 	case !d.Kind.Known():
-		return nil, misuse("kinds are, among others, REQUEST, ADDITIONAL_INFO, RESULT, EVIDENCE_TRANSFER; protocol/SPEC.md has the list",
+		return nil, misuse(`"comity help send" lists the kinds; among them are REQUEST, ADDITIONAL_INFO, RESULT, EVIDENCE_TRANSFER`,
 			"--kind %q is not a kind of message", f.kind)
 	}
 	if err := apart(files, f.names); err != nil {

@@ -9,6 +9,7 @@ import (
 	_ "time/tzdata" // a machine without a database of time zones publishes and reads hours as well
 
 	"comity/protocol"
+	"comity/protocol/parcel"
 	"comity/protocol/record"
 	"comity/protocol/statement"
 )
@@ -47,6 +48,9 @@ func ReadEntryFile(data []byte) (*EntryFile, error) {
 	data = append(bytes.TrimSpace(data), '\n')
 	f := new(EntryFile)
 	if err := statement.Decode(data, EntryType, protocol.MaxAuthorityEntry, f); err != nil {
+		if strings.HasSuffix(err.Error(), parcel.UnknownKind) {
+			err = fmt.Errorf("%w; there are %s", err, wordsOf(parcel.Kinds()))
+		}
 		return nil, err
 	}
 	if err := f.Particulars.Validate(); err != nil {
@@ -79,11 +83,15 @@ func (f *EntryFile) known() error {
 }
 
 func unknownTerm(what string, t record.Term, all []record.Term) error {
+	return protocol.Refuse(protocol.Malformed, "particulars: there is no %s %q; there are %s", what, t, wordsOf(all))
+}
+
+func wordsOf[T ~string](all []T) string {
 	words := make([]string, len(all))
 	for i, one := range all {
 		words[i] = string(one)
 	}
-	return protocol.Refuse(protocol.Malformed, "particulars: there is no %s %q; there are %s", what, t, strings.Join(words, ", "))
+	return strings.Join(words, ", ")
 }
 
 // apply makes the next entry of an authority out of its present one.

@@ -36,6 +36,7 @@ func TestReadEntryFile(t *testing.T) {
 	}
 	for _, c := range []struct{ old, now, says string }{
 		{`"extradition"`, `"extraditon"`, `there is no function "extraditon"; there are mutual-legal-assistance, extradition,`},
+		{`"kinds": []`, `"kinds": ["REQEST"]`, `"particulars.kinds.0": not in the list of kinds; there are CONSULTATION_OPEN, CONSULTATION_NOTE,`},
 		{`"Europe/Madrid"`, `"Europe/Madird"`, `there is no time zone "Europe/Madird"`},
 		{`"16"`, `"Article 16"`, `article "Article 16": want a form like 18`},
 		{`"channels": [`, `"channels": [{"channel": "pigeon", "urgent_only": false, "address": null}`, `there is no channel "pigeon"`},

@@ -200,6 +200,9 @@ func (k Kind) Known() bool {
 	return slices.ContainsFunc(kindGroups, func(g KindGroup) bool { return slices.Contains(g.Kinds, k) })
 }
 
+// UnknownKind is how the refusal of a word ends that is no kind.
+const UnknownKind = "not in the list of kinds"
+
 // UnmarshalText refuses a word that is not in the list. The word itself is
 // content and stays out of the refusal.
 func (k *Kind) UnmarshalText(b []byte) error {
@@ -207,5 +210,5 @@ func (k *Kind) UnmarshalText(b []byte) error {
 		*k = v
 		return nil
 	}
-	return protocol.Refuse(protocol.Malformed, "not in the list of kinds")
+	return protocol.Refuse(protocol.Malformed, UnknownKind)
 }
