@@ -130,6 +130,23 @@ func (c *Client) begin() error {
 	return c.load()
 }
 
+// beginAgain begins with a root once more when the folder was moved away since it was
+// opened; else it changes nothing.
+func (c *Client) beginAgain(root []byte) error {
+	if has, err := c.folder.has(rootFile); has || err != nil {
+		return err
+	}
+	if !c.refreshing.TryLock() { // a mirror that never answers keeps nobody waiting
+		return errors.New("the mirrors are being asked: join again in a few minutes")
+	}
+	defer c.refreshing.Unlock()
+	if err := keys.MkdirPrivate(c.cfg.Dir); err != nil {
+		return err
+	}
+	c.cfg.Root, c.known = root, map[Item]protocol.Digest{}
+	return c.begin()
+}
+
 // load reads the newest metadata, and until when each counts. It was verified
 // before it was written; but a newer root may have taken a key back since. What such
 // a key has listed is still remembered, so that nobody takes it back (R-FED-4).

@@ -77,3 +77,31 @@ func flipOne(path string) error {
 	data[len(data)/2] ^= 1
 	return os.WriteFile(path, data, 0o600)
 }
+
+// A folder that is moved away from under a running node is trouble, and joining again
+// mends it without a restart.
+func TestFolderIsMovedFromUnderARunningNode(t *testing.T) {
+	w := newWorld(t)
+	w.publish(stateOf("xb").records[0])
+	root := must(os.ReadFile(filepath.Join(w.dir, rootFile)))
+	k := &keeper{}
+	f := newFollower(t, w, k)
+	w.check(f.Join(root, []string{w.mirror()}))
+	w.check(f.Refresh(t.Context()))
+	w.check(os.WriteFile(filepath.Join(f.Folder(), timestampFile), nil, 0o600))
+	if err := f.Refresh(t.Context()); err == nil || !slices.Contains(kinds(f), OwnFault) {
+		t.Errorf("damaged while it runs: %v, %v", err, kinds(f))
+	}
+	w.check(os.RemoveAll(f.cfg.Dir))
+	if err := f.Refresh(t.Context()); err == nil || !slices.Contains(kinds(f), OwnFault) {
+		t.Errorf("gone while it runs: %v, %v", err, kinds(f))
+	}
+	w.check(f.Join(root, []string{w.mirror()}))
+	w.check(f.Refresh(t.Context()))
+	if s := f.Standing(); len(s.Alarms) > 0 || s.Listed == nil || len(k.versions) != 1 {
+		t.Errorf("joined again: %+v, versions %v", s, k.versions)
+	}
+	if s := OpenFollower(f.cfg).Standing(); !s.Joined || s.Listed == nil {
+		t.Errorf("after a restart: %+v", s)
+	}
+}

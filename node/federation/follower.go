@@ -164,7 +164,9 @@ func (f *Follower) Join(root []byte, mirrors []string) error {
 	}
 	next, client := settings{Mirrors: mirrors}, f.client
 	if client != nil {
-		err = client.AskOthers(mirrors)
+		if err = client.beginAgain(root); err == nil {
+			err = client.AskOthers(mirrors)
+		}
 	} else {
 		client, err = f.open(root, mirrors)
 		err = f.orUnreadable(err)

@@ -98,7 +98,8 @@ func (f *Follower) Lists(state protocol.StateID) (version, record int64) {
 func staleness(s *Stale) Alarm { return Alarm{Kind: Staleness, Text: s.String(), Since: s.Since} }
 
 // ownDo is what to do about trouble that a refresh had on this side.
-const ownDo = "see the disk and the log of this node; records that are held stay in force, and the next refresh tries again"
+const ownDo = "see the disk and the log of this node; records that are held stay in force, and the next refresh tries again; " +
+	"should a file below the folder of the federation be damaged, start the node again: it says then what to do"
 
 // alarmsOf are those that a refresh found.
 func alarmsOf(o *outcome) (all []Alarm) {
