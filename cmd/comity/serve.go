@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
 	"comity/node/gateway"
 	"comity/node/operate"
+	"comity/protocol"
 )
 
 func (p *program) serve() *cobra.Command {
@@ -20,7 +22,8 @@ func (p *program) serve() *cobra.Command {
 		Use: "serve", GroupID: "first", Args: words(0, 0),
 		Short: "Run the node and its offices until stopped",
 		Long: `Runs the node and its offices: receives, delivers, verifies, and answers commands.
-It only opens what "comity init" created and never creates anything. It logs to
+It only opens what "comity init" created and never creates anything. Before it signs
+anything it asks its peers what they hold of its log, for 30 s at most. It logs to
 standard error and stops within seconds on SIGTERM or SIGINT; a power cut does
 no harm. Protected keys want their passphrases: from --passphrase-file, systemd
 credentials (comity-node, comity-office-AUTHORITY), comity.toml, or the terminal.
@@ -93,6 +96,24 @@ func tellLocked(node *operate.Node, logger *slog.Logger) {
 	}
 }
 
+// ready waits until the node may sign, and says what it waits for when that takes longer
+// than a moment.
+func (p *program) ready(ctx context.Context, node *operate.Node) error {
+	ready := make(chan error, 1)
+	go func() { ready <- node.Gateway.Ready(ctx) }()
+	moment := time.NewTimer(time.Second)
+	defer moment.Stop()
+	select {
+	case err := <-ready:
+		return err
+	case <-moment.C:
+	}
+	if peers, err := node.Gateway.Peers(ctx); err == nil && node.Gateway.Standing().Waits {
+		p.say("comity: asking %s what %s of this node's log, %s at most", count(len(peers), "peer"), noun(int64(len(peers)), "it holds", "they hold"), protocol.CompareWait)
+	}
+	return <-ready
+}
+
 // together runs the node and answers commands, and ends both when one ends.
 func (p *program) together(ctx context.Context, node *operate.Node, logger *slog.Logger) error {
 	server, err := control.Listen(node, logger)
@@ -109,7 +130,7 @@ func (p *program) together(ctx context.Context, node *operate.Node, logger *slog
 	})
 	serving.Go(func() {
 		// Not before it may sign: what turns out to be an older copy was never ready.
-		if node.Gateway.Ready(ctx) == nil {
+		if p.ready(ctx, node) == nil {
 			p.say("comity: node %s is ready on %s", node.Config.Node, node.Config.Listen)
 		}
 	})
