@@ -43,6 +43,9 @@ Signatures are not in the file: to hand a record on, use "comity introduce".`,
 					return err
 				}
 				p.say("Wrote %s to %s.", authorities(e.Count), out)
+				if e.Count == 0 && !all {
+					p.say("None was imported here; with --all those of records are written as well.")
+				}
 				return nil
 			})
 		},

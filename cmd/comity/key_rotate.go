@@ -98,6 +98,9 @@ func (p *program) rotate(ctx context.Context, kind operate.Kind, since *time.Tim
 	}
 	r := made.State.Record()
 	of := "of node " + string(r.Node.ID)
+	if kind == operate.StateKind {
+		of = "of state " + string(r.State)
+	}
 	if len(plan.Authorities) > 0 {
 		of = "of " + string(plan.Authorities[0])
 	}

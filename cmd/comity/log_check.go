@@ -62,8 +62,11 @@ Leaves with 3 when anything differs.`,
 				if r.Directories > 0 {
 					p.tally(r.Directories, "version", "versions", " of a directory, each with its leaf")
 				}
-				if r.Eras > 0 {
+				switch {
+				case r.Lost:
 					p.say("It follows a log that was lost; its first leaf names that one.")
+				case r.Eras > 0:
+					p.say("It follows an earlier log of this node, whose keys were replaced; its first leaf names that one.")
 				}
 				return nil
 			})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,10 @@ Where it serves is another matter: "listen" in comity.toml.`,
 				return control.Explain(err)
 			}
 			r := state.Record()
-			p.say("Record %d of state %s is published: %s at %v, with parcels of up to %d bytes.", r.Sequence, r.State, r.Node.ID, r.Node.Endpoints, r.Node.Limits.Sealed)
+			p.say("Record %d of state %s is published: %s at %v, with parcels of up to %s.", r.Sequence, r.State, r.Node.ID, r.Node.Endpoints, bytes(r.Node.Limits.Sealed))
+			if err := p.listensElsewhere(change.Dir, r.Node.Endpoints); err != nil {
+				return err
+			}
 			p.amended(offline, change.Dir, &operate.Rotated{State: state})
 			return nil
 		},
@@ -54,4 +58,24 @@ Where it serves is another matter: "listen" in comity.toml.`,
 	flags.Int64Var(&change.Sealed, "limit", 0, "`BYTES` of the largest sealed parcel that the node takes")
 	flags.StringVar(&offline, "offline", "", "`FOLDER` that the offline keys were moved to")
 	return c
+}
+
+// listensElsewhere says so when no endpoint of the record has the port on which the node
+// listens. Behind a router that may be meant; otherwise nobody reaches the node.
+func (p *program) listensElsewhere(dir string, endpoints []string) error {
+	config, err := control.ReadConfig(dir)
+	if err != nil {
+		return control.Explain(err)
+	}
+	_, port, err := net.SplitHostPort(config.Listen)
+	if err != nil {
+		return nil //nolint:nilerr // serve refuses it, and says why
+	}
+	for _, e := range endpoints {
+		if _, named, err := net.SplitHostPort(e); err == nil && named == port {
+			return nil
+		}
+	}
+	p.say("The node itself still listens on %s: unless a router passes on what comes to the new port, change listen in %s.", config.Listen, operate.Layout{Dir: dir}.Config())
+	return nil
 }

@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"comity/protocol/era"
 	"comity/store"
 )
 
@@ -19,8 +21,10 @@ type LogReport struct {
 	ForeignLeaves int64 `json:"foreign_leaves"`
 	Records       int64 `json:"records"`
 	Directories   int64 `json:"directories"` // versions of a federation's directory
-	// Eras is 1 when the log follows a lost one, which its first leaf names.
-	Eras       int64  `json:"eras"`
+	// Eras is 1 when the log follows an earlier one of this node, which its first leaf names.
+	Eras int64 `json:"eras"`
+	// Lost says that the earlier one was lost with the node, and not only given up for new keys.
+	Lost       bool   `json:"earlier_log_lost"`
 	Checkpoint string `json:"checkpoint"` // the newest, exact text
 }
 
@@ -32,10 +36,29 @@ func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 		}
 		return nil, err
 	}
+	lost, err := s.followsLost(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return &LogReport{
+		Lost:   lost,
 		Origin: s.node.Gateway.OwnState().Record().Node.Log.Origin, Leaves: r.Leaves, Checkpoints: r.Checkpoints,
 		Evidence: r.Evidence, Foreign: r.Foreign, ForeignLeaves: r.ForeignLeaves, Records: r.Records, Directories: r.Directories, Eras: r.Eras, Checkpoint: string(r.Checkpoint),
 	}, nil
+}
+
+// followsLost reports whether the log before the present one was lost: a peer had shown
+// more of it than was here.
+func (s *Service) followsLost(ctx context.Context) (bool, error) {
+	all, err := s.node.Gateway.Store.Eras(ctx)
+	if err != nil || len(all) == 0 {
+		return false, err
+	}
+	newest, err := era.Parse(all[len(all)-1].Document)
+	if err != nil {
+		return false, fmt.Errorf("%w: the statement of an era: %w", store.ErrIntegrity, err)
+	}
+	return len(newest.Shown) > 0, nil
 }
 
 // CheckLog computes the node's whole log again. Integrity when anything differs.
