@@ -304,7 +304,7 @@ var valueless = map[string]string{
 	"sealed.released_us": "the bodies are kept", "message.expires_us": "of sent messages", "peer.shown": "a finding by itself", "peer.shown_us": "likewise",
 	"peer.shown_record": "likewise", "peer.shown_record_signature": "likewise",
 	"outbound.next_us": "nothing is left to send",
-	"era.number":       "of nodes that lost a log", "era.document": "likewise", "era.signature": "likewise", "era.leaf": "likewise", "era.begun_us": "likewise",
+	"era.number":       "of nodes that lost a log", "era.document": "likewise", "era.signature": "likewise", "era.leaf": "likewise", "era.begun_us": "likewise", "era.shown_by": "likewise",
 	"marked_witness.start": "no record marks keys of a witness", "marked_witness.node": "likewise", "marked_witness.marked_us": "likewise",
 	"doubt.peer": "of nodes that lost a log", "doubt.sender": "likewise", "doubt.parcel": "likewise", "doubt.recipient": "likewise",
 	"doubt.sent": "likewise", "doubt.place": "likewise", "doubt.noted_us": "likewise",
