@@ -34,6 +34,12 @@ func enarmor(raw []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// isLegible reports whether stock tools read the signature file of a packet. GnuPG 2.2
+// finds the end of armor without a checksum by its padding: a packet of a multiple of
+// three octets has none, and is refused. Ours has 119, or fewer when its numbers begin
+// with zeros. Verify takes either.
+func isLegible(raw []byte) bool { return len(raw)%3 != 0 }
+
 // dearmor reads a signature file.
 //
 // R-SIG-2: the file is written again from what was read, and compared byte for

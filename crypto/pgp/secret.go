@@ -157,6 +157,9 @@ func (s *Secret) Marshal() ([]byte, error) { return bytes.Clone(s.held().packet)
 // down to whole seconds. It signs with SHA-256 and verifies what it made before
 // it returns it. It refuses a time outside the key's life. With Ed25519 the same
 // arguments give the same bytes.
+//
+// One signature in some 20,000 is dated a second or two earlier, within the key's life:
+// GnuPG could not read the one that it would be (see isLegible).
 func (s *Secret) Sign(doc []byte, at time.Time) (armored []byte, err error) {
 	created, err := stamp(at)
 	if err != nil {
@@ -165,23 +168,35 @@ func (s *Secret) Sign(doc []byte, at time.Time) (armored []byte, err error) {
 	if err := s.key.info.aliveAt(moment(created)); err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	sig := formDocument.newSignature(s.key.public, created)
-	h := sig.Hash.New()
-	h.Write(doc)
-	if err := sig.Sign(h, s.held().signer, signing()); err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
+	raw, err := s.packet(doc, created)
+	for _, earlier := range []uint32{created - 1, created - 2} {
+		if err == nil && !isLegible(raw) && s.key.info.aliveAt(moment(earlier)) == nil {
+			raw, err = s.packet(doc, earlier)
+		}
 	}
-	var raw bytes.Buffer
-	if err := sig.Serialize(&raw); err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
+	if err == nil {
+		armored, err = enarmor(raw)
 	}
-	if armored, err = enarmor(raw.Bytes()); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
 	if _, err := s.certificate.Verify(doc, armored, s.Digest(), at); err != nil {
 		return nil, fmt.Errorf("sign: the signature just made does not stand: %w", err)
 	}
 	return armored, nil
+}
+
+// packet is the signature packet of doc, dated created.
+func (s *Secret) packet(doc []byte, created uint32) ([]byte, error) {
+	sig := formDocument.newSignature(s.key.public, created)
+	h := sig.Hash.New()
+	h.Write(doc)
+	if err := sig.Sign(h, s.held().signer, signing()); err != nil {
+		return nil, err
+	}
+	var raw bytes.Buffer
+	err := sig.Serialize(&raw)
+	return raw.Bytes(), err
 }
 
 // String returns "[redacted]".

@@ -1,7 +1,9 @@
 package pgp
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,4 +108,69 @@ func runStock(t *testing.T, home, tool, ring, asc, doc string) (string, error) {
 	cmd.Env = append(os.Environ(), "GNUPGHOME="+home)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// GnuPG cannot read armor that has neither padding nor a checksum: so no signature of
+// a length that wants no padding is made, where its date can be another one. (A
+// signature by the stored key, which is the same each time, would have such a length.)
+func TestStockToolsReadEverySignature(t *testing.T) {
+	read := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join("testdata", "ed25519", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	var v vector
+	if err := json.Unmarshal(read("vector.json"), &v); err != nil {
+		t.Fatal(err)
+	}
+	certificate := read("certificate.pgp")
+	c, err := ParseCertificate(certificate, len(certificate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ParseSecret(read("act.secret"), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, dir := []byte("request 12346\n"), t.TempDir()
+	refused := func(tool string, armored []byte) error {
+		t.Helper()
+		for name, b := range map[string][]byte{"ring": certificate, "doc": doc, "doc.asc": armored} {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := runStock(t, dir, stockTool(t, tool), filepath.Join(dir, "ring"), filepath.Join(dir, "doc.asc"), filepath.Join(dir, "doc"))
+		return err
+	}
+	made, err := stamp(v.Made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := s.packet(doc, made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	illegible := mustEnarmor(t, raw)
+	if isLegible(raw) || refused("gpgv", illegible) == nil {
+		t.Fatalf("gpgv reads a signature of %d octets: nothing is shown here", len(raw))
+	}
+	if _, err := c.Verify(doc, illegible, s.Digest(), v.Made); err != nil {
+		t.Errorf("one that was made before: %v", err)
+	}
+
+	signed := mustSign(t, s, doc, v.Made)
+	for _, tool := range []string{"gpgv", "sqv"} {
+		if err := refused(tool, signed); err != nil {
+			t.Errorf("%s: %v", tool, err)
+		}
+	}
+	if at, err := c.Verify(doc, signed, s.Digest(), v.Made); err != nil || !at.Equal(v.Made.Add(-time.Second)) {
+		t.Errorf("dated %s, %v; want a second before %s", at, err, v.Made)
+	}
+	if !bytes.Equal(signed, mustSign(t, s, doc, v.Made)) {
+		t.Error("signed again, it is another one")
+	}
 }
