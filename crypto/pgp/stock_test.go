@@ -3,7 +3,6 @@ package pgp
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,26 +113,8 @@ func runStock(t *testing.T, home, tool, ring, asc, doc string) (string, error) {
 // a length that wants no padding is made, where its date can be another one. (A
 // signature by the stored key, which is the same each time, would have such a length.)
 func TestStockToolsReadEverySignature(t *testing.T) {
-	read := func(name string) []byte {
-		b, err := os.ReadFile(filepath.Join("testdata", "ed25519", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	var v vector
-	if err := json.Unmarshal(read("vector.json"), &v); err != nil {
-		t.Fatal(err)
-	}
-	certificate := read("certificate.pgp")
-	c, err := ParseCertificate(certificate, len(certificate))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := ParseSecret(read("act.secret"), c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v, s, read := stored(t, Ed25519)
+	c, certificate := s.Certificate(), read("certificate.pgp")
 	doc, dir := []byte("request 12346\n"), t.TempDir()
 	refused := func(tool string, armored []byte) error {
 		t.Helper()

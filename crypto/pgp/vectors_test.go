@@ -22,6 +22,30 @@ type vector struct {
 	Made    time.Time `json:"made"` // of both signatures
 }
 
+// stored reads the files of a vector, and the act key in them.
+func stored(t *testing.T, alg Algorithm) (v vector, act *Secret, read func(name string) []byte) {
+	t.Helper()
+	read = func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join("testdata", string(alg), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	if err := json.Unmarshal(read("vector.json"), &v); err != nil {
+		t.Fatal(err)
+	}
+	raw := read("certificate.pgp")
+	c, err := ParseCertificate(raw, len(raw))
+	if err != nil {
+		t.Fatalf("ParseCertificate(%x): %v", raw, err)
+	}
+	if act, err = ParseSecret(read("act.secret"), c); err != nil {
+		t.Fatalf("ParseSecret(act.secret): %v", err)
+	}
+	return v, act, read
+}
+
 // Signatures are evidence for decades: the ones in testdata must verify for
 // ever, whatever becomes of this package and its libraries.
 func TestVectors(t *testing.T) {
@@ -30,22 +54,8 @@ func TestVectors(t *testing.T) {
 			if *update {
 				writeVector(t, alg)
 			}
-			read := func(name string) []byte {
-				b, err := os.ReadFile(filepath.Join("testdata", string(alg), name))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return b
-			}
-			var v vector
-			if err := json.Unmarshal(read("vector.json"), &v); err != nil {
-				t.Fatal(err)
-			}
-			raw, doc := read("certificate.pgp"), read("document.json")
-			c, err := ParseCertificate(raw, len(raw))
-			if err != nil {
-				t.Fatalf("ParseCertificate(%x): %v", raw, err)
-			}
+			v, s, read := stored(t, alg)
+			c, doc := s.Certificate(), read("document.json")
 			keys := c.Keys()
 			for i, want := range []string{v.Primary, v.Act, v.Attest} {
 				if got := hex.EncodeToString(keys[i].Digest[:]); got != want {
@@ -57,10 +67,6 @@ func TestVectors(t *testing.T) {
 				if err != nil || !made.Equal(v.Made) {
 					t.Errorf("Verify(%s) = %s, %v, want %s", name, made, err, v.Made)
 				}
-			}
-			s, err := ParseSecret(read("act.secret"), c)
-			if err != nil {
-				t.Fatalf("ParseSecret(act.secret): %v", err)
 			}
 			if s.Digest() != keys[1].Digest {
 				t.Errorf("act.secret is key %x, want %x", s.Digest(), keys[1].Digest)
