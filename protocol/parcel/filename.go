@@ -200,10 +200,10 @@ func nameKey(name string) string {
 }
 
 // deviceOf returns the Windows device that a name would open, or "": with any
-// extension, in any case, with spaces before the dot.
+// extension, in any case, with spaces of any kind before the dot.
 func deviceOf(name string) string {
 	stem, _, _ := strings.Cut(name, ".")
-	stem = strings.ToUpper(strings.TrimRight(stem, " "))
+	stem = strings.ToUpper(strings.TrimRightFunc(stem, isSpace))
 	switch stem {
 	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$":
 		return stem

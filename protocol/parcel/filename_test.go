@@ -83,6 +83,8 @@ func TestCheckName(t *testing.T) {
 		{"CON", "device"},
 		{"con.txt", "device"},
 		{"Nul .tar.gz", "device"},
+		{"Nul\u00a0.tar.gz", "device"},
+		{"con\u3000 .txt", "device"},
 		{"com1", "device"},
 		{"LPT¹.pdf", "device"},
 		{"CONOUT$", "device"},

@@ -51,6 +51,7 @@ func (w *writer) manifests(o *world) {
 		{"name-persian-joiner", "", "R-PCL-6", "a Persian name that needs its joiner", name("می\u200Cخواهم.pdf")},
 		{"name-arabic", "", "R-PCL-6", "an Arabic name", name("طلب مساعدة.pdf")},
 		{"name-device", protocol.Malformed, "R-PCL-6", "a device on Windows", name("nul .pdf")},
+		{"name-device-wide-space", protocol.Malformed, "R-PCL-6", "a device on Windows, and an ideographic space", name("nul\u3000.pdf")},
 		{"name-256-bytes", protocol.Malformed, "R-PCL-6", "a name of 256 bytes", name(strings.Repeat("x", 256))},
 		{"name-255-bytes", "", "R-PCL-6", "a name of 255 bytes", name(strings.Repeat("x", 255))},
 		{"name-private-use", protocol.Malformed, "R-PCL-6", "a character without a common meaning", name("\uE000.pdf")},
