@@ -72,11 +72,7 @@ func (p *program) checkDisclosure(ctx context.Context, path, trust string) error
 			return err
 		}
 		report.Vouched = held.from
-		witnesses, err := held.history.Witnesses()
-		if err != nil {
-			return integrity("%s: %v", path, err)
-		}
-		proven, err := d.Verify(&held.history, witnesses, time.Now())
+		proven, err := d.Verify(&held.history, held.history.Witnesses(), time.Now())
 		switch {
 		case errors.Is(err, disclosure.ErrNoRecord):
 			return unvouched(held.from, err)

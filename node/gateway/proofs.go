@@ -81,11 +81,7 @@ func (g *Gateway) Witnesses(of protocol.NodeID, note []byte) []Witness {
 		if node.ID == of || s.WitnessMark() != nil {
 			continue
 		}
-		w, err := merkle.NewWitness(node.Witness.Ed25519, node.Witness.MLDSA44)
-		if err != nil {
-			continue
-		}
-		if c, lines, err := w.Lines(note); err == nil {
+		if c, lines, err := s.Witness().Lines(note); err == nil {
 			all = append(all, Witness{node.ID, c, lines})
 		}
 	}

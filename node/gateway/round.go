@@ -228,8 +228,7 @@ func (l *link) witness() (*merkle.Witness, error) {
 	if m := state.WitnessMark(); m != nil {
 		return nil, protocol.Refuse(protocol.KeyCompromised, "the keys with which %s cosigns are marked compromised since %s", l.peer, m.Since)
 	}
-	keys := state.Record().Node.Witness
-	return merkle.NewWitness(keys.Ed25519, keys.MLDSA44)
+	return state.Witness(), nil
 }
 
 // lookAtOwn looks at this node's own log as the peer, its witness, saw it last.

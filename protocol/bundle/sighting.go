@@ -55,7 +55,8 @@ func (x *examined) sighting(member string, proof []byte, ref statement.Ref) (*si
 		return nil, err
 	}
 	s := &sighting{Checkpoint: c, member: member, node: node, index: p.Index, known: p.Known(c.Size)}
-	return s, x.cosignatures(s, p.Checkpoint)
+	x.cosignatures(s, p.Checkpoint)
+	return s, nil
 }
 
 func badProof(err error) error {
@@ -67,15 +68,11 @@ func badProof(err error) error {
 // keys. One that is wrong, or of which only half is there, counts for nothing and
 // is told: no node refuses a checkpoint for it (R-LOG-2), so a log that adds one
 // would otherwise keep its evidence out of every bundle.
-func (x *examined) cosignatures(s *sighting, note []byte) error {
+func (x *examined) cosignatures(s *sighting, note []byte) {
 	for state, h := range x.histories {
-		witnesses, err := h.witnesses()
-		if err != nil {
-			return err
-		}
 		node := h[len(h)-1].Record().Node.ID
 		wrong, part, holds := false, false, false
-		for _, w := range witnesses {
+		for _, w := range h.witnesses() {
 			c, err := w.Cosignature(note)
 			switch {
 			case err == nil:
@@ -94,7 +91,6 @@ func (x *examined) cosignatures(s *sighting, note []byte) error {
 	slices.SortFunc(s.seen, func(a, b cosignature) int {
 		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(string(a.Node), string(b.Node)))
 	})
-	return nil
 }
 
 // oneHistory compares all that the bundle shows of each log: one log has one

@@ -52,9 +52,6 @@ func (s *State) follows(prev *State) error {
 	if err != nil {
 		return err
 	}
-	if err := s.node.keepsRoles(prev.node); err != nil {
-		return err
-	}
 	if err := r.Node.keepsMarks(&p.Node); err != nil {
 		return err
 	}
@@ -65,7 +62,7 @@ func (s *State) follows(prev *State) error {
 			}
 		}
 	}
-	return nil
+	return s.keepsRoles(prev)
 }
 
 // follows reports whether a log may stand where before stood: the same one, or
@@ -98,18 +95,23 @@ func (m *Member) follows(before *Member) error {
 	if err == nil && same {
 		err = before.keys.checkWindows(evidence.Primary, m.keys.primary(), a.Created.Time, m.made)
 	}
-	if err != nil {
-		return err
-	}
-	return m.keys.keepsRoles(before.keys)
+	return err
 }
 
-// keepsRoles refuses a key that changes its role from one version to the next:
-// an unattended key must not become one that acts (R-REC-7).
-func (k *keyring) keepsRoles(before *keyring) error {
-	for _, key := range k.every() {
-		if was := before.find(key.Digest); was != nil && was.Role != key.Role {
-			return protocol.Refuse(protocol.WrongRole, "key %s of %s had the role %s and cannot take the role %s; make a new key", was.Digest.Short(), k.owner, was.Role, key.Role)
+// keepsRoles refuses a key that changes its role from one version to the next, with
+// its owner or another one: an unattended key must not become one that acts (R-REC-7).
+func (s *State) keepsRoles(prev *State) error {
+	roles := make(map[protocol.Digest]evidence.Role)
+	for _, k := range prev.keyrings() {
+		for _, key := range k.every() {
+			roles[key.Digest] = key.Role
+		}
+	}
+	for _, k := range s.keyrings() {
+		for _, key := range k.every() {
+			if was, had := roles[key.Digest]; had && was != key.Role {
+				return protocol.Refuse(protocol.WrongRole, "key %s of %s had the role %s and cannot take the role %s; make a new key", key.Digest.Short(), k.owner, was, key.Role)
+			}
 		}
 	}
 	return nil

@@ -67,6 +67,16 @@ func TestVerifyContinuity(t *testing.T) {
 			renew(d)
 			d.authority.Keys[1].Role, d.authority.Keys[2].Role = evidence.Attest, evidence.Act
 		}, protocol.WrongRole},
+		{"an attest key becomes a node key", func(d *draft) {
+			d.record.Node.Certificate, d.withAuthority = k.authority.certificate.Bytes(), false
+			d.record.Node.Keys = []Key{k.authority.key(evidence.Primary, 0), k.authority.key(evidence.Node, 1)}
+		}, protocol.WrongRole},
+		{"an attest key becomes the act key of another authority", func(d *draft) {
+			d.withAuthority, d.withSecond = false, true
+			d.second.Certificate = k.authority.certificate.Bytes()
+			d.second.Keys = []Key{k.authority.key(evidence.Primary, 0), k.authority.key(evidence.Act, 1), k.authority.key(evidence.Attest, 2)}
+			d.secondKey = k.authority.primary
+		}, protocol.WrongRole},
 		{"a second entry under one number", func(d *draft) { d.authority.Name[0].Text = "Another Name" }, protocol.Equivocation},
 		{"a renewed entry dated before", func(d *draft) {
 			renew(d)

@@ -22,7 +22,7 @@ type Witness struct {
 // longer than the newest record that names it. One that any record marks
 // compromised is not among them: whatever it dates, it counts for nothing
 // (R-BND-11).
-func (h *History) Witnesses() (all []Witness, err error) {
+func (h *History) Witnesses() (all []Witness) {
 	for _, list := range h.states {
 		var later *Record
 		for _, s := range list { // the newest first
@@ -30,19 +30,15 @@ func (h *History) Witnesses() (all []Witness, err error) {
 			same := later != nil && later.Node.ID == r.Node.ID
 			marked := slices.ContainsFunc(list, func(s *State) bool { return s.record.Node.Marked(r.Node.Witness) != nil })
 			if !marked && (!same || later.Node.Witness != r.Node.Witness) {
-				w, err := merkle.NewWitness(r.Node.Witness.Ed25519, r.Node.Witness.MLDSA44)
-				if err != nil {
-					return nil, err
-				}
 				until := r.Valid.Until.Time
 				if same && later.Created.Before(until) {
 					until = later.Created.Time
 				}
-				all = append(all, Witness{w, r.Node.ID, until})
+				all = append(all, Witness{s.witness, r.Node.ID, until})
 			}
 			later = r
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Witness) int { return cmp.Compare(a.Node, b.Node) })
-	return all, nil
+	return all
 }

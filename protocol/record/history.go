@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,7 +33,7 @@ func (h *History) Add(s *State) {
 	}
 	id := s.record.State
 	list := append(h.states[id], s)
-	slices.SortFunc(list, func(a, b *State) int { return int(b.record.Sequence - a.record.Sequence) })
+	slices.SortFunc(list, func(a, b *State) int { return cmp.Compare(b.record.Sequence, a.record.Sequence) })
 	h.states[id] = list
 }
 
@@ -166,8 +167,12 @@ func (h *History) Cosigners(of protocol.NodeID, note []byte) int {
 	by := map[protocol.NodeID]bool{}
 	for _, list := range h.states {
 		for _, s := range list {
-			if _, err := h.VerifyCosignature(s.record.Node.ID, note); err == nil && s.record.Node.ID != of {
-				by[s.record.Node.ID] = true
+			node := s.record.Node.ID
+			if node == of || by[node] {
+				continue
+			}
+			if _, err := s.witness.Cosignature(note); err == nil {
+				by[node] = true
 			}
 		}
 	}
@@ -178,14 +183,10 @@ func (h *History) Cosigners(of protocol.NodeID, note []byte) int {
 // of, with the witness keys of one of its records.
 func (h *History) VerifyCosignature(node protocol.NodeID, note []byte) (c merkle.Cosignature, err error) {
 	return c, h.judge(envelope.RecordRef{State: node.State()}, func(s *State) error {
-		n := &s.record.Node
-		if n.ID != node {
-			return protocol.Refuse(protocol.UnknownSender, "record %d of %s is of node %s", s.record.Sequence, s.record.State, n.ID)
+		if s.record.Node.ID != node {
+			return protocol.Refuse(protocol.UnknownSender, "record %d of %s is of node %s", s.record.Sequence, s.record.State, s.record.Node.ID)
 		}
-		w, err := merkle.NewWitness(n.Witness.Ed25519, n.Witness.MLDSA44)
-		if err == nil {
-			c, err = w.Cosignature(note)
-		}
+		c, err = s.witness.Cosignature(note)
 		return err
 	})
 }

@@ -1,8 +1,6 @@
 package record
 
 import (
-	"crypto/ed25519"
-
 	"comity/crypto/merkle"
 	"comity/protocol"
 )
@@ -36,15 +34,16 @@ func checkMarks(n *Node) error {
 	c := checks{subject: "node " + string(n.ID)}
 	_, newest, _ := protocol.ParseLogOrigin(n.Log.Origin)
 	for _, m := range n.Compromised {
-		name, kind := m.Keys.name(), byte(witnessEd25519)
-		if of, era, err := protocol.ParseLogOrigin(name); err == nil {
+		name := m.Keys.name()
+		of, era, err := protocol.ParseLogOrigin(name)
+		if err == nil {
 			c.require(of == n.ID && era <= newest, "it marks the log %s, which it has not had", quote(name))
-			kind = logEd25519
+			_, err = merkle.NewVerifier(name, m.Keys.Ed25519, m.Keys.MLDSA44)
 		} else {
 			c.require(name == witnessName(n.ID), "it marks %s, which is neither its witness nor a log of it", quote(name))
+			_, err = merkle.NewWitness(m.Keys.Ed25519, m.Keys.MLDSA44)
 		}
-		whole := verifierKey(m.Keys.Ed25519, name, kind, ed25519.PublicKeySize) != "" && verifierKey(m.Keys.MLDSA44, name, mldsa44, mldsa44Size) != ""
-		c.require(whole, "the marked keys of %s are not its two verifier keys", quote(name))
+		c.require(err == nil, "the marked keys of %s are not its two verifier keys", quote(name))
 	}
 	return c.err
 }

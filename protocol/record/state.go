@@ -21,6 +21,7 @@ type State struct {
 	keys    *keyring
 	node    *keyring
 	log     *merkle.Verifier
+	witness *merkle.Witness
 	members []*Member // in the record's order
 	byID    map[protocol.AuthorityID]*Member
 }
@@ -83,6 +84,9 @@ func (s *State) NodeKey(digest protocol.Digest, at time.Time) error {
 
 // LogVerifier returns the verifier of the node's log.
 func (s *State) LogVerifier() *merkle.Verifier { return s.log }
+
+// Witness returns the verifier of the node's cosignatures.
+func (s *State) Witness() *merkle.Witness { return s.witness }
 
 // PinValid reports whether the node may show the TLS key with this SPKI digest at that time.
 func (s *State) PinValid(spki [32]byte, at time.Time) bool {

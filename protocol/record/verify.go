@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"comity/crypto/merkle"
 	"comity/protocol"
@@ -79,9 +80,9 @@ func (s *State) verifySelf(prev *State) (err error) {
 		return err
 	}
 	// The state's key is offline: hours may pass between writing the record and
-	// signing it. The signature must fall before the record's end; CheckTimes
-	// compares both dates with the clock.
-	if s.made, err = s.keys.signature(s.signed, s.keys.primary(), r.Valid.Until.Time); err != nil {
+	// signing it. The signature must fall before the record's end, which is not in the
+	// window any more; CheckTimes compares both dates with the clock.
+	if s.made, err = s.keys.signature(s.signed, s.keys.primary(), r.Valid.Until.Add(-time.Nanosecond)); err != nil {
 		return err
 	}
 	return s.keys.checkWindows(evidence.Primary, s.keys.primary(), r.Created.Time, s.made)
@@ -101,7 +102,7 @@ func (s *State) verifyNode(prev *State) (err error) {
 	} else if s.log, err = merkle.NewVerifier(n.Log.Origin, n.Log.Keys.Ed25519, n.Log.Keys.MLDSA44); err != nil {
 		return fmt.Errorf("%w: %w", protocol.Refuse(protocol.Malformed, "node %s: its log keys are not the two verifier keys of %s", n.ID, n.Log.Origin), err)
 	}
-	if err := checkWitness(n); err != nil {
+	if s.witness, err = newWitness(n); err != nil {
 		return err
 	}
 	return checkMarks(n)
@@ -141,6 +142,15 @@ func (s *State) member(e Entry) *Member {
 	return nil
 }
 
+// keyrings are those of the state, its node and its authorities.
+func (s *State) keyrings() []*keyring {
+	all := []*keyring{s.keys, s.node}
+	for _, m := range s.members {
+		all = append(all, m.keys)
+	}
+	return all
+}
+
 // checkDistinct carries out R-REC-7 across the record: no OpenPGP key in two
 // certificates, listed or not, and no age recipient with two owners. A shared
 // key would let one of them speak for the other, or read its parcels.
@@ -152,14 +162,12 @@ func (s *State) checkDistinct() error {
 		c.require(!taken, "%s %s belongs to %s and to %s", kind, digest.Short(), other, owner)
 		owners[digest] = owner
 	}
-	rings := []*keyring{s.keys, s.node}
 	for _, m := range s.members {
-		rings = append(rings, m.keys)
 		for _, r := range m.recipients {
 			claim("recipient key", m.keys.owner, r.digest)
 		}
 	}
-	for _, k := range rings {
+	for _, k := range s.keyrings() {
 		for _, ring := range k.rings() {
 			for _, info := range ring.certificate.Keys() {
 				claim("key", k.owner, info.Digest)

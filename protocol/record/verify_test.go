@@ -63,6 +63,10 @@ func TestVerifyRefuses(t *testing.T) {
 			d.signed = func(s *statement.Signed) { s.Document = make([]byte, protocol.MaxRecord+1) }
 		}, protocol.TooLarge},
 		{"signed after its end", func(d *draft) { d.at = start.Add(3 * year) }, protocol.BadSignature},
+		{"signed at its end", func(d *draft) {
+			d.at = start.Add(year).Truncate(time.Second)
+			d.record.Valid.Until = protocol.At(d.at)
+		}, protocol.BadSignature},
 		{"created before the key", func(d *draft) { d.record.Created = later(-time.Hour) }, protocol.KeyExpired},
 		{"created after its end", func(d *draft) { d.record.Created = later(2 * year) }, protocol.Malformed},
 		{"state key compromised", func(d *draft) { d.record.Keys[0].Compromised = compromised }, protocol.KeyCompromised},
@@ -171,6 +175,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"log without post-quantum key", func(d *draft) { d.record.Node.Log.Keys.MLDSA44 = "" }, protocol.Malformed},
 		{"witness keys swapped", func(d *draft) { swap(&d.record.Node.Witness) }, protocol.Malformed},
 		{"witness with the log's keys", func(d *draft) { d.record.Node.Witness = d.record.Node.Log.Keys }, protocol.Malformed},
+		{"witness keys of one id", func(d *draft) { d.record.Node.Witness = witnessOfOneID("xa") }, protocol.Malformed},
 		{"witness key altered", func(d *draft) { upper(&d.record.Node.Witness.MLDSA44) }, protocol.Malformed},
 		{"takes no bytes", func(d *draft) { d.record.Node.Limits.Sealed = 0 }, protocol.Malformed},
 		{"takes too many bytes", func(d *draft) { d.record.Node.Limits.Sealed = protocol.MaxSealed + 1 }, protocol.Malformed},
