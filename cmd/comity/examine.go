@@ -27,6 +27,7 @@ type examined struct {
 	events     []evidence.Event // for which there is evidence
 	says       map[evidence.Event]string
 	witnesses  map[evidence.Event][]control.Cosignature // of the log in which it stands
+	broken     map[evidence.Event][]protocol.NodeID     // in whose name a line there does not hold
 	documents  map[string]string                        // name of the file: its exact text and signature
 	signatures int
 	proofs     int
@@ -42,7 +43,7 @@ type examined struct {
 // logs that were lost since or with marks on stolen keys, and those of further
 // witnesses. It knows no key and does not open the parcel.
 func examine(folder string, sender, receiver *record.State, now time.Time, others ...*record.State) (*examined, error) {
-	x := &examined{documents: map[string]string{}, says: map[evidence.Event]string{}, witnesses: map[evidence.Event][]control.Cosignature{}}
+	x := &examined{documents: map[string]string{}, says: map[evidence.Event]string{}, witnesses: map[evidence.Event][]control.Cosignature{}, broken: map[evidence.Event][]protocol.NodeID{}}
 	for _, s := range append([]*record.State{sender, receiver}, others...) {
 		if !x.history.Has(s.Ref()) {
 			x.history.Add(s)
@@ -125,17 +126,17 @@ func (x *examined) evidence(folder string, event evidence.Event, ref statement.R
 	if err != nil {
 		return err
 	}
-	if x.witnesses[event], err = x.cosigned(ev, proven.Checkpoint); err != nil {
-		return err
-	}
+	x.cosigned(ev, proven.Checkpoint)
 	x.proofs++
 	x.says[event] = ev.Says()
 	return nil
 }
 
-// cosigned returns who cosigned a checkpoint under which evidence stands, of the
-// nodes whose records are here. A line of such a node that is wrong is refused.
-func (x *examined) cosigned(ev *evidence.Evidence, note []byte) (all []control.Cosignature, err error) {
+// cosigned finds out who cosigned a checkpoint under which evidence stands, of the
+// nodes whose records are here. A line of such a node that is wrong counts for nothing,
+// and accuses nobody: nodes take checkpoints with lines that they cannot verify.
+func (x *examined) cosigned(ev *evidence.Evidence, note []byte) {
+	all := x.witnesses[ev.Event]
 	for _, w := range x.pairs {
 		if w.Node.State() == ev.Side().State() || slices.ContainsFunc(all, func(c control.Cosignature) bool { return c.Witness == w.Node }) {
 			continue
@@ -144,12 +145,12 @@ func (x *examined) cosigned(ev *evidence.Evidence, note []byte) (all []control.C
 		switch {
 		case errors.Is(err, merkle.ErrNotCosigned):
 		case err != nil:
-			return nil, fmt.Errorf("cosignature of %s: %w", w.Node, err)
+			x.broken[ev.Event] = append(x.broken[ev.Event], w.Node)
 		case c.Time.Before(w.Until):
 			all = append(all, control.Cosignature{Witness: w.Node, Time: protocol.At(c.Time)})
 		}
 	}
-	return all, nil
+	x.witnesses[ev.Event] = all
 }
 
 // complete refuses an export in which a positive event has no evidence.

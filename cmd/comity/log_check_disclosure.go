@@ -43,6 +43,7 @@ type provenEvidence struct {
 	Size     int64                `json:"log_size"`
 	Signed   protocol.Time        `json:"checkpoint_signed"` // as the log says
 	Cosigned []cosignedBy         `json:"cosigned"`
+	Broken   []string             `json:"broken_cosignatures,omitempty"` // in whose name a line does not hold
 }
 
 // cosignedBy is one witness's word that the checkpoint existed at that time.
@@ -211,7 +212,7 @@ func provenView(p disclosure.Proven) provenEvidence {
 	e := p.Evidence
 	view := provenEvidence{
 		Event: e.Event, Says: e.Says(), Parcel: e.Parcel, From: e.From, To: e.To, Envelope: e.Envelope.Document, Sealed: e.Sealed, Time: e.Time,
-		Issuer: e.Issuer.Name, Named: e.Log, Log: p.Checkpoint.Origin, Leaf: p.Leaf, Size: p.Checkpoint.Size, Signed: protocol.At(p.Checkpoint.Time), Cosigned: []cosignedBy{},
+		Issuer: e.Issuer.Name, Named: e.Log, Log: p.Checkpoint.Origin, Leaf: p.Leaf, Size: p.Checkpoint.Size, Signed: protocol.At(p.Checkpoint.Time), Cosigned: []cosignedBy{}, Broken: p.Broken,
 	}
 	for _, c := range p.Cosignatures {
 		view.Cosigned = append(view.Cosigned, cosignedBy{c.Witness, protocol.At(c.Time)})
@@ -238,6 +239,9 @@ func (p *program) disclosureChecked(r *disclosureReport) {
 		}
 		for _, c := range e.Cosigned {
 			p.say("  cosigned by %s at %s: it stood there by then", c.Witness, moment(c.Time))
+		}
+		for _, name := range e.Broken {
+			p.say("  a line in the name of %s does not hold, and counts for nothing", name)
 		}
 		if len(e.Cosigned) == 0 {
 			p.say("  not cosigned by anybody known here: these times are the word of %s alone", e.Log)

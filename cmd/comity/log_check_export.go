@@ -33,7 +33,9 @@ type exportReport struct {
 	// Witnesses are who cosigned a state of the log in which an event stands, as far
 	// as their records are in the folder or held here.
 	Witnesses map[evidence.Event][]control.Cosignature `json:"witnesses"`
-	says      map[evidence.Event]string
+	// Broken are nodes in whose name a line there does not hold.
+	Broken map[evidence.Event][]protocol.NodeID `json:"broken_cosignatures,omitempty"`
+	says   map[evidence.Event]string
 	// Withdrawn is when the sender withdrew it; whether in time, the evidence says.
 	Withdrawn protocol.Time `json:"withdrawn,omitzero"`
 	// Identities says whether a node vouches for both records.
@@ -170,7 +172,7 @@ func (t *transmissionFiles) check(held *heldRecords) (*exportReport, error) {
 	e := t.envelope
 	return &exportReport{
 		Folder: t.folder, Parcel: e.Parcel, From: e.From, To: e.To, Sealed: x.sealed,
-		Signatures: x.signatures, Proofs: x.proofs, Events: x.events, says: x.says, Witnesses: x.witnesses, Withdrawn: x.withdrawn,
+		Signatures: x.signatures, Proofs: x.proofs, Events: x.events, says: x.says, Witnesses: x.witnesses, Broken: x.broken, Withdrawn: x.withdrawn,
 	}, nil
 }
 
@@ -228,6 +230,9 @@ func (p *program) exportChecked(reports []exportReport) {
 		for _, e := range r.Events {
 			p.say("  %s: %s", e, r.says[e])
 			p.say("      %s", witnessedBy(r.Witnesses[e]))
+			for _, node := range r.Broken[e] {
+				p.say("      a line in the name of the witness of %s does not hold, and counts for nothing", node)
+			}
 		}
 		if !r.Withdrawn.IsZero() {
 			p.say("  withdrawn by the sending authority on %s UTC", moment(r.Withdrawn))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,8 +92,9 @@ func TestAnAnswerVerifies(t *testing.T) {
 	}
 }
 
-// A cosignature by a witness that the verifier knows bounds the time from above;
-// one that is wrong is refused, and one by a stranger is passed over.
+// A cosignature by a witness that the verifier knows bounds the time from above; one
+// by a stranger is passed over. One that is wrong counts for nothing and is told: a
+// peer that adds it to its evidence must not keep that out of every answer (R-LOG-2).
 func TestCosignaturesAreTold(t *testing.T) {
 	cosigner, witness := newWitness(t, "comity/witness/xc")
 	_, stranger := newWitness(t, "comity/witness/xd")
@@ -124,10 +126,11 @@ func TestCosignaturesAreTold(t *testing.T) {
 	if proven, err := check(p); err != nil || len(proven) != 1 || len(proven[0].Cosignatures) != 0 {
 		t.Errorf("cosigned with keys that were replaced: %+v, %v; want no cosignature", proven, err)
 	}
+	until = now
 	i := bytes.Index(p.Proof, []byte("— comity/witness/xc ")) + len("— comity/witness/xc ") + 40
 	p.Proof[i] ^= 'A' ^ 'B'
-	if _, err := check(p); protocol.CodeOf(err) != protocol.BadSignature {
-		t.Errorf("a wrong cosignature: %v, want %s", err, protocol.BadSignature)
+	if proven, err := check(p); err != nil || len(proven[0].Cosignatures) != 0 || !slices.Equal(proven[0].Broken, []string{"comity/witness/xc"}) {
+		t.Errorf("a wrong cosignature: %+v, %v; want one of xc that counts for nothing", proven, err)
 	}
 }
 

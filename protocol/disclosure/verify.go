@@ -22,6 +22,10 @@ type Proven struct {
 	// Cosignatures are those of the witnesses given: each shows that the leaf stood
 	// in the log by its time.
 	Cosignatures []merkle.Cosignature
+	// Broken are witnesses in whose name a line is there that does not hold. It
+	// counts for nothing, and accuses nobody: nodes take checkpoints with lines that
+	// they cannot verify (R-LOG-2), so whoever had it before may have put it there.
+	Broken []string
 }
 
 // ErrNoRecord says that the verifier does not hold the record of an issuer, or of a
@@ -30,8 +34,7 @@ var ErrNoRecord = errors.New("no record of it is at hand")
 
 // Verify checks every signature, role and proof in the file against the records
 // that the verifier holds: the one that the evidence names, or else the newest
-// under which it holds (R-DISC-3). Of the witnesses, those that cosigned are
-// told; a wrong cosignature by one of them is refused.
+// under which it holds (R-DISC-3). Of the witnesses, those that cosigned are told.
 func (d *Disclosure) Verify(held *record.History, witnesses []record.Witness, now time.Time) ([]Proven, error) {
 	var all []Proven
 	for _, p := range d.Packets {
@@ -60,9 +63,7 @@ func (d *Disclosure) Verify(held *record.History, witnesses []record.Witness, no
 			return nil, fmt.Errorf("disclosure: %s: %w", e.Event, err)
 		}
 		proven := Proven{Evidence: e, Leaf: proof.Index, Checkpoint: c}
-		if proven.Cosignatures, err = cosignatures(proof.Checkpoint, witnesses); err != nil {
-			return nil, fmt.Errorf("disclosure: %s: %w: %w", e.Event, protocol.Refuse(protocol.BadSignature, "a cosignature does not verify"), err)
-		}
+		proven.cosigned(proof.Checkpoint, witnesses)
 		all = append(all, proven)
 	}
 	return all, nil
@@ -95,19 +96,17 @@ func lacking(held *record.History, e *evidence.Evidence, proof *merkle.Proof) er
 	return nil
 }
 
-// cosignatures are those of the witnesses who cosigned a checkpoint, each node
-// once: with the keys that it had at the time of the cosignature.
-func cosignatures(note []byte, witnesses []record.Witness) (all []merkle.Cosignature, err error) {
+// cosigned finds out which of the witnesses cosigned a checkpoint, each node once:
+// with the keys that it had at the time of the cosignature.
+func (p *Proven) cosigned(note []byte, witnesses []record.Witness) {
 	for _, w := range witnesses {
 		c, err := w.Cosignature(note)
-		if errors.Is(err, merkle.ErrNotCosigned) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		if c.Time.Before(w.Until) && !slices.ContainsFunc(all, func(other merkle.Cosignature) bool { return other.Witness == c.Witness }) {
-			all = append(all, c)
+		switch {
+		case errors.Is(err, merkle.ErrNotCosigned):
+		case err != nil:
+			p.Broken = append(p.Broken, w.Name())
+		case c.Time.Before(w.Until) && !slices.ContainsFunc(p.Cosignatures, func(other merkle.Cosignature) bool { return other.Witness == c.Witness }):
+			p.Cosignatures = append(p.Cosignatures, c)
 		}
 	}
-	return all, nil
 }
