@@ -69,6 +69,11 @@ func examine(folder string, sender, receiver *record.State, now time.Time, other
 			x.events = append(x.events, event)
 		}
 	}
+	for _, event := range x.events { // R-EVID-11
+		if other := event.Opposite(); slices.Contains(x.events, other) {
+			return nil, protocol.Refuse(protocol.Equivocation, "%s and %s exclude each other, and are both there", event, other)
+		}
+	}
 	return x, x.withdrawal(folder, sender, signed.Ref(), now)
 }
 

@@ -48,6 +48,26 @@ func TestAttacks(t *testing.T) {
 		refused(t, "written", bundle.Write(new(bytes.Buffer), c), code, member)
 	}
 
+	t.Run("say two things that exclude each other", func(t *testing.T) {
+		negative := func(e *evidence.Evidence) *pgp.Secret {
+			if e.Event.Rule().Negative {
+				e.Reason = evidence.NewReason(protocol.Policy, "no")
+			}
+			return nil
+		}
+		for _, also := range []evidence.Event{evidence.RelayRejection, evidence.ConsignmentRejection} {
+			w := newWorld()
+			w.sign = negative
+			w.steps = slices.Clone(positive)
+			at := slices.Index(evidence.Events(), also)
+			after := slices.IndexFunc(w.steps, func(s step) bool { return slices.Index(evidence.Events(), s.event) > at })
+			if after < 0 {
+				after = len(w.steps)
+			}
+			w.steps = slices.Insert(w.steps, after, step{also, 3 * time.Hour})
+			wrong(t, w.contents(), protocol.Equivocation, "evidence-"+string(also)+".json")
+		}
+	})
 	t.Run("swap evidence between two bundles", func(t *testing.T) {
 		w := newWorld()
 		file, other := written(t, w.contents()), written(t, w.contents())

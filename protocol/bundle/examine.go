@@ -226,10 +226,14 @@ func (f *fact) timely() error {
 	return nil
 }
 
-// complete asks for what every transmission has, and orders the facts by time.
+// complete asks for what every transmission has, and refuses two events that exclude
+// each other: whoever signed both has told two stories (R-EVID-11).
 func (x *examined) complete() error {
 	has := map[evidence.Event]bool{}
 	for _, f := range x.facts {
+		if other := f.Event.Opposite(); has[other] {
+			return fault(evidenceBase(f.Event)+".json", protocol.Refuse(protocol.Equivocation, "there is a %s too, and one excludes the other", other))
+		}
 		has[f.Event] = true
 	}
 	if !has[evidence.SubmissionAcceptance] { // R-ENV-6

@@ -7,11 +7,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"comity/crypto/pgp"
 	"comity/protocol"
+	"comity/protocol/evidence"
 	"comity/protocol/record"
 )
 
@@ -162,7 +165,15 @@ func TestRecipeOfAnAlteredBundle(t *testing.T) {
 	w.xb.newEra(2, day.Add(-time.Hour))
 	w.xb.take(w.xa.state.Signed())
 	w.xb.take(w.xb.state.Signed())
+	w.steps = append(positive[:2:2], step{evidence.RelayRejection, time.Minute})
+	w.sign = func(e *evidence.Evidence) *pgp.Secret {
+		if e.Event == evidence.RelayRejection {
+			e.Reason = evidence.NewReason(protocol.Policy, "after all")
+		}
+		return nil
+	}
 	c := w.contents()
+	rejection := c.Evidence[2]
 	c.Evidence = c.Evidence[:2]
 	inLost := lost.take(c.Evidence[1].Signed).under(lost.note(day.Add(4 * time.Hour)))
 	file := written(t, c)
@@ -200,7 +211,9 @@ func TestRecipeOfAnAlteredBundle(t *testing.T) {
 	forked.size--
 	last := forked.take(w.envelope)
 	last.log = &forked
-	theirs, _ := unpack(t, written(t, w.contents()))
+	of := w.contents()
+	of.Evidence = of.Evidence[:2]
+	theirs, _ := unpack(t, written(t, of))
 	swapped, order := unpack(t, file)
 	for name := range swapped {
 		if strings.HasPrefix(name, relay) {
@@ -214,10 +227,16 @@ func TestRecipeOfAnAlteredBundle(t *testing.T) {
 			rest = append(rest, name)
 		}
 	}
+	both, longer := unpack(t, file)
+	both["evidence-RelayRejection.json"], both["evidence-RelayRejection.json.asc"] = rejection.Document, rejection.Signature
+	both["evidence-RelayRejection.tlog-proof"] = rejection.Proof
+	longer = slices.Insert(longer, slices.Index(longer, relay+".peer.tlog-proof")+1,
+		"evidence-RelayRejection.json", "evidence-RelayRejection.json.asc", "evidence-RelayRejection.tlog-proof")
 	for _, test := range []struct {
 		name, want string
 		file       []byte
 	}{
+		{"a rejection beside the acceptance", "it was accepted and rejected: Relay", relist(t, file, both, longer)},
 		{"a byte of a member", "is not what bundle.json lists", flipped},
 		{"a byte of a header", "", padded},
 		{"a tail", "not the archive that its members make", append(bytes.Clone(file), 0)},

@@ -103,6 +103,9 @@ func Decode(data []byte) (*Disclosure, error) {
 		if slices.Contains(seen, e.Event) {
 			return nil, refuse("%s is in it twice", e.Event)
 		}
+		if other := e.Event.Opposite(); slices.Contains(seen, other) { // R-EVID-11
+			return nil, protocol.Refuse(protocol.Equivocation, "disclosure: %s and %s are both in it, and one excludes the other", other, e.Event)
+		}
 		seen = append(seen, e.Event)
 	}
 	return d, nil
