@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"comity/crypto/pgp"
 	"comity/protocol"
 	"comity/protocol/bundle"
+	"comity/protocol/evidence"
 	"comity/protocol/parcel"
 )
 
@@ -306,6 +308,45 @@ func TestTroubleInReadingIsNoFault(t *testing.T) {
 	_, err := bundle.Verify(failing{}, 1<<20, nil, bundle.Options{})
 	if !errors.Is(err, io.ErrClosedPipe) || faulted(err) != "" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// tired is a source that gives up reading after so many bytes.
+type tired struct {
+	io.ReaderAt
+	left int
+}
+
+func (s *tired) ReadAt(b []byte, at int64) (int, error) {
+	if s.left -= len(b); s.left < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return s.ReaderAt.ReadAt(b, at)
+}
+
+// Nor is it one of the parcel inside, which is read twice; also where the recipient's
+// office has signed that something is wrong with that.
+func TestTroubleInReadingTheParcelIsNoFault(t *testing.T) {
+	for _, last := range []evidence.Event{evidence.ContentHandover, evidence.ContentHandoverFailure} {
+		w := newWorld()
+		w.steps = append(positive[:3:3], step{last, time.Minute})
+		w.sign = func(e *evidence.Evidence) *pgp.Secret {
+			if e.Event.Rule().Negative {
+				e.Reason = evidence.NewReason(protocol.BadContainer, "broken")
+			}
+			return nil
+		}
+		c := w.contents()
+		c.Parcel, c.FileKey = bytes.NewReader(w.sealed), &w.key
+		file := written(t, c)
+		for more := 0; more < len(w.sealed); more += 1000 {
+			source := &tired{bytes.NewReader(file), len(file) + more}
+			r, err := bundle.Verify(source, int64(len(file)), nil, bundle.Options{})
+			var f *bundle.Fault
+			if source.left < 0 && (!errors.Is(err, io.ErrClosedPipe) || errors.As(err, &f)) {
+				t.Fatalf("%s, after %d bytes more than the file has: %v, %+v", last, more, err, r)
+			}
+		}
 	}
 }
 

@@ -48,24 +48,39 @@ func (x *examined) open() (*Opened, error) {
 	switch {
 	case errors.Is(err, seal.ErrNoKey):
 		return nil, fault(fileKeyName, protocol.Refuse(protocol.CannotOpen, "it is not the key of this parcel"))
+	case err != nil && protocol.CodeOf(err) == "":
+		return nil, fmt.Errorf("reading a bundle at %s: %w", parcelName, err) // trouble of whoever reads it
 	case err != nil && slices.ContainsFunc(x.facts, func(f *fact) bool { return f.Event == evidence.ContentHandoverFailure }):
 		return &Opened{Broken: err.Error()}, nil
 	}
 	return o, fault(parcelName, err)
 }
 
-// read opens the parcel. Of bytes that no key can open the seal room says more
-// than a code.
+// read opens the parcel. Its errors are refusals, seal.ErrNoKey, or come from the
+// source of the bundle.
 func (x *examined) read() (*Opened, error) {
 	plain, size, err := seal.Open(x.Parcel, x.env.Sealed.Size, x.FileKey)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", protocol.Refuse(protocol.BadContainer, "it does not open"), err)
+		return nil, sealed(err)
 	}
 	contents, err := parcel.Read(plain, size)
 	if err != nil {
-		return nil, err
+		return nil, sealed(err)
 	}
-	return x.inside(contents)
+	o, err := x.inside(contents)
+	return o, sealed(err)
+}
+
+// sealed gives what is wrong with the sealed bytes themselves its code (SPEC.md,
+// section 8) and leaves all other errors as they are.
+func sealed(err error) error {
+	switch {
+	case errors.Is(err, seal.ErrHeader):
+		return fmt.Errorf("%w: %w", protocol.Refuse(protocol.BadHeader, "it does not open"), err)
+	case errors.Is(err, seal.ErrDamaged):
+		return fmt.Errorf("%w: %w", protocol.Refuse(protocol.BadContainer, "it does not open"), err)
+	}
+	return err
 }
 
 // inside carries out what the office of the recipient did at take-in. Times of
