@@ -231,14 +231,15 @@ func (d *demo) read(ctx context.Context, id protocol.ParcelID) error {
 		return err
 	}
 	defer content.Close() // only read from
-	out, err := createNew(filepath.Join(folder, file.Name))
+	path := filepath.Join(folder, file.Name)
+	out, err := createNew(path)
 	if err != nil {
 		return err
 	}
-	if err := finish(out, copyFile(out, content, file, nil)); err != nil {
+	if err := finish(out, path, copyFile(out, content, file, nil)); err != nil {
 		return err
 	}
-	d.opened(file, out.Name())
+	d.opened(file, path)
 	return nil
 }
 

@@ -62,7 +62,7 @@ func writeDocuments(folder string) ([]string, error) {
 			return nil, err
 		}
 		_, err = io.Copy(f, doc.content)
-		if err := finish(f, err); err != nil {
+		if err := finish(f, path, err); err != nil {
 			return nil, err
 		}
 		paths = append(paths, path)

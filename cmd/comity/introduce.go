@@ -1,12 +1,14 @@
 package main
 
 import (
-	"fmt"
-	"os"
+	"errors"
+	"io/fs"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
+	"comity/node/newfile"
 )
 
 func (p *program) introduce() *cobra.Command {
@@ -43,7 +45,9 @@ that for documents which name a log that this node has lost since.`,
 
 func (p *program) introduced(i *control.Introduction, out string) error {
 	if out == "" && !p.json {
-		fmt.Fprint(p.stdout, i.File)
+		if err := p.writeOut("", []byte(i.File)); err != nil {
+			return err
+		}
 		aside := &program{stdout: p.stderr}
 		aside.words(i.Words, i.Digits)
 		aside.laterRecord(i)
@@ -60,7 +64,7 @@ func (p *program) introduced(i *control.Introduction, out string) error {
 	p.say("Wrote the introduction of state %s (record %d) to %s.", i.State, i.Sequence, out)
 	p.say("\nGive the file to the other side, and read these words to them by telephone:\n")
 	p.words(i.Words, i.Digits)
-	p.say("\nThey type: comity peer pin %s", out)
+	p.say("\nThey type: comity peer pin %s", quoted(filepath.Base(out)))
 	p.laterRecord(i)
 	return nil
 }
@@ -80,33 +84,34 @@ func writeNew(path string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
-	return finish(f, err)
+	return finish(f, path, err)
 }
 
-// createNew opens a new file for its owner only and refuses to overwrite.
-func createNew(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	switch {
-	case os.IsExist(err):
-		return nil, problem("choose another name, or move that file away", "%s exists already; nothing was overwritten", path)
-	case os.IsNotExist(err):
-		return nil, problem("create the folder first", "%s: there is no such folder", path)
-	case err != nil:
-		return nil, problem("", "%v", err)
-	}
-	return f, nil
+// createNew begins a new file for its owner only and refuses to overwrite. The caller
+// finishes it.
+func createNew(path string) (*newfile.File, error) {
+	f, err := newfile.Create(path)
+	return f, unwritten(path, err)
 }
 
-// finish makes a new file durable, or removes it when it is not whole.
-func finish(f *os.File, err error) error {
+// finish lets a new file appear, or leaves nothing of one that is not whole.
+func finish(f *newfile.File, path string, err error) error {
+	defer f.Discard()
 	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error is the one to tell
+		err = unwritten(path, f.Keep())
 	}
 	return err
+}
+
+// unwritten says what to do about a file that could not be written.
+func unwritten(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		return problem("choose another name, or move that file away", "%s exists already; nothing was overwritten", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return problem("create the folder first", "%s: there is no such folder", path)
+	}
+	return problem("", "%v", err)
 }

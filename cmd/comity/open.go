@@ -119,7 +119,7 @@ func (p *program) saveFile(out string, content io.Reader, file *control.File) er
 	bars := p.bars()
 	err = copyFile(f, content, file, func(done int64) { bars.show("opening", done, file.Size) })
 	bars.end()
-	if err := finish(f, err); err != nil {
+	if err := finish(f, out, err); err != nil {
 		return err
 	}
 	if p.json {

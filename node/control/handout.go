@@ -12,6 +12,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"comity/node/newfile"
 )
 
 // What officers take out over the socket of their office is written by their own
@@ -155,9 +157,9 @@ func take[Out any](ctx context.Context, c *Client, operation string, in any, wri
 
 // takeFile writes a handout into a new file, which appears whole or not at all.
 func takeFile(to string) (write func(io.Reader) error, done func(error) error) {
-	var f *os.File
+	var f *newfile.File
 	write = func(r io.Reader) (err error) {
-		if f, err = os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+".*.new"); err != nil {
+		if f, err = newfile.Create(to); err != nil {
 			return err
 		}
 		_, err = io.Copy(f, r)
@@ -167,9 +169,9 @@ func takeFile(to string) (write func(io.Reader) error, done func(error) error) {
 		if f == nil {
 			return err
 		}
-		defer os.Remove(f.Name())
-		if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-			err = os.Link(f.Name(), to) // a link, not a rename: what appeared meanwhile is not overwritten
+		defer f.Discard()
+		if err == nil {
+			err = f.Keep()
 		}
 		return err
 	}

@@ -8,11 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"comity/crypto/seal"
+	"comity/node/newfile"
 	"comity/protocol"
 	"comity/protocol/bundle"
 	"comity/protocol/envelope"
@@ -100,23 +100,22 @@ func (o *Office) bundle(ctx context.Context, name store.Name, to protocol.Author
 
 // writeBundle writes the file beside its place, notes the act, and moves it there.
 func (o *Office) writeBundle(ctx context.Context, m *store.Message, c *bundle.Contents, b *Bundled, path string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.new") // mode 0600
+	f, err := newfile.Create(path)
 	if err != nil {
 		return fmt.Errorf("write a bundle: %w", err)
 	}
-	defer os.Remove(f.Name()) // gone already when all went well
+	defer f.Discard()
 	err = bundle.Write(f, c)
 	if info, statErr := f.Stat(); statErr == nil {
 		b.Size = info.Size()
 	}
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync()); err != nil {
 		return fmt.Errorf("write the bundle of parcel %s: %w", m.Name.Parcel, err)
 	}
 	if err := o.noteBundle(ctx, m, c, b, path); err != nil {
 		return err
 	}
-	// A link, not a rename: what appeared meanwhile is not overwritten.
-	if err := os.Link(f.Name(), path); err != nil {
+	if err := f.Keep(); err != nil {
 		return fmt.Errorf("write a bundle: %w", err)
 	}
 	return nil
