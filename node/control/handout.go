@@ -20,6 +20,7 @@ import (
 // command, with their own rights: the node hands out the bytes.
 
 // handout answers with bytes, then with a view of them or the error at which they broke off.
+// Either is a trailer, for which a client has 4 KiB: there is no room for lists.
 type handout struct {
 	w     http.ResponseWriter
 	begun bool
@@ -72,42 +73,38 @@ func (s *Service) bundleTo(r *http.Request, w io.Writer) (*Bundle, error) {
 // handExport is export for an officer: a tar of the folder.
 func (s *Service) handExport(w http.ResponseWriter, r *http.Request) {
 	h := &handout{w: w}
-	h.end(s.exportTo(r, h))
+	h.end(nothing{}, s.exportTo(r, h))
 }
 
-func (s *Service) exportTo(r *http.Request, w io.Writer) (*Parcel, error) {
+func (s *Service) exportTo(r *http.Request, w io.Writer) error {
 	ctx := r.Context()
 	var in exportRequest
 	if err := readRequest(r, &in); err != nil {
-		return nil, err
+		return err
 	}
 	f, err := s.find(ctx, in.As, in.Parcel)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	leave, err := s.turns.enter(ctx, s.party)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer leave()
 	// It is on this disk twice while it is handed out.
 	if err := s.node.Gateway.Admit(ctx, s.party, 0, f.message.Size); err != nil {
-		return nil, err
+		return err
 	}
 	work, err := os.MkdirTemp(s.node.Layout.Office(s.party), handoutFolder)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(work)
 	folder := filepath.Join(work, "out")
 	if err := f.office.ExportFor(ctx, f.message.Name, folder, in.Path); err != nil {
-		return nil, err
+		return err
 	}
-	view, err := s.full(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	return view, packFolder(w, folder)
+	return packFolder(w, folder)
 }
 
 // handoutFolder is the pattern of a folder from which an export is handed out. One
@@ -245,9 +242,14 @@ func (c *Client) takeBundle(ctx context.Context, in BundleRequest) (*Bundle, err
 	return b, done(err)
 }
 
-// takeExport is Export over the socket of an office.
+// takeExport is Export over the socket of an office. The view is asked for apart: with the
+// files and evidence of a parcel it is too long to come after the bytes.
 func (c *Client) takeExport(ctx context.Context, in exportRequest) (*Parcel, error) {
+	p, err := c.Parcel(ctx, in.As, in.Parcel)
+	if err != nil {
+		return nil, err
+	}
 	write, done := takeFolder(in.Path)
-	p, err := take[*Parcel](ctx, c, "/v1/export", in, write)
+	_, err = take[nothing](ctx, c, "/v1/export", in, write)
 	return p, done(err)
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -74,6 +75,8 @@ func TestOfficersReachTheirOfficeAlone(t *testing.T) {
 		wantCode(t, "bundling it", err, NotFound)
 		_, err = court.Export(t.Context(), as, string(secret.Parcel), filepath.Join(t.TempDir(), "out"))
 		wantCode(t, "exporting it", err, NotFound)
+		_, err = take[nothing](t.Context(), court, "/v1/export", exportRequest{parcelRequest{As: as, Parcel: string(secret.Parcel)}, "out"}, nil)
+		wantCode(t, "exporting it without a look", err, NotFound)
 	}
 	for _, as := range []string{"central-authority", "xa/central-authority"} {
 		_, err = court.Sent(t.Context(), as, 0)
@@ -172,6 +175,29 @@ func TestManyFilesAreHandedOver(t *testing.T) {
 	for i, f := range p.Files {
 		if f.Size != int64(i) || len(f.Name) != len("file-")+i+1 {
 			t.Fatalf("file %d is %q with %d bytes", i+1, f.Name, f.Size)
+		}
+	}
+}
+
+// What officers take out may have many files and long names.
+func TestAnExportOfManyFilesIsHandedOut(t *testing.T) {
+	_, court, _ := twoOffices(t)
+	var d Draft
+	for i := range 30 {
+		d = draft(append(pathsOf(d), write(t, fmt.Sprintf("ملحق %d.txt", i+1), "An annex."))...)
+	}
+	sent := send(t, court, d)
+	folder := filepath.Join(t.TempDir(), "out")
+	p, err := court.Export(t.Context(), "", string(sent.Parcel), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Files) != 30 || len(p.Transmissions) != 1 || len(p.Transmissions[0].Evidence) == 0 {
+		t.Errorf("the view has %d files and %+v", len(p.Files), p.Transmissions)
+	}
+	for _, name := range []string{"parcel.age", "envelope.json", "evidence-SubmissionAcceptance.tlog-proof"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			t.Error(err)
 		}
 	}
 }
