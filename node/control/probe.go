@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"comity/node/gateway"
+	"comity/node/office"
 	"comity/node/operate"
 	"comity/protocol"
 	"comity/protocol/exchange"
@@ -88,22 +88,17 @@ func (s *Service) probeAnswer(ctx context.Context, node protocol.NodeID, each fu
 
 // sendProbe sends the test parcel and waits for its evidence.
 func (s *Service) sendProbe(ctx context.Context, in probeRequest, to protocol.AuthorityID) error {
-	folder, err := os.MkdirTemp("", "comity-probe-*")
+	file, err := s.probeFile()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
-	file := filepath.Join(folder, "test.txt")
-	text := "This is a test of the connection. It has no effect and needs no answer.\n"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return err
-	}
+	defer file.Close() // only read from
 	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
-	sent, err := s.send(ctx, Draft{
+	sent, err := s.sendFiles(ctx, Draft{
 		As: in.As, To: []protocol.AuthorityID{to}, Kind: parcel.KindConformanceTest, Test: true,
-		Lifetime: int64(time.Hour / time.Second), Files: []Source{{Path: file}}, Passphrase: in.Passphrase,
-	}, func(Progress) {})
+		Lifetime: int64(time.Hour / time.Second), Passphrase: in.Passphrase,
+	}, []office.Source{{Path: "test.txt", File: file}}, func(Progress) {})
 	if err != nil {
 		return err
 	}
@@ -121,6 +116,20 @@ func (s *Service) sendProbe(ctx context.Context, in probeRequest, to protocol.Au
 		return fail(Failed, "ask the other side what is wrong", "a test parcel to %s ended with %s", to, last.Event)
 	}
 	return nil
+}
+
+// probeFile is what a test parcel holds: an open file without a name, so that nothing is
+// left of it. It is in the data directory, because a service may write nowhere else.
+func (s *Service) probeFile() (*os.File, error) {
+	f, err := os.CreateTemp(s.node.Layout.Dir, ".probe-*")
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.WriteString("This is a test of the connection. It has no effect and needs no answer.\n")
+	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // probe probes one peer, as a person who acts. What went wrong is a finding too;
