@@ -6,8 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"comity/protocol/parcel"
 )
 
 const vectors = "../../protocol/vectors/"
@@ -58,6 +62,30 @@ func TestExitCodes(t *testing.T) {
 		if code != tt.code || !strings.Contains(out.String(), tt.says) || !strings.Contains(complaint.String(), tt.wrong) {
 			t.Errorf("%v: got %d, want %d\n%s%s", tt.args, code, tt.code, out.Bytes(), complaint.Bytes())
 		}
+	}
+}
+
+// Whoever made a file chose the names in it. They do nothing to the auditor's terminal.
+func TestNamesInABundleDoNothingToATerminal(t *testing.T) {
+	file, err := os.ReadFile(vectors + "bundle/valid.tar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := strconv.ParseInt(string(file[124:135]), 8, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, rest := file[512:][:size], file[512+size+parcel.Padding(size):]
+	list = bytes.Replace(list, []byte("records/xa-1.json"), []byte(`records/\u001b[2J.json`), 1)
+	file = slices.Concat(parcel.AppendHeader(nil, "bundle.json", int64(len(list))), list, make([]byte, parcel.Padding(int64(len(list)))), rest)
+	path := filepath.Join(t.TempDir(), "evidence.tar")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, complaint bytes.Buffer
+	code := run([]string{path}, &out, &complaint)
+	if code != 3 || strings.ContainsRune(complaint.String(), 0x1b) || !strings.Contains(complaint.String(), `records/\x1b[2J.json`) {
+		t.Errorf("got %d, want 3 and the name as text: %q", code, complaint.String())
 	}
 }
 

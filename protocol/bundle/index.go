@@ -99,7 +99,9 @@ func parseIndex(doc []byte) (*index, error) {
 // have is refused; which one must stand where, take decides.
 func limitOf(path string) (int64, error) {
 	base, signature := strings.CutSuffix(path, signatureSuffix)
+	plain := strings.IndexFunc(path, func(c rune) bool { return c <= ' ' || c > '~' }) < 0 // as a tar header has it, and as people are told it
 	switch {
+	case !plain:
 	case signature && strings.HasSuffix(base, ".json"):
 		return protocol.MaxSignature, nil
 	case path == envelopeName:
