@@ -8,6 +8,7 @@ import (
 	"comity/node/federation"
 	"comity/node/operate"
 	"comity/protocol"
+	"comity/protocol/record"
 )
 
 // amendment is what a change of the node's own record needs, once it is clear that
@@ -26,6 +27,27 @@ func (p *program) amendment(ctx context.Context, offline, verb, why string) (a o
 	}
 	from, err := p.passphrases(ctx, nil)
 	return operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now}, err
+}
+
+// publishedView is the next record of the node's state, for programs.
+type publishedView struct {
+	State  protocol.StateID `json:"state"`
+	Record int64            `json:"record"`
+	Digest protocol.Digest  `json:"record_sha256"`
+	Until  protocol.Time    `json:"valid_until"`
+	Log    string           `json:"log"`
+	// Follows says that peers adopt it by themselves. Otherwise they compare the words.
+	Follows bool     `json:"follows"`
+	Words   []string `json:"words"`
+	Digits  string   `json:"digits"`
+}
+
+func viewOfPublished(s *record.State, follows bool) publishedView {
+	r := s.Record()
+	return publishedView{
+		State: r.State, Record: r.Sequence, Digest: s.Ref().Digest, Until: r.Valid.Until, Log: r.Node.Log.Origin,
+		Follows: follows, Words: s.Words(), Digits: s.Digits(),
+	}
 }
 
 // amended says what to do after a change of the node's own record.

@@ -142,9 +142,8 @@ func (p *program) added(dir string, plan *operate.AdditionPlan, state *record.St
 	if p.json {
 		return p.object(struct {
 			Authority protocol.AuthorityID `json:"authority"`
-			Record    int64                `json:"record"`
-			Digest    protocol.Digest      `json:"record_sha256"`
-		}{id, state.Record().Sequence, state.Ref().Digest})
+			publishedView
+		}{id, viewOfPublished(state, true)})
 	}
 	p.say("Added %s (%s). Record %d of state %s lists it.", id, name(plan.Authority.Name[0].Text), state.Record().Sequence, state.Record().State)
 	p.say("Its offline key is in %s, beside the state's.", safe(plan.Offline))

@@ -72,6 +72,9 @@ func (p *program) entry(f *operate.EntryFile, out string) error {
 	if err := p.writeEntry(f, out); err != nil || out == "" {
 		return err
 	}
+	if p.json {
+		return p.object(pathView{out})
+	}
 	p.say("Wrote the entry of %s to %s. Edit it, then type:", f.Authority, out)
 	dir := ""
 	if p.dir != "" {
@@ -92,6 +95,9 @@ func (p *program) exampleEntry(out string) error {
 		fmt.Fprintf(p.stderr, "comity: note: this is %s\n", is)
 		return nil
 	}
+	if p.json {
+		return p.object(pathView{out})
+	}
 	p.say("Wrote to %s %s.", out, is)
 	p.say("The present entry of an authority of this node is written by: comity directory entry AUTHORITY -o FILE")
 	return nil
@@ -102,11 +108,7 @@ func (p *program) writeEntry(f *operate.EntryFile, out string) error {
 	if err != nil {
 		return err
 	}
-	if out != "" {
-		return writeNew(out, data)
-	}
-	_, err = p.stdout.Write(data)
-	return err
+	return p.writeOut(out, data)
 }
 
 // exampleAuthority is in no state, so that the example is not published as it is.

@@ -1,12 +1,16 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
 )
+
+// exportedListings is what was written, for programs.
+type exportedListings struct {
+	Path  string `json:"path"`
+	Count int    `json:"count"`
+}
 
 func (p *program) directoryExport() *cobra.Command {
 	var format, out string
@@ -23,7 +27,11 @@ such as a telephone number with its plus sign, begins with an apostrophe.
 Signatures are not in the file: to hand a record on, use "comity introduce".`,
 		Example: "  comity directory export -o authorities.csv",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if format == "" && out == "" {
+			switch {
+			case format != "" || out != "":
+			case p.json:
+				format = string(control.JSON)
+			default:
 				format = string(control.CSV)
 			}
 			f, err := formatOf(format, out)
@@ -35,12 +43,11 @@ Signatures are not in the file: to hand a record on, use "comity introduce".`,
 				if err != nil {
 					return err
 				}
-				if out == "" {
-					fmt.Fprint(p.stdout, e.File)
-					return nil
-				}
-				if err := writeNew(out, []byte(e.File)); err != nil {
+				if err := p.writeOut(out, []byte(e.File)); err != nil || out == "" {
 					return err
+				}
+				if p.json {
+					return p.object(exportedListings{out, e.Count})
 				}
 				p.say("Wrote %s to %s.", authorities(e.Count), out)
 				if e.Count == 0 && !all {

@@ -80,9 +80,9 @@ func (p *program) introducesRoot(r *control.Root) {
 // compareRoot asks the person, who has the words before his eyes and a steward on the
 // telephone.
 func (p *program) compareRoot(ctx context.Context, r *control.Root, file string) (string, error) {
-	if file == "-" || !isTerminal(p.stdin) {
+	if file == "-" || !p.asks() {
 		return "", misuse(`give what the steward read to you: comity directory join ROOT --mirror URL --words "…"`,
-			"there is nobody at a terminal to compare the words")
+			"%s to compare the words", p.nobody())
 	}
 	yes, err := p.confirmed(ctx, fmt.Sprintf("Did the steward read exactly these words of root %d to you? [y/N] ", r.Version))
 	if err != nil {

@@ -72,12 +72,17 @@ func (p *program) publish(ctx context.Context, path, offline string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.preview(ctx, dir, entry); err != nil {
-		return err
+	if !p.json { // nobody is there to look
+		if err := p.preview(ctx, dir, entry); err != nil {
+			return err
+		}
 	}
 	state, err := operate.Publish(ctx, operate.PublishPlan{Amendment: operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now}, Entry: entry})
 	if err != nil {
 		return control.Explain(err)
+	}
+	if p.json {
+		return p.object(viewOfPublished(state, true))
 	}
 	r := state.Record()
 	p.say("Record %d of state %s has the new entry of %s, confirmed as of now.", r.Sequence, r.State, entry.Authority)

@@ -24,7 +24,7 @@ func (p *program) consent(ctx context.Context, safe *federation.Safe, d *federat
 		return err
 	}
 	keys, err := p.askHandedOver(ctx, handed, s.asked)
-	if err != nil || words+keys > 0 || p.json || !isTerminal(p.stdin) {
+	if err != nil || words+keys > 0 || !p.asks() {
 		return err
 	}
 	yes, err := p.confirmed(ctx, fmt.Sprintf("Sign %s %d, as it is shown here? [y/N] ", d.Kind(), d.Number()))
@@ -57,9 +57,9 @@ func (p *program) askHandedOver(ctx context.Context, handed, asked []string) (qu
 		if slices.ContainsFunc(asked, func(name string) bool { return isAsked(of, name) }) {
 			continue
 		}
-		if !isTerminal(p.stdin) {
+		if !p.asks() {
 			return 0, misuse("call them at a number that you knew before; if they say so, give --asked "+strings.TrimPrefix(of, "state "),
-				"there is nobody at a terminal to say whether %s has told you of another offline key", of)
+				"%s to say whether %s has told you of another offline key", p.nobody(), of)
 		}
 		yes, err := p.confirmed(ctx, fmt.Sprintf("Has %s told you of another offline key, at a number that you knew before? [y/N] ", of))
 		if err != nil {
@@ -123,8 +123,8 @@ func (p *program) compareOne(ctx context.Context, i *control.Introduction, stray
 	if stray {
 		return problem("call again, at a number that you knew before; sign nothing as long as they differ", "not signed: none of the words given are those of %s", i.Name)
 	}
-	if !isTerminal(p.stdin) {
-		return misuse(`give what was read to you, once for each: --words "…"`, "there is nobody at a terminal to compare the words of %s", i.Name)
+	if !p.asks() {
+		return misuse(`give what was read to you, once for each: --words "…"`, "%s to compare the words of %s", p.nobody(), i.Name)
 	}
 	yes, err := p.confirmed(ctx, fmt.Sprintf("Did %s read exactly these words to you: %s … %s? [y/N] ", i.Name, i.Words[0], i.Words[len(i.Words)-1]))
 	if err != nil {

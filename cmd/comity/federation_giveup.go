@@ -8,6 +8,11 @@ import (
 	"comity/node/federation"
 )
 
+// givenUpView is the draft that was given up, for programs.
+type givenUpView struct {
+	Name string `json:"name"`
+}
+
 func (p *program) federationGiveUp() *cobra.Command {
 	return &cobra.Command{
 		Use: "give-up", Args: words(0, 0),
@@ -27,6 +32,9 @@ it with "comity federation sign --instead", and all others without.`,
 				}
 				if name == "" {
 					return problem(`"comity federation status" says what is published`, "no draft is with the stewards")
+				}
+				if p.json {
+					return p.object(givenUpView{name})
 				}
 				p.say("Given up: %s. Tell every steward.", name)
 				if strings.HasPrefix(name, string(federation.RootKind)) {

@@ -21,15 +21,18 @@ only "comity federation sign" can tell, by the steward's medium.`,
 			}
 			if p.json {
 				v, err := viewOf(d, args[0], false)
+				if err == nil {
+					err = p.object(v)
+				}
 				if err != nil {
 					return err
 				}
-				return p.object(v)
+			} else {
+				if err := p.showDraft(d); err != nil {
+					return err
+				}
+				p.progress(d)
 			}
-			if err := p.showDraft(d); err != nil {
-				return err
-			}
-			p.progress(d)
 			return p.federationError(d.CheckTimes(time.Now()))
 		},
 	}

@@ -22,15 +22,15 @@ with 1 when the parcel can no longer get there.`,
 				return err
 			}
 			return p.look(c.Context(), func(node *control.Client) error {
-				if p.json {
-					_, err = node.Follow(c.Context(), p.as, args[0], w.until, func(e control.Evidence) error { return p.line(e) })
-					return err
+				each := func(e control.Evidence) error { return p.line(e) }
+				if !p.json {
+					m, err := node.Parcel(c.Context(), p.as, args[0])
+					if err != nil {
+						return err
+					}
+					each = p.tell(len(m.Transmissions) > 1)
 				}
-				m, err := node.Parcel(c.Context(), p.as, args[0])
-				if err != nil {
-					return err
-				}
-				_, err = p.wait(c.Context(), node, p.as, args[0], len(m.Transmissions) > 1, w)
+				_, err = p.wait(c.Context(), node, args[0], w, each)
 				return err
 			})
 		},

@@ -28,6 +28,9 @@ without it, protected keys are lost.`,
 			case err != nil:
 				return problem("", "%v", err)
 			}
+			if p.json {
+				return p.object(pathView{args[0]})
+			}
 			p.say("Wrote a new passphrase to %s. Keep a copy on paper, apart from this machine.", args[0])
 			return nil
 		},

@@ -96,6 +96,9 @@ func (p *program) rotate(ctx context.Context, kind operate.Kind, since *time.Tim
 	case err != nil:
 		return noRoom(err)
 	}
+	if p.json {
+		return p.object(viewOfPublished(made.State, made.Broken == nil))
+	}
 	r := made.State.Record()
 	of := "of node " + string(r.Node.ID)
 	if kind == operate.StateKind {
@@ -154,6 +157,9 @@ what the node signs until they have compared the words of a new introduction.`,
 			made, err := operate.Renew(c.Context(), a)
 			if err != nil {
 				return noRoom(err)
+			}
+			if p.json {
+				return p.object(viewOfPublished(made.State, made.Broken == nil))
 			}
 			r := made.State.Record()
 			p.say("Record %d of state %s has new keys of node %s and of its authorities (%d), and is valid until %s.",

@@ -107,7 +107,7 @@ func (p *program) disclosed(d *control.Disclosed, out string) error {
 		for _, e := range d.Events {
 			p.say("  %s", e)
 		}
-		p.say("It tells of no other parcel. The auditor types: comity log check %s --trust FOLDER", out)
+		p.say("It tells of no other parcel. The auditor types: comity log check %s --trust FOLDER", quoted(out))
 	}
 	if d.Found {
 		return nil

@@ -66,8 +66,11 @@ func (p *program) newEra(ctx context.Context, offline string) error {
 	} else if err != nil {
 		return control.Explain(err)
 	}
+	if p.json {
+		return p.object(viewOfPublished(state, true))
+	}
 	p.say("Record %d of state %s names the new log %s.", state.Record().Sequence, state.Record().State, state.Record().Node.Log.Origin)
-	p.say("Take %s off this machine again, then type: comity serve --dir %s", offline, dir)
+	p.say("Take %s off this machine again, then type: comity serve --dir %s", offline, quoted(dir))
 	p.say("The node fetches from each peer what it has lost, before it accepts anything from it.")
 	return nil
 }

@@ -3,8 +3,9 @@
 // parcels, and checks what is stored. One file holds one subcommand and is
 // named by its words; its help text is the manual.
 //
-// A command never touches a data directory by itself: it asks the node through
-// package control, whether the node runs or not. Whatever comes from a peer is
+// A command asks the node through package control, whether the node runs or not.
+// Those that change the record of a stopped node, or only read it, use package
+// operate, and those of stewards package federation. Whatever comes from a peer is
 // made harmless before it reaches a terminal.
 package main
 

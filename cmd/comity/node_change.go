@@ -42,6 +42,9 @@ Where it serves is another matter: "listen" in comity.toml.`,
 			} else if err != nil {
 				return control.Explain(err)
 			}
+			if p.json {
+				return p.object(viewOfPublished(state, true))
+			}
 			r := state.Record()
 			p.say("Record %d of state %s is published: %s at %v, with parcels of up to %s.", r.Sequence, r.State, r.Node.ID, r.Node.Endpoints, bytes(r.Node.Limits.Sealed))
 			if err := p.listensElsewhere(change.Dir, r.Node.Endpoints); err != nil {

@@ -101,9 +101,9 @@ func (p *program) introduces(i *control.Introduction) {
 // compare asks the person. The answer stands for the words: it is typed by
 // someone who has them before their eyes and the other side on the telephone.
 func (p *program) compare(ctx context.Context, i *control.Introduction, file string) (string, error) {
-	if file == "-" || !isTerminal(p.stdin) {
+	if file == "-" || !p.asks() {
 		return "", misuse(`give what the other side read to you: comity peer pin FILE --words "…"`,
-			"there is nobody at a terminal to compare the words")
+			"%s to compare the words", p.nobody())
 	}
 	yes, err := p.confirmed(ctx, "Did the other side read exactly these words to you? [y/N] ")
 	if err != nil {

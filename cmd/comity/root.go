@@ -61,7 +61,8 @@ type program struct {
 // run is the whole program: main and the script tests call it. It returns the
 // exit code.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{env: map[string]string{}, stdin: stdin, stdout: stdout, stderr: stderr}
+	out := &output{Writer: stdout}
+	p := &program{env: map[string]string{}, stdin: stdin, stdout: out, stderr: stderr}
 	for _, pair := range env {
 		key, value, _ := strings.Cut(pair, "=")
 		p.env[key] = value
@@ -69,13 +70,15 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	root := p.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	command, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	switch {
+	case err == nil && out.err != nil:
+		err = problem("", "it was done, but not all that it says could be written: %v", out.err)
+	case err == nil:
 		return exitDone
-	}
-	if !p.started {
+	case !p.started:
 		err = misuse(`type "`+command.CommandPath()+` --help"`, "%v", err)
 	}
 	return p.complain(ctx, err)
@@ -90,9 +93,14 @@ func (p *program) root() *cobra.Command {
 		Long:          about,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			// Cobra looks only afterwards, when it is too late to be a misuse.
+			if err := cmp.Or(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
+				return err
+			}
 			p.started = true
 			p.as = cmp.Or(p.as, p.env["COMITY_AS"])
+			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			if asked {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"compared":   scriptCompared,
 			"published":  scriptPublished,
 			"resize":     scriptResize,
+			"json":       scriptJSON,
 			"recipe":     scriptRecipe,
 			"page":       scriptPage,
 			"ceremony":   scriptCeremony,
@@ -164,6 +167,30 @@ func scriptWords(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: words VARIABLE DIR")
 	}
 	ts.Setenv(args[0], scriptSaid(ts, args[1]))
+}
+
+// scriptJSON: "json comity WORDS..." runs a command with --json, and wants JSON of it and
+// nothing else; "! json" wants it to fail beside.
+func scriptJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: json COMMAND...")
+	}
+	if err := ts.Exec(args[0], append(args[1:], "--json")...); (err != nil) != neg {
+		ts.Fatalf("%s --json: %v\n%s", strings.Join(args, " "), err, ts.ReadFile("stderr"))
+	}
+	said := ts.ReadFile("stdout")
+	if !neg && said == "" {
+		ts.Fatalf("%s --json says nothing", strings.Join(args, " "))
+	}
+	for values := json.NewDecoder(strings.NewReader(said)); ; {
+		var one any
+		switch err := values.Decode(&one); {
+		case errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			ts.Fatalf("%s --json: %v, in:\n%s", strings.Join(args, " "), err, said)
+		}
+	}
 }
 
 // scriptResize: "resize FILE BYTES" makes a file of that size.

@@ -213,7 +213,7 @@ func (p *program) sendAndWait(ctx context.Context, node *control.Client, d *cont
 	}
 	var outcome *control.Outcome
 	if w.until != "" {
-		outcome, err = p.wait(ctx, node, p.as, string(sent.Parcel), len(sent.To) > 1, w)
+		outcome, err = p.wait(ctx, node, string(sent.Parcel), w, p.tell(len(sent.To) > 1))
 	}
 	if p.json {
 		return errors.Join(p.object(sentView{sent, outcome}), err)
@@ -231,22 +231,27 @@ func join(ids []protocol.AuthorityID) string {
 	return strings.Join(texts, ", ")
 }
 
-// wait shows evidence as it comes. It is an error when a parcel does not get
-// where it was waited for. When it goes to several recipients, each line says
-// about which of them it is.
-func (p *program) wait(ctx context.Context, node *control.Client, as, ref string, several bool, w waiting) (*control.Outcome, error) {
+// tell shows people evidence as it comes. When it goes to several recipients, each line
+// says about which of them it is.
+func (p *program) tell(several bool) func(control.Evidence) error {
+	return func(e control.Evidence) error {
+		if !p.json {
+			p.evidence(e, several)
+		}
+		return nil
+	}
+}
+
+// wait calls each for evidence as it comes. It is an error when a parcel does not get
+// where it was waited for.
+func (p *program) wait(ctx context.Context, node *control.Client, ref string, w waiting, each func(control.Evidence) error) (*control.Outcome, error) {
 	asked := ctx
 	if w.limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, w.limit)
 		defer cancel()
 	}
-	outcome, err := node.Follow(ctx, as, ref, w.until, func(e control.Evidence) error {
-		if !p.json {
-			p.evidence(e, several)
-		}
-		return nil
-	})
+	outcome, err := node.Follow(ctx, p.as, ref, w.until, each)
 	if err != nil {
 		if ctx.Err() != nil && asked.Err() == nil {
 			return nil, problem(`delivery goes on while the node runs; look again with "comity show `+ref+`"`,

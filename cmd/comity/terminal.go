@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,10 +26,39 @@ const (
 	manyRows = 1000
 )
 
+// output is standard output. It remembers the first thing that could not be written, for
+// commands that say something and do not look whether it was heard.
+type output struct {
+	io.Writer
+	err error
+}
+
+// Write passes on what it gets.
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	o.err = cmp.Or(o.err, err)
+	return n, err
+}
+
 // isTerminal reports whether a stream is a terminal, where a person is.
 func isTerminal(stream any) bool {
+	if o, ok := stream.(*output); ok {
+		stream = o.Writer
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// asks reports whether a person is there to answer questions. Programs are asked nothing:
+// with --json the text is not shown that a question is about.
+func (p *program) asks() bool { return isTerminal(p.stdin) && !p.json }
+
+// nobody says why no question is asked, as the beginning of a sentence.
+func (p *program) nobody() string {
+	if p.json {
+		return "with --json nobody is asked"
+	}
+	return "there is nobody at a terminal"
 }
 
 // safe makes foreign text harmless for a terminal: control characters and
@@ -73,6 +103,11 @@ func (p *program) object(v any) error {
 	e := json.NewEncoder(p.stdout)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// pathView is a file that was written, for programs.
+type pathView struct {
+	Path string `json:"path"`
 }
 
 // line writes one JSON value on one line, as a stream of them wants.
