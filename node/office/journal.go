@@ -90,12 +90,7 @@ func plainPath(path string) *string {
 	return &text
 }
 
-// Journal returns entries after a sequence number, oldest first, at most limit.
-func (o *Office) Journal(ctx context.Context, after int64, limit int) ([]store.JournalEntry, error) {
-	return o.store.Journal(ctx, after, limit)
-}
-
-// JournalOf returns the entries of a period after a sequence number, likewise.
+// JournalOf returns the entries of a period after a sequence number, oldest first, at most limit.
 func (o *Office) JournalOf(ctx context.Context, p store.Period, after int64, limit int) ([]store.JournalEntry, error) {
 	return o.store.JournalOf(ctx, p, after, limit)
 }

@@ -70,15 +70,6 @@ func (o *Office) SentMessages(ctx context.Context, f store.MessageFilter) ([]Mes
 	return o.views(ctx, rows)
 }
 
-// Case returns the messages of a case, sent and received, the oldest first.
-func (o *Office) Case(ctx context.Context, id protocol.CaseID) ([]Message, error) {
-	rows, err := o.store.CaseMessages(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return o.views(ctx, rows)
-}
-
 // Message returns one message with all its evidence.
 func (o *Office) Message(ctx context.Context, n store.Name) (*Message, error) {
 	row, err := o.message(ctx, n)
@@ -101,25 +92,6 @@ func (o *Office) Message(ctx context.Context, n store.Name) (*Message, error) {
 	return &m, nil
 }
 
-// Await returns the message as soon as done says that it is what the caller
-// waits for, such as a status. It looks again whenever the gateway stores
-// evidence. When ctx ends first, the message is returned as it stands, with
-// ctx's error.
-func (o *Office) Await(ctx context.Context, n store.Name, done func(*Message) bool) (*Message, error) {
-	for {
-		changed := o.gateway.Changed() // before the look, so that nothing slips between
-		m, err := o.Message(ctx, n)
-		if err != nil || done(m) {
-			return m, err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return m, ctx.Err()
-		}
-	}
-}
-
 // Locate returns the name of the message with this parcel id. Parcel ids are
 // chosen by senders: if two used the same, the sentence asks for the sender.
 func (o *Office) Locate(ctx context.Context, id protocol.ParcelID) (store.Name, error) {
@@ -133,12 +105,6 @@ func (o *Office) Locate(ctx context.Context, id protocol.ParcelID) (store.Name, 
 		return store.Name{}, fmt.Errorf("%s and %s both sent a parcel %s: name the sender too", rows[0].Name.From, rows[1].Name.From, id)
 	}
 	return rows[0].Name, nil
-}
-
-// Contested returns manifests that arrived under an identity that another one
-// had used before: to be shown to people, newest first (R-XCH-3).
-func (o *Office) Contested(ctx context.Context, limit int) ([]store.Contested, error) {
-	return o.store.ContestedList(ctx, limit)
 }
 
 // message reads a stored message; a sentence for people when there is none.

@@ -131,7 +131,6 @@ type Office struct {
 	doors *gate // one sender per case, one answer per message
 	// unfinished has a token when something was left for Run to repeat.
 	unfinished chan struct{}
-	intake     *intake
 }
 
 // New makes an office. It starts nothing: Send, Open and the others work
@@ -152,7 +151,6 @@ func New(c Config) (*Office, error) {
 		log:        c.Logger.With("authority", string(c.Authority)),
 		doors:      new(gate),
 		unfinished: make(chan struct{}, 1),
-		intake:     new(intake),
 	}
 	switch {
 	case c.Store == nil || c.Gateway == nil || c.Act == nil && c.ActLocked == nil || c.Attest == nil && c.Locked == nil:

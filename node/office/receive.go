@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"comity/protocol"
@@ -23,55 +22,6 @@ const (
 	maxQueue    = 64
 	largeParcel = 64 << 20
 )
-
-// Taking is a parcel whose verification is under way.
-type Taking struct {
-	Key  protocol.Key
-	Size int64 // of the sealed bytes
-	// Done of Total bytes of its files are read; zero while it is being opened.
-	Done, Total int64
-}
-
-// taking is one at work.
-type taking struct {
-	key         protocol.Key
-	size        int64
-	done, total atomic.Int64
-}
-
-// intake is what is at work, for people to see.
-type intake struct {
-	mu    sync.Mutex
-	tasks map[protocol.Key]*taking // guarded by mu
-}
-
-// TakingIn returns the parcels that are being verified now, in no order.
-func (o *Office) TakingIn() []Taking {
-	o.intake.mu.Lock()
-	defer o.intake.mu.Unlock()
-	var all []Taking
-	for _, t := range o.intake.tasks {
-		all = append(all, Taking{Key: t.key, Size: t.size, Done: t.done.Load(), Total: t.total.Load()})
-	}
-	return all
-}
-
-func (o *Office) begin(c exchange.Consignment) *taking {
-	t := &taking{key: c.Key, size: c.Parsed.Sealed.Size}
-	o.intake.mu.Lock()
-	defer o.intake.mu.Unlock()
-	if o.intake.tasks == nil {
-		o.intake.tasks = map[protocol.Key]*taking{}
-	}
-	o.intake.tasks[c.Key] = t
-	return t
-}
-
-func (o *Office) end(t *taking) {
-	o.intake.mu.Lock()
-	defer o.intake.mu.Unlock()
-	delete(o.intake.tasks, t.key)
-}
 
 // receiver is the state of one run of receive; its goroutine alone uses it.
 type receiver struct {
@@ -175,14 +125,7 @@ func (r *receiver) start(ctx context.Context, wg *sync.WaitGroup) {
 		if large {
 			r.large++
 		}
-		t := r.begin(c)
-		wg.Go(func() {
-			defer r.end(t)
-			r.results <- result{c.Key, r.takeIn(ctx, c, func(done, total int64) {
-				t.done.Store(done)
-				t.total.Store(total)
-			})}
-		})
+		wg.Go(func() { r.results <- result{c.Key, r.takeIn(ctx, c)} })
 	}
 	clear(r.queue[len(rest):]) // so that the memory of what was begun is given back
 	r.queue = rest

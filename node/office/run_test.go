@@ -59,9 +59,6 @@ func TestRun(t *testing.T) {
 		k := wrong.deliver()
 		eventually(t, "all good ones are in the inbox", func() bool { return inbox() == 3*maxTaking })
 		eventually(t, "the wrong one is refused", func() bool { event, _ := w.outcome(k); return event == evidence.ContentHandoverFailure })
-		if busy := w.office(prosecution).TakingIn(); len(busy) > 0 {
-			t.Errorf("still at work: %v", busy)
-		}
 
 		// Trouble passes, and everything is repeated by itself.
 		w.nodes["xb"].setFail(errors.New("busy"))
@@ -94,28 +91,6 @@ func TestRunSubmitsAgain(t *testing.T) {
 			m, err := w.office(central).Message(t.Context(), sent.Name)
 			return err == nil && m.To[0].Submitted && m.To[0].Status == exchange.StatusTransmitted
 		})
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestAwait(t *testing.T) {
-	states()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		sent := w.send(request(t))
-		stop := w.run(prosecution)
-		delivered := func(m *Message) bool { return m.To[0].Status == exchange.StatusDelivered }
-		if m, err := w.office(central).Await(t.Context(), sent.Name, delivered); err != nil || !delivered(m) {
-			t.Errorf("got %+v, %v", m, err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		never := func(*Message) bool { return false }
-		if m, err := w.office(central).Await(ctx, sent.Name, never); !errors.Is(err, context.DeadlineExceeded) || m == nil {
-			t.Errorf("got %+v, %v; want the message and %v", m, err, context.DeadlineExceeded)
-		}
 		if err := stop(); err != nil {
 			t.Error(err)
 		}

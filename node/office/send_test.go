@@ -148,7 +148,7 @@ func TestSendInACase(t *testing.T) {
 	more := request(t)
 	more.Case, more.Kind = first.Case, parcel.KindAmendment
 	third := w.send(more)
-	messages, err := w.office(central).Case(t.Context(), first.Case)
+	messages, err := w.office(central).store.CaseMessages(t.Context(), first.Case)
 	if err != nil || len(messages) != 3 {
 		t.Fatalf("%d messages in the case, %v", len(messages), err)
 	}
@@ -156,7 +156,7 @@ func TestSendInACase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]protocol.Digest{messages[0].Digest, messages[1].Digest}, m.Follows); m.Sequence != 2 || diff != "" {
+	if diff := cmp.Diff([]protocol.Digest{messages[0].Digest(), messages[1].Digest()}, m.Follows); m.Sequence != 2 || diff != "" {
 		t.Errorf("sequence %d, want 2; it follows (-want +got):\n%s", m.Sequence, diff)
 	}
 }

@@ -21,7 +21,7 @@ import (
 // If the power goes
 //   - before the transaction, the gateway consigns the parcel again;
 //   - after it, the evidence is filed by the repeat, from the stored bytes.
-func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress func(done, total int64)) error {
+func (o *Office) takeIn(ctx context.Context, c exchange.Consignment) error {
 	decided, err := o.file(ctx, c.Key, true)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (o *Office) takeIn(ctx context.Context, c exchange.Consignment, progress fu
 		return err
 	}
 	defer sealed.Close() // only read from
-	v, err := o.verify(ctx, c, sealed, progress)
+	v, err := o.verify(ctx, c, sealed)
 	reason := evidence.ReasonOf(err)
 	if reason != nil && reason.Code == protocol.ClockSkew && o.now().Before(c.Parsed.Expires.Time) {
 		return err // the wrong clock may be ours: it is looked at again

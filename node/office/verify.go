@@ -24,12 +24,11 @@ type verified struct {
 }
 
 // verify opens a parcel and checks all that there is to check, the files in
-// full, before anybody may see any of it (R-PCL-5). progress may be nil; it
-// learns how many bytes of the files are read.
+// full, before anybody may see any of it (R-PCL-5).
 //
 // A *protocol.Refusal is the sender's fault and final; its text may go abroad
 // and names no content. Any other error is trouble of this side or may pass.
-func (o *Office) verify(ctx context.Context, c exchange.Consignment, sealed exchange.Sealed, progress func(done, total int64)) (*verified, error) {
+func (o *Office) verify(ctx context.Context, c exchange.Consignment, sealed exchange.Sealed) (*verified, error) {
 	sender, ok := o.gateway.State(c.Key.From.State())
 	if !ok {
 		return nil, fmt.Errorf("no record of state %s is adopted any more", c.Key.From.State())
@@ -52,7 +51,7 @@ func (o *Office) verify(ctx context.Context, c exchange.Consignment, sealed exch
 	if err := o.checkSignatures(ctx, v, sender); err != nil {
 		return nil, o.unlessBehind(v.envelope, sender, err)
 	}
-	if err := v.contents.VerifyAll(ctx, progress); err != nil {
+	if err := v.contents.VerifyAll(ctx, nil); err != nil {
 		return nil, blame(err)
 	}
 	return v, nil

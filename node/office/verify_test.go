@@ -281,7 +281,7 @@ func TestTwoUnderOneSequence(t *testing.T) {
 	if _, code := w.outcome(k); code != protocol.Equivocation {
 		t.Errorf("the office said %q, want %q", code, protocol.Equivocation)
 	}
-	contested, err := w.office(prosecution).Contested(t.Context(), 0)
+	contested, err := w.office(prosecution).store.ContestedList(t.Context(), 0)
 	if err != nil || len(contested) != 1 || contested[0].Manifest.Digest() != second.manifestDigest() {
 		t.Errorf("contested: %v, %v; want the second manifest", contested, err)
 	}

@@ -224,7 +224,7 @@ func (w *world) takeAll(a protocol.AuthorityID) error {
 		w.t.Fatal(err)
 	}
 	for _, c := range waiting {
-		if err := o.takeIn(w.t.Context(), c, nil); err != nil {
+		if err := o.takeIn(w.t.Context(), c); err != nil {
 			return err
 		}
 	}
@@ -238,7 +238,7 @@ func (w *world) acts(a protocol.AuthorityID) (acts []Act) {
 	if _, err := o.store.CheckJournal(w.t.Context()); err != nil {
 		w.t.Error(err)
 	}
-	entries, err := o.Journal(w.t.Context(), 0, 0)
+	entries, err := o.store.Journal(w.t.Context(), 0, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
