@@ -242,7 +242,7 @@ func (x *examined) inner(o *Opened, t *Trust) (Verdict, string) {
 // the keys of the log that took it.
 func (x *examined) judged(f *fact, t *Trust) EvidenceSeen {
 	seen := EvidenceSeen{
-		Event: f.Event, Says: f.Says(), DoesNotSay: f.Event.DoesNotSay(), Reason: f.Reason, Issuer: f.Issuer, Record: f.Record,
+		Event: f.Event, Says: f.Says(), DoesNotSay: f.DoesNotSay(), Reason: f.Reason, Issuer: f.Issuer, Record: f.Record,
 		Digest: f.ref.Document, Claimed: f.Time, Earliest: x.earliest(t), Latest: x.latest(f, t),
 	}
 	seen.Verdict, seen.Why = judge(x.known[f.Side().State()].compromised(f.Issuer.Key), f.Time.Time, seen.Earliest, seen.Latest)

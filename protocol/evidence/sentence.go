@@ -1,12 +1,6 @@
 package evidence
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-
-	"comity/protocol"
-)
+import "comity/protocol"
 
 // words are what an event says to people, and what it leaves open.
 type words struct{ says, leavesOpen string }
@@ -78,30 +72,10 @@ func (e *Evidence) words() words {
 	return sentences[e.Event]
 }
 
-// Says returns what the evidence proves, as Event.Says does, with regard to its
-// reason: a parcel that was withdrawn was not refused.
+// Says returns what the evidence proves, in plain words, as a clause without a capital
+// and a full stop. A parcel that was withdrawn was not refused: the reason counts.
 func (e *Evidence) Says() string { return e.words().says }
 
-// Says returns what the event proves, in plain words, as a clause without a
-// capital and a full stop. It is empty for what is not an event.
-func (e Event) Says() string { return sentences[e].says }
-
-// DoesNotSay returns what people might read into the event although it does not
+// DoesNotSay returns what people might read into the evidence although it does not
 // prove it: a clause that goes on after "it does not say".
-func (e Event) DoesNotSay() string { return sentences[e].leavesOpen }
-
-// Sentence tells people what the evidence says, by whom and when, and what it
-// does not say. It states what was signed; whether the signature holds is told
-// by who verified it. The reason's text is foreign and therefore quoted.
-func (e *Evidence) Sentence() string {
-	var b strings.Builder
-	if e.Test {
-		b.WriteString("Test without effect. ")
-	}
-	fmt.Fprintf(&b, "%s, %s, signed by %s (%s): %s.", e.Event, e.Time, strconv.QuoteToGraphic(e.Issuer.Name), e.Issuer.Role, e.Says())
-	if e.Reason != nil {
-		fmt.Fprintf(&b, " Reason %s: %s.", e.Reason.Code, strconv.QuoteToGraphic(e.Reason.Text))
-	}
-	fmt.Fprintf(&b, " It does not say %s.", e.words().leavesOpen)
-	return b.String()
-}
+func (e *Evidence) DoesNotSay() string { return e.words().leavesOpen }
