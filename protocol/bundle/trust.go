@@ -55,18 +55,6 @@ func ParseTrust(files map[string][]byte) (*Trust, error) {
 	return t, nil
 }
 
-// States are those with an anchor, by name.
-func (t *Trust) States() (all []protocol.StateID) {
-	if t == nil {
-		return nil
-	}
-	for s := range t.anchors {
-		all = append(all, s)
-	}
-	slices.Sort(all)
-	return all
-}
-
 // holds reports whether there is an anchor of the state.
 func (t *Trust) holds(s protocol.StateID) bool { return t != nil && t.anchors[s] != nil }
 

@@ -82,8 +82,8 @@ func TestSmallContainer(t *testing.T) {
 		if want := smallPart(t, filePath(i)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("file %d: got %q (%v), want %q", i, got, err, want)
 		}
-		if got := want[c.Layout().FileOffset(i):][:c.Manifest.Files[i].Size]; !bytes.Equal(got, smallPart(t, filePath(i))) {
-			t.Errorf("offset of file %d is %d, which holds %q", i, c.Layout().FileOffset(i), got)
+		if got := want[c.layout.FileOffset(i):][:c.Manifest.Files[i].Size]; !bytes.Equal(got, smallPart(t, filePath(i))) {
+			t.Errorf("offset of file %d is %d, which holds %q", i, c.layout.FileOffset(i), got)
 		}
 	}
 }

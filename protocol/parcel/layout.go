@@ -87,9 +87,6 @@ func (l *Layout) add(name string, size int64) {
 // Size is the exact size of the container in bytes, before sealing.
 func (l *Layout) Size() int64 { return l.size }
 
-// Files is the number of files.
-func (l *Layout) Files() int { return len(l.parts) - l.signed }
-
 // FileOffset is where the content of file i begins in the container. Files
 // count from 0, as in Manifest.Files; i out of range panics as a slice would.
 func (l *Layout) FileOffset(i int) int64 { return l.parts[l.signed:][i].at }

@@ -71,9 +71,6 @@ func Read(src io.ReaderAt, size int64) (*Contents, error) {
 	return &Contents{Manifest: m, Signed: manifest, Approvals: approvals, layout: layout, src: src}, nil
 }
 
-// Layout is where everything stands.
-func (c *Contents) Layout() *Layout { return c.layout }
-
 // File returns the content of file i, counted from 0 as in Manifest.Files. Each
 // call returns a reader of its own.
 func (c *Contents) File(i int) *io.SectionReader {

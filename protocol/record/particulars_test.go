@@ -210,10 +210,3 @@ func TestHoursOpen(t *testing.T) {
 		}
 	}
 }
-
-func TestOriginalsNeeded(t *testing.T) {
-	o := told().Originals
-	if o.Needed("xb") || !o.Needed("xc") || (&Originals{}).Needed("xc") {
-		t.Error("originals are needed from all states but those with an arrangement, and from none when they are not required")
-	}
-}

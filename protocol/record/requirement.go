@@ -65,16 +65,6 @@ type Waiver struct {
 	Instrument string           `json:"instrument"` // by which treaty, law or exchange of notes
 }
 
-// Needed reports whether the originals of a request from this state are needed.
-func (o *Originals) Needed(from protocol.StateID) bool {
-	for _, w := range o.Waived {
-		if w.State == from {
-			return false
-		}
-	}
-	return o.Required
-}
-
 // languages, originals and notes carry out R-DIR-3.
 func (c *checks) languages(list []Language) {
 	seen := make(map[string]bool)
