@@ -16,7 +16,8 @@ type BundleRequest struct {
 	Parcel string `json:"parcel"`
 	// To is the recipient; empty for a parcel that has only one.
 	To string `json:"to,omitempty"`
-	// Path is written by the process of the node, so it must be absolute.
+	// Path is the new file, which the client writes. It stands in the office's journal, and
+	// is absolute.
 	Path     string          `json:"path"`
 	Language bundle.Language `json:"language"`
 	Offset   bundle.Offset   `json:"utc_offset"`
@@ -43,7 +44,7 @@ func (s *Service) bundle(ctx context.Context, in BundleRequest) (*Bundle, error)
 	}
 	b, err := f.office.Bundle(ctx, f.message.Name, to, in.Path, in.options())
 	if err != nil {
-		return nil, err
+		return nil, unwritable(err)
 	}
 	return in.view(f, b), nil
 }
@@ -85,10 +86,8 @@ func recipientOf(f *found, wanted string) (protocol.AuthorityID, error) {
 
 // Bundle writes an evidence bundle into a new file.
 func (c *Client) Bundle(ctx context.Context, in BundleRequest) (*Bundle, error) {
-	if officers, err := c.officers(ctx); err != nil {
-		return nil, err
-	} else if officers {
-		return c.takeBundle(ctx, in)
+	if c.local {
+		return call[*Bundle](ctx, c, "/v1/bundle", in)
 	}
-	return call[*Bundle](ctx, c, "/v1/bundle", in)
+	return c.takeBundle(ctx, in)
 }

@@ -107,8 +107,8 @@ func newClient(dial func(context.Context) (net.Conn, error), local bool) *Client
 	}
 }
 
-// officers reports whether this is the socket of one office, where the node neither
-// reads nor writes files for the caller.
+// officers reports whether this is the socket of one office, where the node reads no files
+// for the caller.
 func (c *Client) officers(ctx context.Context) (bool, error) {
 	if c.local {
 		return false, nil

@@ -19,6 +19,7 @@ package control
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -62,9 +63,20 @@ func newService(node *operate.Node, running bool, logger *slog.Logger) *Service 
 	return s
 }
 
+// takenOut are the operations that make files for the caller. Asked in its own process the
+// handler writes them; over a socket it hands out the bytes, and the command writes them
+// with its own rights: the node's process may have others, and a service often may write
+// in few places.
+func (s *Service) takenOut() map[string]http.Handler {
+	if s.running {
+		return map[string]http.Handler{"/v1/export": http.HandlerFunc(s.handExport), "/v1/bundle": http.HandlerFunc(s.handBundle)}
+	}
+	return map[string]http.Handler{"/v1/export": answer(s.export), "/v1/bundle": answer(s.bundle)}
+}
+
 // routes are all operations.
 func (s *Service) routes() map[string]http.Handler {
-	return map[string]http.Handler{
+	all := map[string]http.Handler{
 		"/v1/status":            answer(s.status),
 		"/v1/authorities":       answer(s.hosted),
 		"/v1/introduce":         answer(s.introduce),
@@ -78,8 +90,6 @@ func (s *Service) routes() map[string]http.Handler {
 		"/v1/acknowledge":       answer(s.acknowledge),
 		"/v1/decline":           answer(s.decline),
 		"/v1/withdraw":          answer(s.withdraw),
-		"/v1/export":            answer(s.export),
-		"/v1/bundle":            answer(s.bundle),
 		"/v1/directory/show":    answer(s.listing),
 		"/v1/directory/find":    answer(s.findAuthorities),
 		"/v1/directory/import":  answer(s.importListings),
@@ -99,6 +109,8 @@ func (s *Service) routes() map[string]http.Handler {
 		"/v1/probe":             stream(s.probe),
 		"/v1/open":              http.HandlerFunc(s.open),
 	}
+	maps.Copy(all, s.takenOut())
+	return all
 }
 
 // ServeHTTP answers one request.

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"comity/crypto/pgp"
 	"comity/node/operate"
 	"comity/protocol"
+	"comity/protocol/bundle"
 	"comity/protocol/evidence"
 	"comity/protocol/exchange"
 	"comity/protocol/parcel"
@@ -397,6 +399,45 @@ func TestFollowEndsWithTheNode(t *testing.T) {
 	}
 	stop()
 	wantCode(t, "follow", <-ended, Interrupted)
+}
+
+// What is taken out of a running node, the command writes: the process of the node may
+// have other rights, or be confined to its directory.
+func TestARunningNodeWritesNothingForACommand(t *testing.T) {
+	dir, _ := newNode(t, "xa", "xa/central-authority")
+	_, other := newNode(t, "xb", "xb/prosecution-service")
+	stop := serving(t, dir)
+	defer stop()
+	c := dial(t, dir)
+	pin(t, c, other)
+	id := string(send(t, c, draft(write(t, "request.txt", "We request."))).Parcel)
+	folder := t.TempDir()
+	asked := BundleRequest{Parcel: id, Path: filepath.Join(folder, "evidence.tar"), Language: bundle.English, Offset: bundle.UTC}
+	for path, in := range map[string]any{
+		"/v1/bundle": asked, "/v1/export": exportRequest{parcelRequest{Parcel: id}, filepath.Join(folder, "out")},
+	} {
+		var taken bytes.Buffer
+		_, err := take[json.RawMessage](t.Context(), c, path, in, func(r io.Reader) error { _, err := io.Copy(&taken, r); return err })
+		if err != nil || taken.Len() < 1<<10 {
+			t.Errorf("%s hands out %d bytes, %v", path, taken.Len(), err)
+		}
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("the node wrote %v, %v", left, err)
+	}
+	b, err := c.Bundle(t.Context(), asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err := os.ReadFile(asked.Path); err != nil || int64(len(file)) != b.Bytes {
+		t.Errorf("the bundle has %d bytes, want %d: %v", len(file), b.Bytes, err)
+	}
+	if _, err := c.Export(t.Context(), "", id, filepath.Join(folder, "out")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "out", "trust", "xb-record.json")); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestASocketWithALongPath(t *testing.T) {

@@ -12,12 +12,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
 
 	"comity/node/newfile"
 )
 
-// What officers take out over the socket of their office is written by their own
-// command, with their own rights: the node hands out the bytes.
+// What is taken out over a socket is written by the command, with the rights of whoever
+// typed it: the node hands out the bytes.
 
 // handout answers with bytes, then with a view of them or the error at which they broke off.
 // Either is a trailer, for which a client has 4 KiB: there is no room for lists.
@@ -48,7 +49,7 @@ func (h *handout) end(view any, err error) {
 	}
 }
 
-// handBundle is bundle for an officer.
+// handBundle is bundle over a socket.
 func (s *Service) handBundle(w http.ResponseWriter, r *http.Request) {
 	h := &handout{w: w}
 	h.end(s.bundleTo(r, h))
@@ -70,7 +71,7 @@ func (s *Service) bundleTo(r *http.Request, w io.Writer) (*Bundle, error) {
 	return in.view(f, b), nil
 }
 
-// handExport is export for an officer: a tar of the folder.
+// handExport is export over a socket: a tar of the folder.
 func (s *Service) handExport(w http.ResponseWriter, r *http.Request) {
 	h := &handout{w: w}
 	h.end(nothing{}, s.exportTo(r, h))
@@ -86,16 +87,17 @@ func (s *Service) exportTo(r *http.Request, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	leave, err := s.turns.enter(ctx, s.party)
+	party := f.office.Authority()
+	leave, err := s.turns.enter(ctx, party)
 	if err != nil {
 		return err
 	}
 	defer leave()
 	// It is on this disk twice while it is handed out.
-	if err := s.node.Gateway.Admit(ctx, s.party, 0, f.message.Size); err != nil {
+	if err := s.node.Gateway.Admit(ctx, party, 0, f.message.Size); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(s.node.Layout.Office(s.party), handoutFolder)
+	work, err := os.MkdirTemp(s.node.Layout.Office(party), handoutFolder)
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,7 @@ func (s *Service) exportTo(r *http.Request, w io.Writer) error {
 }
 
 // handoutFolder is the pattern of a folder from which an export is handed out. One
-// that a killed node left is removed when the office's socket is made next.
+// that a killed node left is removed when it starts next.
 const handoutFolder = ".handout-*"
 
 func removeHandouts(office string) error {
@@ -235,14 +237,14 @@ func unpackFolder(r io.Reader, folder string) error {
 	}
 }
 
-// takeBundle is Bundle over the socket of an office.
+// takeBundle is Bundle over a socket.
 func (c *Client) takeBundle(ctx context.Context, in BundleRequest) (*Bundle, error) {
 	write, done := takeFile(in.Path)
 	b, err := take[*Bundle](ctx, c, "/v1/bundle", in, write)
-	return b, done(err)
+	return b, unwritable(done(err))
 }
 
-// takeExport is Export over the socket of an office. The view is asked for apart: with the
+// takeExport is Export over a socket. The view is asked for apart: with the
 // files and evidence of a parcel it is too long to come after the bytes.
 func (c *Client) takeExport(ctx context.Context, in exportRequest) (*Parcel, error) {
 	p, err := c.Parcel(ctx, in.As, in.Parcel)
@@ -251,5 +253,13 @@ func (c *Client) takeExport(ctx context.Context, in exportRequest) (*Parcel, err
 	}
 	write, done := takeFolder(in.Path)
 	_, err = take[nothing](ctx, c, "/v1/export", in, write)
-	return p, done(err)
+	return p, unwritable(done(err))
+}
+
+// unwritable says what to do about a place where the command may not write.
+func unwritable(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fail(Failed, "name a place where you may write with -o", "%v", err)
+	}
+	return err
 }

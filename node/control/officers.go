@@ -23,7 +23,7 @@ import (
 
 // officersPaths are the operations for officers.
 var officersPaths = []string{
-	"/v1/status", "/v1/authorities", "/v1/introduce", "/v1/inbox", "/v1/sent", "/v1/parcel", "/v1/acknowledge", "/v1/decline", "/v1/withdraw",
+	"/v1/status", "/v1/authorities", "/v1/introduce", "/v1/inbox", "/v1/sent", "/v1/parcel", "/v1/acknowledge", "/v1/decline", "/v1/withdraw", "/v1/export", "/v1/bundle",
 	"/v1/directory/show", "/v1/directory/find", "/v1/directory/export", "/v1/log/audit", "/v1/records", "/v1/report/exceptions",
 	"/v1/follow", "/v1/doctor", "/v1/probe", "/v1/open",
 }
@@ -36,8 +36,6 @@ func (s *Service) forOfficers(a protocol.AuthorityID) *Service {
 		o.mux.Handle("POST "+path, all[path])
 	}
 	o.mux.Handle("POST /v1/send", stream(o.sendHanded))
-	o.mux.Handle("POST /v1/bundle", http.HandlerFunc(o.handBundle))
-	o.mux.Handle("POST /v1/export", http.HandlerFunc(o.handExport))
 	o.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, fail(Failed, "the operator of the node does that, in its data directory", "this is the office of %s, and not the node", a))
 	})
@@ -97,9 +95,6 @@ func officersDoor(s *Service, id protocol.AuthorityID, folder string) (*door, er
 	}
 	info, err := os.Stat(folder)
 	if err != nil {
-		return nil, err
-	}
-	if err := removeHandouts(s.node.Layout.Office(id)); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(folder, operate.SocketName)

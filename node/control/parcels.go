@@ -238,8 +238,8 @@ func progressOf(all []Evidence, until exchange.Status) (reached, over bool) {
 	}
 }
 
-// exportRequest says where to write. The path is written by the process of the
-// node, so it must be absolute.
+// exportRequest says where the client writes. The path stands in the office's journal, and
+// is absolute.
 type exportRequest struct {
 	parcelRequest
 	Path string `json:"path"`
@@ -251,7 +251,7 @@ func (s *Service) export(ctx context.Context, in exportRequest) (*Parcel, error)
 		return nil, err
 	}
 	if err := f.office.Export(ctx, f.message.Name, in.Path); err != nil {
-		return nil, err
+		return nil, unwritable(err)
 	}
 	return s.full(ctx, f)
 }
@@ -277,10 +277,8 @@ func (c *Client) Parcel(ctx context.Context, as, ref string) (*Parcel, error) {
 // must be absolute.
 func (c *Client) Export(ctx context.Context, as, ref, path string) (*Parcel, error) {
 	in := exportRequest{parcelRequest{As: as, Parcel: ref}, path}
-	if officers, err := c.officers(ctx); err != nil {
-		return nil, err
-	} else if officers {
-		return c.takeExport(ctx, in)
+	if c.local {
+		return call[*Parcel](ctx, c, "/v1/export", in)
 	}
-	return call[*Parcel](ctx, c, "/v1/export", in)
+	return c.takeExport(ctx, in)
 }

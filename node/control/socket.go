@@ -49,6 +49,11 @@ func Listen(node *operate.Node, logger *slog.Logger) (*Server, error) {
 		return nil, fail(Failed, fmt.Sprintf("type: chmod 700 %s", node.Layout.Dir),
 			"the directory %s is open to others than its owner (mode %04o)", node.Layout.Dir, mode)
 	}
+	for _, id := range node.Config.Authorities {
+		if err := removeHandouts(node.Layout.Office(id)); err != nil {
+			logger.Warn("what an interrupted export left is still there", "authority", string(id), "error", err)
+		}
+	}
 	path := node.Layout.Socket()
 	listener, done, err := listenAt(path, 0o600)
 	if err != nil {
