@@ -247,7 +247,7 @@ func (s *Service) follow(ctx context.Context, in followRequest, each func(Eviden
 		// Whatever the office alone had is told by now: what comes, comes to the
 		// gateway, which is asked often when the node is busy.
 		for i := range p.Transmissions {
-			if err := s.refresh(ctx, p, &p.Transmissions[i]); err != nil {
+			if err := s.refresh(ctx, p, &p.Transmissions[i], f.message.Expires); err != nil {
 				return nil, err
 			}
 		}
@@ -278,8 +278,8 @@ func (s *Service) follow(ctx context.Context, in followRequest, each func(Eviden
 	}
 }
 
-// refresh adds the evidence that has come to the gateway since.
-func (s *Service) refresh(ctx context.Context, p *Parcel, t *Transmission) error {
+// refresh adds the evidence that has come to the gateway since. The parcel expires then.
+func (s *Service) refresh(ctx context.Context, p *Parcel, t *Transmission, expires time.Time) error {
 	all, err := s.node.Gateway.Evidence(ctx, protocol.Key{From: p.From, Parcel: p.Parcel, To: t.To})
 	if err != nil {
 		return err
@@ -298,11 +298,11 @@ func (s *Service) refresh(ctx context.Context, p *Parcel, t *Transmission) error
 	}
 	said := make([]exchange.Said, len(t.Evidence))
 	for i, e := range t.Evidence {
-		if said[i].Event = e.Event; e.Reason != nil {
+		if said[i].Event, said[i].Time = e.Event, e.Time.Time; e.Reason != nil {
 			said[i].Reason = e.Reason.Code
 		}
 	}
-	if t.Status = exchange.StatusFrom(said, !t.Withdrawn.IsZero()); t.Status != exchange.StatusWithdrawing {
+	if t.Status = exchange.StatusFrom(said, expires, !t.Withdrawn.IsZero()); t.Status != exchange.StatusWithdrawing {
 		t.Expires = protocol.Time{}
 	}
 	return nil

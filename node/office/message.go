@@ -87,7 +87,7 @@ func (o *Office) Message(ctx context.Context, n store.Name) (*Message, error) {
 		if to.Evidence, err = o.evidenceOf(ctx, keyTo(n, to.To)); err != nil {
 			return nil, err
 		}
-		to.Status = statusOf(to.Evidence, !to.Withdrawn.IsZero())
+		to.Status = statusOf(to.Evidence, row.Expires, !to.Withdrawn.IsZero())
 	}
 	return &m, nil
 }
@@ -146,7 +146,7 @@ func (o *Office) views(ctx context.Context, rows []store.Message) ([]Message, er
 			if err != nil {
 				return nil, fmt.Errorf("ask the gateway what became of %s: %w", rows[i].Name.Parcel, err)
 			}
-			to.Status = statusOf(known, !to.Withdrawn.IsZero())
+			to.Status = statusOf(known, rows[i].Expires, !to.Withdrawn.IsZero())
 		}
 	}
 	return all, nil
@@ -169,10 +169,10 @@ func view(row *store.Message) Message {
 	return m
 }
 
-func statusOf(all []exchange.Attested, withdrawn bool) exchange.Status {
+func statusOf(all []exchange.Attested, expires time.Time, withdrawn bool) exchange.Status {
 	said := make([]exchange.Said, len(all))
 	for i, a := range all {
 		said[i] = a.Said()
 	}
-	return exchange.StatusFrom(said, withdrawn)
+	return exchange.StatusFrom(said, expires, withdrawn)
 }

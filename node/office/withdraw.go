@@ -207,7 +207,7 @@ func (o *Office) became(ctx context.Context, k protocol.Key, w *Withdrawal) erro
 	if err != nil {
 		return fmt.Errorf("ask the gateway what became of it: %w", err)
 	}
-	w.Status, w.Decided = statusOf(all, w.Asked), time.Time{}
+	w.Status, w.Decided = statusOf(all, w.Expires, w.Asked), time.Time{}
 	for _, a := range all {
 		switch a.Parsed.Event {
 		case evidence.SubmissionAcceptance:

@@ -10,6 +10,8 @@ package exchange
 
 import (
 	"io"
+	"slices"
+	"time"
 
 	"comity/protocol"
 	"comity/protocol/envelope"
@@ -96,7 +98,8 @@ const (
 )
 
 // StatusOf derives the status from the events for which evidence exists, in
-// any order. A RelayAcceptance supersedes a RelayFailure (R-EVID-10).
+// any order. A RelayAcceptance supersedes a RelayFailure; StatusFrom knows of one
+// that came too late for that (R-EVID-10).
 func StatusOf(events []evidence.Event) Status {
 	state := Queued
 	for _, e := range events {
@@ -110,12 +113,13 @@ func StatusOf(events []evidence.Event) Status {
 // Said is what one evidence says, as far as the status follows from it.
 type Said struct {
 	Event  evidence.Event
+	Time   time.Time
 	Reason protocol.Code // of a negative event; else empty
 }
 
 // Said returns what the evidence says.
 func (a Attested) Said() Said {
-	s := Said{Event: a.Parsed.Event}
+	s := Said{Event: a.Parsed.Event, Time: a.Parsed.Time.Time}
 	if a.Parsed.Reason != nil {
 		s.Reason = a.Parsed.Reason.Code
 	}
@@ -128,14 +132,18 @@ func (s Said) TookBack() bool {
 	return s.Reason == protocol.Withdrawn && (s.Event == evidence.RelayFailure || s.Event == evidence.RelayRejection)
 }
 
-// StatusFrom is StatusOf with the reasons looked at: what a withdrawal ended is
-// withdrawn, and neither failed nor refused. withdrawn says that the sending
-// authority's withdrawal is stored.
-func StatusFrom(all []Said, withdrawn bool) Status {
-	events := make([]evidence.Event, len(all))
+// StatusFrom is StatusOf with reasons and times looked at. What a withdrawal ended is
+// withdrawn, and neither failed nor refused; withdrawn says that the sending
+// authority's withdrawal is stored. A RelayAcceptance from after the parcel's end lifts
+// no RelayFailure (R-EVID-10); a zero expires judges none.
+func StatusFrom(all []Said, expires time.Time, withdrawn bool) Status {
+	failed := slices.ContainsFunc(all, func(s Said) bool { return s.Event == evidence.RelayFailure })
+	var events []evidence.Event
 	tookBack := false
-	for i, s := range all {
-		events[i] = s.Event
+	for _, s := range all {
+		if !failed || expires.IsZero() || !isLate(s.Event, s.Time, expires) {
+			events = append(events, s.Event)
+		}
 		tookBack = tookBack || s.TookBack()
 	}
 	switch status := StatusOf(events); {

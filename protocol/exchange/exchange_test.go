@@ -63,6 +63,14 @@ func TestFailureOnlyAfterExpirySkewAndQuery(t *testing.T) {
 func TestLateAcceptanceSupersedesFailure(t *testing.T) {
 	failed := queued()
 	failed.State = Failed
+	said := func(accepted time.Time) Status {
+		return StatusFrom([]Said{{Event: evidence.RelayAcceptance, Time: accepted}, {Event: evidence.RelayFailure, Time: failed.Expires.Add(30 * time.Minute)}}, failed.Expires, false)
+	}
+	for accepted, want := range map[time.Duration]Status{-time.Minute: StatusTransmitted, protocol.MaxSkew: StatusTransmitted, time.Hour: StatusFailed} {
+		if got := said(failed.Expires.Add(accepted)); got != want {
+			t.Errorf("accepted %s after the end: %s, want %s", accepted, got, want)
+		}
+	}
 	o, _ := failed.Step(Learned{evidence.RelayAcceptance, failed.Expires.Add(-time.Minute)}, noon.Add(72*time.Hour), 0)
 	if o.State != Relayed {
 		t.Errorf("acceptance from before expiry: state %s, want %s", o.State, Relayed)

@@ -136,12 +136,16 @@ func (o Outgoing) Step(e Event, now time.Time, random float64) (Outgoing, []Acti
 // after the envelope expired proves a fault of the peer, not a delivery in
 // time: it does not lift a RelayFailure (R-EVID-10).
 func (o Outgoing) learn(l Learned) Outgoing {
-	late := l.Event == evidence.RelayAcceptance && l.Time.After(o.Expires.Add(protocol.MaxSkew))
-	if late && o.State == Failed {
+	if o.State == Failed && isLate(l.Event, l.Time, o.Expires) {
 		return o
 	}
 	o.State = o.State.After(l.Event)
 	return o
+}
+
+// isLate reports whether this is an acceptance of a parcel that had expired.
+func isLate(e evidence.Event, at, expires time.Time) bool {
+	return e == evidence.RelayAcceptance && at.After(expires.Add(protocol.MaxSkew))
 }
 
 // withdraw ends what never left at once (R-WDR-3). What the peer may have seen

@@ -74,10 +74,10 @@ func TestAPendingWithdrawal(t *testing.T) {
 
 // The officer's word follows from the evidence with its reasons, in any order.
 func TestStatusOfWhatWasWithdrawn(t *testing.T) {
-	took := func(e evidence.Event) Said { return Said{e, protocol.Withdrawn} }
+	took := func(e evidence.Event) Said { return Said{Event: e, Reason: protocol.Withdrawn} }
 	just := func(e evidence.Event) Said { return Said{Event: e} }
 	queuedBy, accepted := just(evidence.SubmissionAcceptance), just(evidence.RelayAcceptance)
-	silence := Said{evidence.RelayFailure, protocol.NotAccepted}
+	silence := Said{Event: evidence.RelayFailure, Reason: protocol.NotAccepted}
 	for _, c := range []struct {
 		name      string
 		said      []Said
@@ -92,12 +92,12 @@ func TestStatusOfWhatWasWithdrawn(t *testing.T) {
 		{"too late", []Said{queuedBy, accepted}, true, StatusTransmitted},
 		{"too late, after we had given up", []Said{queuedBy, silence, accepted}, true, StatusTransmitted},
 		{"silence until the end", []Said{queuedBy, silence}, true, StatusFailed},
-		{"refused for another reason", []Said{queuedBy, {evidence.RelayRejection, protocol.TooLarge}}, true, StatusRefused},
-		{"delivered and broken", []Said{queuedBy, accepted, {evidence.ContentHandoverFailure, protocol.CannotOpen}}, false, StatusRefused},
+		{"refused for another reason", []Said{queuedBy, {Event: evidence.RelayRejection, Reason: protocol.TooLarge}}, true, StatusRefused},
+		{"delivered and broken", []Said{queuedBy, accepted, {Event: evidence.ContentHandoverFailure, Reason: protocol.CannotOpen}}, false, StatusRefused},
 	} {
 		for range 20 {
 			rand.Shuffle(len(c.said), func(i, j int) { c.said[i], c.said[j] = c.said[j], c.said[i] })
-			if got := StatusFrom(c.said, c.withdrawn); got != c.want {
+			if got := StatusFrom(c.said, noon, c.withdrawn); got != c.want {
 				t.Errorf("%s: %v is %s, want %s", c.name, c.said, got, c.want)
 			}
 		}

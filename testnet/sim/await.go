@@ -24,7 +24,7 @@ func (w *World) Status(k protocol.Key) exchange.Status {
 	for i, a := range all {
 		said[i] = a.Said()
 	}
-	return exchange.StatusFrom(said, row.Outgoing().Withdrawn)
+	return exchange.StatusFrom(said, row.Outgoing().Expires, row.Outgoing().Withdrawn)
 }
 
 // Await lets time go by, asking the oracle on the way, until every letter has
