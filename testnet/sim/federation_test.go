@@ -133,19 +133,19 @@ func TestKeysThatChangedAreLookedForInTheDirectory(t *testing.T) {
 		a, b := w.Host("xa"), w.Host("xb")
 		f := w.Found(a, b)
 		a.Join(f)
-		w.Pass(time.Minute) // by itself it asks now, and next after half an hour at least
+		w.Pass(11 * time.Minute) // by itself it asks now, or ten minutes after it joined, and next after half an hour at least
 		w.Net.Part(a, b)
 		b.Rotate(nil, operate.TLSKind)
 		b.Stop()
 		w.must(os.Remove(filepath.Join(b.dir, "node", "tls-former.pem")), "lose the key before")
 		b.Start()
 		f.Publish(b)
-		w.Pass(12 * time.Minute)
+		w.Pass(11 * time.Minute)
 		if n := len(a.records(b)); n != 1 {
 			w.T.Fatalf("xa has %d records of xb already, so this story shows nothing", n)
 		}
 		w.Net.Heal()
 		a.Send(Letter{To: []*Host{b}, Size: 1000})
-		w.Await(10*time.Minute, Delivered)
+		w.Await(7*time.Minute, Delivered)
 	})
 }
