@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"comity/protocol"
-	"comity/protocol/statement"
 )
 
 // ActKind is what whoever runs a node did to it.
@@ -18,7 +17,7 @@ const (
 	ActProtect   ActKind = "protect"   // key files got a passphrase, or another one
 	ActUnprotect ActKind = "unprotect" // key files lost it
 	ActDisclose  ActKind = "disclose"  // an auditor was answered about a parcel
-	ActNewEra    ActKind = "new-era"   // a log was lost, and the next one begun; read from the statement of that
+	ActNewEra    ActKind = "new-era"   // the next log was begun, after a loss or with new keys; read from its statement
 	ActJoin      ActKind = "join"      // the node follows a federation, or other mirrors of it
 	ActImport    ActKind = "import"    // authorities that are not on the network were imported
 )
@@ -63,24 +62,6 @@ func (g *Gateway) Acts(ctx context.Context, p Period, limit int) (list []Act, mo
 		a.At = instant(&at)
 		return a, err
 	}, `SELECT at_us, kind, subject, detail FROM act WHERE at_us >= $1 AND at_us < $2 ORDER BY at_us, ordinal LIMIT $3`, from, until)
-}
-
-// BegunEra is how a log began that followed another one, and when it was stored.
-type BegunEra struct {
-	Statement statement.Signed
-	Begun     time.Time
-	ShownBy   protocol.NodeID // the peer that first showed what was lost before; empty: nobody has
-}
-
-// ErasOf returns the eras that were begun in a period, the oldest first.
-func (g *Gateway) ErasOf(ctx context.Context, p Period, limit int) (list []BegunEra, more bool, err error) {
-	from, until := p.micros()
-	return exceptions(ctx, g.v, "reading the eras of the log", limit, func(scan func(...any) error) (e BegunEra, err error) {
-		var begun int64
-		err = scan(&e.Statement.Document, &e.Statement.Signature, &begun, &e.ShownBy)
-		e.Begun = instant(&begun)
-		return e, err
-	}, `SELECT document, signature, begun_us, coalesce(shown_by, '') FROM era WHERE begun_us >= $1 AND begun_us < $2 ORDER BY number LIMIT $3`, from, until)
 }
 
 // ClockDays is how many days the clocks of peers are kept.

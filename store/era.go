@@ -72,15 +72,6 @@ func (b *batch) noteLost(ctx context.Context, peer protocol.NodeID) error {
 	return err
 }
 
-// HasLost reports whether something was lost before one of the eras, as a peer has shown.
-func (g *Gateway) HasLost(ctx context.Context) (lost bool, err error) {
-	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
-		lost, err = t.find(ctx, []any{new(int64)}, `SELECT number FROM era WHERE shown_by IS NOT NULL LIMIT 1`)
-		return err
-	})
-	return lost, wrap("reading whether a log was lost", err)
-}
-
 // leafOf is a row whose document had a leaf in the lost log.
 type leafOf struct {
 	evidence int64   // its ordinal; 0: it is a record, or a version of the directory
@@ -169,16 +160,36 @@ func (b *batch) leafAgain(ctx context.Context, rows []leafOf) (err error) {
 	return nil
 }
 
-// Eras returns the statements that began the node's logs, oldest first.
-func (g *Gateway) Eras(ctx context.Context) (all []statement.Signed, err error) {
+// BegunEra is how a log began that followed another one, and when it was stored.
+type BegunEra struct {
+	Statement statement.Signed
+	Begun     time.Time
+	ShownBy   protocol.NodeID // the peer that first showed what was lost before; empty: nobody has
+}
+
+const selectEra = `SELECT document, signature, begun_us, coalesce(shown_by, '') FROM era `
+
+func scanEra(scan func(...any) error) (e BegunEra, err error) {
+	var begun int64
+	err = scan(&e.Statement.Document, &e.Statement.Signature, &begun, &e.ShownBy)
+	e.Begun = instant(&begun)
+	return e, err
+}
+
+// Eras returns how the node's logs began, but for the first; oldest first.
+func (g *Gateway) Eras(ctx context.Context) (all []BegunEra, err error) {
 	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
-		all, err = collect(ctx, t, func(scan func(...any) error) (s statement.Signed, err error) {
-			err = scan(&s.Document, &s.Signature)
-			return s, err
-		}, `SELECT document, signature FROM era ORDER BY number`)
+		all, err = collect(ctx, t, scanEra, selectEra+`ORDER BY number`)
 		return err
 	})
 	return all, wrap("reading the eras of the log", err)
+}
+
+// ErasOf returns those that were begun in a period.
+func (g *Gateway) ErasOf(ctx context.Context, p Period, limit int) (list []BegunEra, more bool, err error) {
+	from, until := p.micros()
+	return exceptions(ctx, g.v, "reading the eras of the log", limit, scanEra,
+		selectEra+`WHERE begun_us >= $1 AND begun_us < $2 ORDER BY number LIMIT $3`, from, until)
 }
 
 // EraBegan returns when the newest of them was stored; zero: the log is the node's

@@ -75,7 +75,7 @@ func TestANewEraOfTheLog(t *testing.T) {
 	if still, received, _, err := n.Recovering(t.Context(), nodeB); err != nil || still || received != 7 {
 		t.Errorf("all was fetched: %v %d %v", still, received, err)
 	}
-	if eras, err := n.Eras(t.Context()); err != nil || len(eras) != 1 || !bytes.Equal(eras[0].Document, era.Statement.Document) {
+	if eras, err := n.Eras(t.Context()); err != nil || len(eras) != 1 || !bytes.Equal(eras[0].Statement.Document, era.Statement.Document) {
 		t.Errorf("eras: %v, %v", eras, err)
 	}
 }

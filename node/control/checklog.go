@@ -3,11 +3,13 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 
-	"comity/protocol/era"
+	"comity/node/gateway"
 	"comity/store"
 )
+
+// keepAsItIs is what to do with a node whose log differs from what it signed.
+const keepAsItIs = "stop the node, keep the directory as it is; a copy from before its last signature must not be served"
 
 // LogReport says what a check of the whole log found in order.
 type LogReport struct {
@@ -32,7 +34,7 @@ func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 	r, err := s.node.Gateway.CheckLog(ctx)
 	if err != nil {
 		if ctx.Err() == nil && !isIntegrity(err) && !errors.Is(err, store.ErrUnreachable) {
-			err = fail(Integrity, "stop the node, keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
+			err = fail(Integrity, keepAsItIs, "%v", err)
 		}
 		return nil, err
 	}
@@ -47,18 +49,13 @@ func (s *Service) checkLog(ctx context.Context, _ nothing) (*LogReport, error) {
 	}, nil
 }
 
-// followsLost reports whether the log before the present one was lost: a peer had shown
-// more of it than was here.
+// followsLost reports whether the log before the present one was lost.
 func (s *Service) followsLost(ctx context.Context) (bool, error) {
 	all, err := s.node.Gateway.Store.Eras(ctx)
 	if err != nil || len(all) == 0 {
 		return false, err
 	}
-	newest, err := era.Parse(all[len(all)-1].Document)
-	if err != nil {
-		return false, fmt.Errorf("%w: the statement of an era: %w", store.ErrIntegrity, err)
-	}
-	return len(newest.Shown) > 0, nil
+	return gateway.FollowsLost(all[len(all)-1])
 }
 
 // CheckLog computes the node's whole log again. Integrity when anything differs.
@@ -78,5 +75,5 @@ func (s *Service) checkLogQuickly(ctx context.Context) Check {
 	case errors.Is(err, store.ErrUnreachable):
 		return warn("log", "run this again when the database can be reached", "not checked")
 	}
-	return bad("log", "stop the node, keep the directory as it is; a copy from before its last signature must not be served", "%v", err)
+	return bad("log", keepAsItIs, "%v", err)
 }

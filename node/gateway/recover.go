@@ -138,27 +138,27 @@ func (l *link) tellLost() {
 	}
 }
 
-// wasRestored reports whether one of the node's logs was lost: then peers had shown a
-// later state of it, or a newer record, when the next one began, or evidence after that
-// (R-OLD-4).
-func wasRestored(ctx context.Context, g *store.Gateway) (bool, error) {
-	if lost, err := g.HasLost(ctx); err != nil || lost {
-		return lost, err
+// wasRestored reports whether one of the node's logs was lost.
+func wasRestored(ctx context.Context, g *store.Gateway) (lost bool, err error) {
+	all, err := g.Eras(ctx)
+	for i := 0; err == nil && !lost && i < len(all); i++ {
+		lost, err = FollowsLost(all[i])
 	}
-	all, err := g.Eras(ctx) // begun by an earlier program
+	return lost, err
+}
+
+// FollowsLost reports whether the log before an era was lost with the node, and not only
+// given up for new keys: then peers had shown a later state of it, or a newer record, when
+// the era began, or evidence after that (R-OLD-4).
+func FollowsLost(e store.BegunEra) (bool, error) {
+	if e.ShownBy != "" {
+		return true, nil
+	}
+	s, err := era.Parse(e.Statement.Document) // all that tells where an earlier program began it
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%w: the statement of an era: %w", store.ErrIntegrity, err)
 	}
-	for _, signed := range all {
-		s, err := era.Parse(signed.Document)
-		if err != nil {
-			return false, fmt.Errorf("%w: the statement of an era: %w", store.ErrIntegrity, err)
-		}
-		if len(s.Shown) > 0 {
-			return true, nil
-		}
-	}
-	return false, nil
+	return len(s.Shown) > 0, nil
 }
 
 // recoverCopies takes back all that the peer holds.

@@ -158,7 +158,7 @@ func TestRestoreOfAnOldBackup(t *testing.T) {
 		}
 		eras, err := b.store().Eras(ctx)
 		w.must(err, "eras")
-		begun, err := era.Parse(eras[0].Document)
+		begun, err := era.Parse(eras[0].Statement.Document)
 		w.must(err, "how the log begins")
 		if len(eras) != 1 || len(begun.Shown) == 0 || begun.Previous != "comity/log/xb/1" || begun.Log != "comity/log/xb/2" {
 			w.T.Errorf("the new log begins with %+v", begun)
@@ -264,7 +264,7 @@ func TestASecondRestoreOfOneBackup(t *testing.T) {
 		}
 		eras, err := b.store().Eras(ctx)
 		w.must(err, "eras")
-		begun, err := era.Parse(eras[0].Document)
+		begun, err := era.Parse(eras[0].Statement.Document)
 		w.must(err, "how the log begins")
 		if len(eras) != 1 || begun.Log != "comity/log/xb/3" || begun.Previous != "comity/log/xb/2" || begun.Restored != nil || len(begun.Shown) != 2 {
 			w.T.Errorf("%d eras; %s follows %s, restored %v, of %d peers that showed it", len(eras), begun.Log, begun.Previous, begun.Restored != nil, len(begun.Shown))
