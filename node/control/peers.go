@@ -39,20 +39,27 @@ type Introduction struct {
 // ReadIntroduction reads an introduction and verifies that the record in it
 // holds together. Whose record it really is, only the words can tell (R-REC-4).
 func ReadIntroduction(file []byte) (*Introduction, error) {
+	state, err := readIntroduction(file)
+	if err != nil {
+		return nil, err
+	}
+	return introductionOf(state, string(file)), nil
+}
+
+func readIntroduction(file []byte) (*record.State, error) {
+	const hint = "an introduction is the file that the other side wrote with: comity introduce -o FILE"
 	signed, err := record.DecodeIntroduction(file)
 	if what := mistaken(file); err != nil && what != "" && what != anIntroduction {
-		return nil, fail(Code(protocol.CodeOf(err)), `an introduction is the file that the other side wrote with: comity introduce -o FILE`,
-			"this is not an introduction but %s", what)
+		return nil, fail(Code(protocol.CodeOf(err)), hint, "this is not an introduction but %s", what)
 	}
 	if err != nil {
-		return nil, fail(Code(protocol.CodeOf(err)), `an introduction is the file that the other side wrote with: comity introduce -o FILE`,
-			"this is not an introduction: %s", strings.TrimPrefix(plainly(err), "introduction: "))
+		return nil, fail(Code(protocol.CodeOf(err)), hint, "this is not an introduction: %s", strings.TrimPrefix(plainly(err), "introduction: "))
 	}
 	state, err := record.Verify(signed, nil)
 	if err != nil {
 		return nil, fail(Code(protocol.CodeOf(err)), "ask the other side to write it again; do not pin it", "the record in this introduction does not hold together: %v", plainly(err))
 	}
-	return introductionOf(state, string(file)), nil
+	return state, nil
 }
 
 func introductionOf(state *record.State, file string) *Introduction {

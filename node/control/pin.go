@@ -35,56 +35,32 @@ type Pinned struct {
 }
 
 func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
-	i, err := ReadIntroduction([]byte(in.File))
+	state, err := readIntroduction([]byte(in.File))
 	if err != nil {
 		return nil, err
 	}
 	if in.Heard == "" {
-		return s.pinNext(ctx, in, i)
+		return s.pinNext(ctx, state)
 	}
-	if words := len(strings.Fields(in.Heard)); words != len(i.Words) && strings.ContainsFunc(in.Heard, unicode.IsLetter) {
-		return nil, fail(NotEqual, "let the other side read all of them again, and give them in quotes", "a record has %d words, and %d of them were given", len(i.Words), words)
-	}
-	if !i.Confirms(in.Heard) {
-		return nil, fail(NotEqual, "do not pin it: get the introduction again by another way, and compare the words again by telephone",
-			"the words are not those of this record: it is not the record of whom you spoke to, or a word was misheard")
-	}
-	signed, err := record.DecodeIntroduction([]byte(in.File))
-	if err != nil {
+	if err := compared(state, in.Heard); err != nil {
 		return nil, err
 	}
-	state, err := record.Verify(signed, nil)
-	if err != nil {
-		return nil, err
-	}
-	if i.State == s.node.Gateway.OwnState().Record().State {
+	r := state.Record()
+	if r.State == s.node.Gateway.OwnState().Record().State {
 		return nil, fail(Usage, "give this file to the other side, and pin the one that they give you",
-			"this is the introduction of this node's own state %s", i.State)
+			"this is the introduction of this node's own state %s", r.State)
 	}
 	if err := state.CheckTimes(s.now()); err != nil {
 		return nil, fail(Code(protocol.CodeOf(err)), "ask the other side for a newer introduction, and compare the clocks", "%v", err)
 	}
-	done := &Pinned{State: i.State, Node: i.Node, Sequence: i.Sequence}
-	if held, ok := s.node.Gateway.State(i.State); ok {
+	done := &Pinned{State: r.State, Node: r.Node.ID, Sequence: r.Sequence}
+	if held, ok := s.node.Gateway.State(r.State); ok {
 		done.Before = held.Record().Sequence
-		word, err := s.onTheirWord(ctx)
-		if err != nil {
+		if err := s.mayFollow(ctx, state, held); err != nil {
 			return nil, err
 		}
-		if slices.Contains(word, i.State) && (i.Sequence < done.Before || i.Sequence == done.Before && held.Ref().Digest != i.Digest) {
-			return nil, fail(Code(protocol.Equivocation), fmt.Sprintf("call a steward, and send nothing to %s; a record of the state with a number above %d takes the place of the false one once it is pinned", i.State, done.Before),
-				"the federation lists record %d of state %s, and nobody has compared its words: if record %d is what the state read to you, stewards have listed a false one", done.Before, i.State, i.Sequence)
-		}
-		if i.Sequence < done.Before {
-			return nil, fail(Usage, fmt.Sprintf("ask the other side for their newest introduction, which they write with: comity introduce -o FILE. If they made no record %d, %s", done.Before, takesItsPlace(done.Before)),
-				"record %d of state %s is older than record %d, which this node has; nothing changed", i.Sequence, i.State, done.Before)
-		}
-		if i.Sequence == done.Before && held.Ref().Digest != i.Digest {
-			return nil, fail(Code(protocol.Equivocation), fmt.Sprintf("send nothing to %s: %s", i.State, takesItsPlace(done.Before)),
-				"this node has another record %d of state %s, which its words say is false: somebody else has the state's offline key; nothing changed", done.Before, i.State)
-		}
-		if held.Ref().Digest == state.Ref().Digest {
-			if done.Already, err = s.confirmed(ctx, i.Node); err != nil || done.Already {
+		if held.Ref() == state.Ref() {
+			if done.Already, err = s.confirmed(ctx, r.Node.ID); err != nil || done.Already {
 				return done, err
 			}
 		}
@@ -92,8 +68,49 @@ func (s *Service) pin(ctx context.Context, in pinRequest) (*Pinned, error) {
 	if err := s.node.Gateway.Pin(ctx, state); err != nil {
 		return nil, err
 	}
-	return done, s.node.Gateway.Store.NoteAct(ctx, store.Act{
-		Kind: store.ActPin, Subject: "state " + string(i.State), Detail: fmt.Sprintf("record %d, SHA-256 %s, by its words", i.Sequence, i.Digest),
+	return done, s.notePin(ctx, state, "by its words")
+}
+
+// compared refuses what a person heard when it is not what the record says.
+func compared(state *record.State, heard string) error {
+	wanted := state.Words()
+	if words := len(strings.Fields(heard)); words != len(wanted) && strings.ContainsFunc(heard, unicode.IsLetter) {
+		return fail(NotEqual, "let the other side read all of them again, and give them in quotes", "a record has %d words, and %d of them were given", len(wanted), words)
+	}
+	if !confirms(heard, wanted, state.Digits()) {
+		return fail(NotEqual, "do not pin it: get the introduction again by another way, and compare the words again by telephone",
+			"the words are not those of this record: it is not the record of whom you spoke to, or a word was misheard")
+	}
+	return nil
+}
+
+// mayFollow refuses a record whose words were compared, and that is neither the one which is
+// held nor a later one.
+func (s *Service) mayFollow(ctx context.Context, state, held *record.State) error {
+	is, has := state.Ref(), held.Ref()
+	if is == has || is.Sequence > has.Sequence {
+		return nil
+	}
+	word, err := s.onTheirWord(ctx)
+	switch {
+	case err != nil:
+		return err
+	case slices.Contains(word, is.State):
+		return fail(Code(protocol.Equivocation), fmt.Sprintf("call a steward, and send nothing to %s; a record of the state with a number above %d takes the place of the false one once it is pinned", is.State, has.Sequence),
+			"the federation lists record %d of state %s, and nobody has compared its words: if record %d is what the state read to you, stewards have listed a false one", has.Sequence, is.State, is.Sequence)
+	case is.Sequence < has.Sequence:
+		return fail(Usage, fmt.Sprintf("ask the other side for their newest introduction, which they write with: comity introduce -o FILE. If they made no record %d, %s", has.Sequence, takesItsPlace(has.Sequence)),
+			"record %d of state %s is older than record %d, which this node has; nothing changed", is.Sequence, is.State, has.Sequence)
+	}
+	return fail(Code(protocol.Equivocation), fmt.Sprintf("send nothing to %s: %s", is.State, takesItsPlace(has.Sequence)),
+		"this node has another record %d of state %s, which its words say is false: somebody else has the state's offline key; nothing changed", has.Sequence, is.State)
+}
+
+// notePin notes that a record is trusted from now on, and why.
+func (s *Service) notePin(ctx context.Context, state *record.State, why string) error {
+	ref := state.Ref()
+	return s.node.Gateway.Store.NoteAct(ctx, store.Act{
+		Kind: store.ActPin, Subject: "state " + string(ref.State), Detail: fmt.Sprintf("record %d, SHA-256 %s, %s", ref.Sequence, ref.Digest, why),
 	})
 }
 
@@ -114,11 +131,11 @@ type Follows struct {
 }
 
 func (s *Service) follows(ctx context.Context, in followsRequest) (*Follows, error) {
-	i, err := ReadIntroduction([]byte(in.File))
+	next, err := readIntroduction([]byte(in.File))
 	if err != nil {
 		return nil, err
 	}
-	held, err := s.followed(ctx, i)
+	held, err := s.followed(ctx, next)
 	if err != nil || held == nil {
 		return &Follows{}, err
 	}
@@ -128,45 +145,37 @@ func (s *Service) follows(ctx context.Context, in followsRequest) (*Follows, err
 // followed returns the record from which one follows that somebody brought; nil: words
 // have to be compared. They have to be also where a state rests on stewards alone, as
 // nobody has compared any yet, and where it tells of a theft, or a thief may speak.
-func (s *Service) followed(ctx context.Context, i *Introduction) (*record.State, error) {
-	held, known := s.node.Gateway.State(i.State)
-	if !known || i.State == s.node.Gateway.OwnState().Record().State || i.Sequence <= held.Record().Sequence {
+func (s *Service) followed(ctx context.Context, next *record.State) (*record.State, error) {
+	r := next.Record()
+	held, known := s.node.Gateway.State(r.State)
+	if !known || r.State == s.node.Gateway.OwnState().Record().State || r.Sequence <= held.Record().Sequence {
 		return nil, nil
 	}
 	word, err := s.onTheirWord(ctx)
-	if err != nil || slices.Contains(word, i.State) {
+	if err != nil || slices.Contains(word, r.State) {
 		return nil, err
 	}
-	signed, err := record.DecodeIntroduction([]byte(i.File))
-	if err != nil {
-		return nil, err
-	}
-	if next, err := record.Verify(signed, held); err != nil || wantsWords(next, held) {
+	if _, err := record.Verify(next.Signed(), held); err != nil || wantsWords(next, held) {
 		return nil, nil
 	}
 	return held, nil
 }
 
 // pinNext adopts a record without words, as a contact with its node would (R-REC-9).
-func (s *Service) pinNext(ctx context.Context, in pinRequest, i *Introduction) (*Pinned, error) {
-	held, err := s.followed(ctx, i)
+func (s *Service) pinNext(ctx context.Context, next *record.State) (*Pinned, error) {
+	r := next.Record()
+	held, err := s.followed(ctx, next)
 	if err != nil {
 		return nil, err
 	}
 	if held == nil {
-		return nil, fail(NotEqual, "let the other side read the words of its record to you", "record %d of state %s does not follow from one that is trusted here, so its words have to be compared", i.Sequence, i.State)
+		return nil, fail(NotEqual, "let the other side read the words of its record to you", "record %d of state %s does not follow from one that is trusted here, so its words have to be compared", r.Sequence, r.State)
 	}
-	signed, err := record.DecodeIntroduction([]byte(in.File))
-	if err != nil {
+	if err := s.node.Gateway.AdoptNext(ctx, next.Signed(), held); err != nil {
 		return nil, err
 	}
-	if err := s.node.Gateway.AdoptNext(ctx, signed, held); err != nil {
-		return nil, err
-	}
-	done := &Pinned{State: i.State, Node: i.Node, Sequence: i.Sequence, Before: held.Record().Sequence, Followed: true}
-	return done, s.node.Gateway.Store.NoteAct(ctx, store.Act{
-		Kind: store.ActPin, Subject: "state " + string(i.State), Detail: fmt.Sprintf("record %d, SHA-256 %s, as it follows record %d", i.Sequence, i.Digest, done.Before),
-	})
+	done := &Pinned{State: r.State, Node: r.Node.ID, Sequence: r.Sequence, Before: held.Record().Sequence, Followed: true}
+	return done, s.notePin(ctx, next, fmt.Sprintf("as it follows record %d", done.Before))
 }
 
 // Pin trusts the record of an introduction from now on. heard is what the
