@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
 	"comity/protocol"
-	"comity/protocol/record"
 )
 
 func (p *program) directoryGroup() *cobra.Command {
@@ -83,98 +81,13 @@ func (p *program) heading(l *control.Listing) {
 // listing shows all that an authority says. What it has not told is left out.
 func (p *program) listing(l *control.Listing) {
 	p.heading(l)
-	s := l.Particulars
-	if s == nil {
+	if l.Particulars == nil {
 		p.say("  It has told nothing more of itself.")
 		return
 	}
-	p.particulars(l)
-}
-
-// particulars shows what an authority says of itself beside its name.
-func (p *program) particulars(l *control.Listing) {
-	s := l.Particulars
-	p.fact("for", notesOf(s.Territory)...)
-	for _, c := range s.Competences {
-		p.fact("competent", competence(c))
-	}
-	p.fact("kinds", joined(s.Kinds))
-	p.fact("languages", languagesOf(s.Languages))
-	p.requirements(s)
-	for _, ch := range s.Channels {
-		p.fact("by way of", channel(ch))
-	}
-	p.fact("if urgent", notesOf(s.Urgent)...)
-	p.hours(l)
-	if d := s.Desk; d != nil {
-		p.fact("at any hour", strings.Join(append(append([]string{}, d.Phones...), d.Mailboxes...), ", ")+spoken(d.Languages))
-	}
-	p.contact(&s.Contact)
-	p.fact("conditions", notesOf(s.Conditions)...)
-}
-
-// fact shows foreign texts under a word of ours, one a line; none: nothing.
-func (p *program) fact(what string, texts ...string) {
-	for _, t := range texts {
-		if t != "" {
-			p.say("  %-12s %s", what, name(t))
-			what = ""
-		}
-	}
-}
-
-func (p *program) contact(c *record.Contact) {
-	p.fact("write to", c.Post...)
-	p.fact("call", strings.Join(c.Phones, ", "))
-	p.fact("mail", strings.Join(c.Mailboxes, ", "))
-}
-
-func (p *program) requirements(s *record.Particulars) {
-	if s.Translation != nil {
-		p.fact("translation", map[record.Translation]string{
-			record.TranslationNone: "not needed", record.TranslationPlain: "any", record.TranslationCertified: "certified",
-		}[*s.Translation])
-	}
-	if s.Signature != nil {
-		p.fact("signature", map[record.Signature]string{
-			record.SignatureParcel: "that of the parcel is enough", record.SignatureQualified: "a qualified electronic one on each document",
-			record.SignaturePaper: "a signed original on paper",
-		}[*s.Signature])
-	}
-	if o := s.Originals; o != nil {
-		p.fact("originals", map[bool]string{true: "on paper", false: "not needed"}[o.Required])
-		for _, w := range o.Waived {
-			p.fact("", fmt.Sprintf("not from %s: %s", w.State, w.Instrument))
-		}
-	}
-	if s.SealedBytes != nil {
-		p.fact("parcels", "up to "+bytes(*s.SealedBytes))
-	}
-}
-
-func (p *program) hours(l *control.Listing) {
-	h := l.Particulars.Hours
-	if h == nil {
-		return
-	}
-	now := ""
-	if l.Open != nil {
-		now = map[bool]string{true: ", open now", false: ", closed now"}[*l.Open]
-	}
-	p.fact("hours", h.Zone+now)
-	for i, o := range h.Openings {
-		if i > 0 && h.Openings[i-1].Day == o.Day {
-			continue // on the line of the first
-		}
-		line := fmt.Sprintf("%-9s", o.Day)
-		for _, same := range h.Openings[i:] {
-			if same.Day == o.Day {
-				line += fmt.Sprintf(" %s-%s", same.From, same.Until)
-			}
-		}
-		p.fact("", line)
-	}
-	p.fact("closed on", joined(h.Holidays))
+	var f facts
+	f.particulars(l)
+	p.facts(f)
 }
 
 func confirmedWhen(l *control.Listing) string {
@@ -185,63 +98,4 @@ func confirmedWhen(l *control.Listing) string {
 		return moment(l.Confirmed) + " UTC, OLD: ask before you rely on it"
 	}
 	return moment(l.Confirmed) + " UTC"
-}
-
-func competence(c record.Competence) string {
-	text := c.Instrument
-	if len(c.Articles) > 0 {
-		text += ", art. " + strings.Join(c.Articles, ", ")
-	}
-	if len(c.Functions) > 0 {
-		text += ": " + joined(c.Functions)
-	}
-	return text
-}
-
-func languagesOf(list []record.Language) string {
-	texts := make([]string, len(list))
-	for i, l := range list {
-		texts[i] = l.Language
-		if l.UrgentOnly {
-			texts[i] += " (only if urgent)"
-		}
-	}
-	return strings.Join(texts, ", ")
-}
-
-func channel(c record.Channel) string {
-	text := string(c.Channel)
-	if c.UrgentOnly {
-		text += " (only if urgent)"
-	}
-	if c.Address != nil {
-		text += ": " + *c.Address
-	}
-	return text
-}
-
-func spoken(languages []string) string {
-	if len(languages) == 0 {
-		return ""
-	}
-	return "; " + strings.Join(languages, ", ") + " spoken"
-}
-
-// inAll is a name in all its languages, the first one first.
-func inAll(names []record.Name) string { return strings.Join(notesOf(names), " / ") }
-
-func notesOf(names []record.Name) []string {
-	texts := make([]string, len(names))
-	for i, n := range names {
-		texts[i] = n.Text
-	}
-	return texts
-}
-
-func joined[T ~string](list []T) string {
-	texts := make([]string, len(list))
-	for i, one := range list {
-		texts[i] = string(one)
-	}
-	return strings.Join(texts, ", ")
 }

@@ -110,15 +110,17 @@ func (p *program) hit(h *control.Hit) {
 	if s == nil {
 		return
 	}
+	var f facts
 	for _, c := range s.Competences {
-		p.fact("competent", competence(c))
+		f.add("competent", competence(c))
 	}
-	p.fact("languages", languagesOf(s.Languages))
-	p.requirements(s)
+	f.add("languages", languagesOf(s.Languages))
+	f.requirements(s)
 	for _, ch := range s.Channels {
-		p.fact("by way of", channel(ch))
+		f.add("by way of", channel(ch))
 	}
 	if h.Network == nil {
-		p.contact(&s.Contact)
+		f.contact(&s.Contact)
 	}
+	p.facts(f)
 }

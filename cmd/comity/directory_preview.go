@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"comity/node/control"
 	"comity/node/operate"
@@ -38,45 +37,28 @@ func (p *program) preview(ctx context.Context, dir string, next *operate.EntryFi
 	return err
 }
 
-// told is one thing that an authority tells, as it is shown.
-type told struct {
-	what  string
-	lines []string
-}
-
-// factsOf are the things that an entry tells, in the order in which they are shown.
-func factsOf(f *operate.EntryFile) (facts []told) {
-	var out strings.Builder
-	shown := &program{stdout: &out}
-	shown.fact("name", inAll(f.Name))
+// factsOf are the things that an entry tells.
+func factsOf(e *operate.EntryFile) (f facts) {
+	f.add("name", inAll(e.Name))
 	listing := &control.Listing{}
-	listing.Particulars = &f.Particulars
-	shown.particulars(listing)
-	for line := range strings.Lines(out.String()) {
-		line = strings.TrimRight(line, "\n")
-		what, _, _ := strings.Cut(line[2:], "  ")
-		if n := len(facts); n > 0 && (what == "" || what == facts[n-1].what) {
-			facts[n-1].lines = append(facts[n-1].lines, line[2:])
-			continue
-		}
-		facts = append(facts, told{what, []string{line[2:]}})
-	}
-	return facts
+	listing.Particulars = &e.Particulars
+	f.particulars(listing)
+	return f
 }
 
 // compared shows the facts that are told now among those that were, and reports whether
 // they differ.
-func (p *program) compared(before, now []told) (changed bool) {
-	show := func(mark string, t told) {
+func (p *program) compared(before, now facts) (changed bool) {
+	show := func(mark string, t fact) {
 		for _, line := range t.lines {
 			p.say("%s %s", mark, line)
 		}
 	}
-	of := func(list []told, what string) told {
-		if i := slices.IndexFunc(list, func(t told) bool { return t.what == what }); i >= 0 {
+	of := func(list facts, what string) fact {
+		if i := slices.IndexFunc(list, func(t fact) bool { return t.what == what }); i >= 0 {
 			return list[i]
 		}
-		return told{}
+		return fact{}
 	}
 	for _, t := range now {
 		was := of(before, t.what)
