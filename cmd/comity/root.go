@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -185,33 +184,14 @@ func help() *cobra.Command {
 
 func unknown(c *cobra.Command, word string) error {
 	text := fmt.Sprintf("there is no command %q", strings.TrimSpace(c.CommandPath()+" "+word))
-	c.SuggestionsMinimumDistance = 2
-	if near := c.SuggestionsFor(word); len(near) > 0 {
-		nearest := slices.MinFunc(near, func(a, b string) int { return edits(word, a) - edits(word, b) })
-		text += fmt.Sprintf("; did you mean %q?", c.CommandPath()+" "+nearest)
-	}
-	return errors.New(text)
-}
-
-// edits is how many letters have to be put in, left out or changed to make b of a.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+	for _, distance := range []int{1, 2} { // the nearest first
+		c.SuggestionsMinimumDistance = distance
+		if near := c.SuggestionsFor(word); len(near) > 0 {
+			text += fmt.Sprintf("; did you mean %q?", c.CommandPath()+" "+near[0])
+			break
 		}
 	}
-	return row[len(b)]
+	return errors.New(text)
 }
 
 // words checks the number of arguments and says what is wanted: form is how
