@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// countedMirrorMirror is a mirror that counts how often it was asked for what is newest.
+// countedMirror is a mirror that counts how often it was asked for what is newest.
 type countedMirror struct {
 	http.Handler
 	times atomic.Int64

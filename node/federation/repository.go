@@ -79,8 +79,8 @@ func (r *Repository) PublishRoot(signed []byte, now time.Time) error {
 
 // DraftEdition writes the next edition: all that is listed, and these records
 // more. It refuses a record that does not follow from a listed one of its state, as
-// clients would (R-FED-5), and one with a TLS key of another state. The records' files are stored at once;
-// nobody asks for them before the edition is published.
+// clients would (R-FED-5), and one with a TLS key of another state. The records' files
+// are stored at once; nobody asks for them before the edition is published.
 func (r *Repository) DraftEdition(records []statement.Signed, now time.Time) ([]byte, error) {
 	return r.draftEdition(records, 1, now)
 }

@@ -87,10 +87,8 @@ func (f *Follower) Lists(state protocol.StateID) (version, record int64) {
 	if l == nil {
 		return 0, 0
 	}
-	for i := range l.files {
-		if i.State == state {
-			record = max(record, i.Sequence)
-		}
+	if all := l.of(state); len(all) > 0 {
+		record = all[len(all)-1].Sequence
 	}
 	return l.version, record
 }

@@ -80,8 +80,8 @@ func TestListedByKeysThatWereTakenBack(t *testing.T) {
 		return all
 	}
 	honest := b.paper(must(b.registry.Add(nil, b.now)))
-	for name, want := range map[StewardName][]protocol.StateID{"assembly": nil, "board": nil} {
-		if got := unvouched(honest, name); !slices.Equal(got, want) {
+	for _, name := range stewardNames[:2] {
+		if got := unvouched(honest, name); got != nil {
 			t.Errorf("%s has not seen %v", name, got)
 		}
 	}
