@@ -117,16 +117,18 @@ func writeCompetence(c record.Competence) string {
 }
 
 func readCompetence(c *record.Competence, s string) error {
-	parts := strings.Split(s, between)
-	if len(parts) < 3 {
+	// From the end: an instrument may end in the sign, too.
+	second := strings.LastIndex(s, between)
+	first := strings.LastIndex(s[:max(second, 0)], between)
+	if first < 0 {
 		return fmt.Errorf("%s: want instrument | articles | functions, such as %q", protocol.Quote([]byte(s)), "UNTOC | 16, 18 | extradition")
 	}
-	n := len(parts) - 2
-	c.Instrument = strings.Join(parts[:n], between)
-	if err := readLines(&c.Articles, strings.ReplaceAll(parts[n], ", ", "\n"), readString); err != nil {
+	c.Instrument = s[:first]
+	articles, functions := s[first+len(between):second], s[second+len(between):]
+	if err := readLines(&c.Articles, strings.ReplaceAll(articles, ", ", "\n"), readString); err != nil {
 		return err
 	}
-	return readLines(&c.Functions, strings.ReplaceAll(parts[n+1], ", ", "\n"), func(t *record.Term, s string) error { return t.UnmarshalText([]byte(s)) })
+	return readLines(&c.Functions, strings.ReplaceAll(functions, ", ", "\n"), func(t *record.Term, s string) error { return t.UnmarshalText([]byte(s)) })
 }
 
 // urgentOnly is written behind what is taken only when it is urgent.

@@ -26,7 +26,7 @@ func imported() []Listing {
 			Competences: []record.Competence{
 				{Instrument: "Treaty A | B, C", Articles: []string{"16", "18(13)"}, Functions: []record.Term{"extradition", "asset-recovery"}},
 				{Instrument: "Law 1"},
-				{Instrument: "Law 2", Functions: []record.Term{"terrorism"}},
+				{Instrument: "| Law 2 |", Functions: []record.Term{"terrorism"}},
 			},
 			Kinds:       []parcel.Kind{parcel.KindRequest, parcel.KindDraftShared},
 			Languages:   []record.Language{{Language: "fr"}, {Language: "en", UrgentOnly: true}},
