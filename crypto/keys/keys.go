@@ -236,7 +236,10 @@ func checkFor(remedy string) func(path string, info fs.FileInfo, limit int64) er
 // that exists is not changed: when others can enter path ([ErrOpen]), or it is a
 // symbolic link, the error says what to do.
 func MkdirPrivate(path string) error {
-	if err := mkdirAll(filepath.Clean(path)); err != nil {
+	if path != "" {
+		path = filepath.Clean(path) // a slash behind a symbolic link would hide it
+	}
+	if err := mkdirAll(path); err != nil {
 		return fmt.Errorf("making private directory %s: %w", path, err)
 	}
 	info, err := os.Lstat(path)

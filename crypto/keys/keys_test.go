@@ -230,7 +230,7 @@ func TestMkdirPrivate(t *testing.T) {
 	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink("xa", link)); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []string{file, link, filepath.Join(file, "below"), "", filepath.Join(dir, "a\x00b")} {
+	for _, p := range []string{file, link, link + "/", filepath.Join(file, "below"), "", filepath.Join(dir, "a\x00b")} {
 		if err := MkdirPrivate(p); err == nil {
 			t.Errorf("MkdirPrivate(%q) succeeds", p)
 		}
