@@ -26,7 +26,7 @@ const (
 	// MaxApproval is the largest approval; MaxWithdrawal likewise.
 	MaxApproval   = 16 << 10
 	MaxWithdrawal = 16 << 10
-	// MaxSignature is the largest armored signature; ours are about 320 bytes.
+	// MaxSignature is the largest armored signature; ours have 222 bytes.
 	MaxSignature = 2 << 10
 	// MaxCertificate is the largest OpenPGP certificate in a record.
 	MaxCertificate = 16 << 10

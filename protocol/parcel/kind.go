@@ -7,8 +7,7 @@ import (
 )
 
 // Kind is what a message does in its case. The list is closed, and the meaning
-// of a kind never changes. What a kind does to a case is the matter of package
-// casework; a parcel only names it.
+// of a kind never changes. A parcel only names it.
 type Kind string
 
 // Consultation: before any legal effect.
