@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,7 +91,7 @@ func bodyName(d protocol.Digest) (shard, name string) {
 // keep gives a temporary file its name, durably. If the power goes
 //   - before the rename, the temporary file is cleaned at open;
 //   - after it, the file has its full content (it was synced first) and no row
-//     yet: an orphan, cleaned at open.
+//     yet: an orphan, see RemoveOrphans.
 func (b *bodies) keep(f *os.File, temp string, d protocol.Digest) error {
 	err := errors.Join(b.sync(f), f.Close())
 	if err == nil {
@@ -159,27 +160,26 @@ func (b *bodies) release(d protocol.Digest, orphan bool) {
 	}
 }
 
-// takeOrphans returns the digests that were given up and that nobody holds,
-// and forgets them.
-func (b *bodies) takeOrphans() []protocol.Digest {
+// givenUp returns the digests that were given up.
+func (b *bodies) givenUp() []protocol.Digest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var all []protocol.Digest
-	for d := range b.orphans {
-		if b.held[d] == 0 {
-			all = append(all, d)
-			delete(b.orphans, d)
-		}
-	}
-	return all
+	return slices.Collect(maps.Keys(b.orphans))
 }
 
 // whileFree runs f with those of all that no spool holds; no spool can begin to
-// hold one meanwhile.
+// hold one meanwhile. Those that were given up are forgotten when f succeeds.
 func (b *bodies) whileFree(all []protocol.Digest, f func(free []protocol.Digest) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return f(slices.DeleteFunc(all, func(d protocol.Digest) bool { return b.held[d] > 0 }))
+	free := slices.DeleteFunc(all, func(d protocol.Digest) bool { return b.held[d] > 0 })
+	if err := f(free); err != nil {
+		return err
+	}
+	for _, d := range free {
+		delete(b.orphans, d)
+	}
+	return nil
 }
 
 func (b *bodies) remove(d protocol.Digest) error {

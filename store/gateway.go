@@ -32,8 +32,9 @@ func CreateGateway(ctx context.Context, c Config) error {
 }
 
 // OpenGateway opens the store, brings its schema up to date, reads its settings
-// back, and removes what an interrupted run left in the spool; uploads under way
-// whose rows promise something stay. ErrMissing,
+// back, and removes what an interrupted run left unfinished; uploads under way
+// whose rows promise something stay, and so does whatever is whole (see
+// RemoveOrphans). ErrMissing,
 // ErrNewer, ErrForeign, ErrSetting, ErrClock and ErrIntegrity stop the node.
 func OpenGateway(ctx context.Context, c Config) (*Gateway, error) {
 	v, err := openVault(ctx, c, gatewayKind)

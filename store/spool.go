@@ -96,7 +96,7 @@ func (s *Spool) Digest() protocol.Digest {
 // Keep makes the bytes durable under their digest: fsync, rename, fsync of the
 // folders. Small ones become durable with their fact. After Keep nothing can be
 // written. A kept spool whose fact was never committed is an orphan: harmless,
-// removed by Sweep after Discard, or when the database is next opened. Calling
+// removed by Sweep after Discard, or by RemoveOrphans. Calling
 // it again does nothing.
 func (s *Spool) Keep() error {
 	if s.err != nil {

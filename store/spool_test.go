@@ -83,12 +83,62 @@ func TestSpoolIsCutAtEachStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	cut := &node{Gateway: g, t: t, dir: dir}
+	if files := cut.sealedFiles(); len(files) != 2 {
+		t.Errorf("opened after the cut: files %v, want those that are whole", files)
+	}
+	if err := cut.RemoveOrphans(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if files := cut.sealedFiles(); len(files) != 1 || files[0] != protocol.Sum(stays).String() {
 		t.Errorf("after the cut: files %v, want the committed one", files)
 	}
 	half.Discard()
 	done.Discard()
 	n.reopen()
+}
+
+// A database is opened that is older than its folder: a copy from before a commit, or a
+// standby that was behind. It has no row of the bytes that came with that commit, and
+// the newer database that takes its place again has them nowhere else.
+func TestAnOlderCopyKeepsTheBytesOfTheNewer(t *testing.T) {
+	if testEngine != onSQLite {
+		return // there, a database is one file
+	}
+	n := newNode(t)
+	n.commit(n.acceptBody(1, body(1, 2*protocol.MaxInline)))
+	rows := filepath.Join(n.dir, gatewayKind.file)
+	swap := func(before []byte) (now []byte) {
+		t.Helper()
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		n.Gateway = nil
+		now, err := os.ReadFile(rows)
+		if err == nil && before != nil {
+			err = os.WriteFile(rows, before, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.reopen()
+		return now
+	}
+	older := swap(nil)
+	after := body(2, 2*protocol.MaxInline)
+	n.commit(n.acceptBody(2, after))
+	newer := swap(older)
+	if _, err := n.Sealed(t.Context(), protocol.Sum(after)); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("the older copy says %v of what came later, want ErrNotFound", err)
+	}
+	if _, err := n.Sweep(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	swap(newer)
+	s, err := n.Sealed(t.Context(), protocol.Sum(after))
+	if err != nil {
+		t.Fatalf("when the newer one is back: %v", err)
+	}
+	s.Close()
 }
 
 func TestDiscardedSpoolsLeaveNothing(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"comity/protocol"
 )
@@ -27,12 +28,7 @@ func openVault(ctx context.Context, c Config, k kind) (*vault, error) {
 		d.close()
 		return nil, err
 	}
-	v := &vault{d, b}
-	if err := v.cleanOrphans(ctx); err != nil {
-		v.close()
-		return nil, fmt.Errorf("opening the %s database: %w", k.name, err)
-	}
-	return v, nil
+	return &vault{d, b}, nil
 }
 
 func (v *vault) close() error {
@@ -42,25 +38,73 @@ func (v *vault) close() error {
 
 const fileKept = `SELECT count(*) FROM sealed WHERE digest = $1 AND inline = 0 AND released_us IS NULL`
 
-// cleanOrphans removes files to which no row refers: bytes whose fact was never
-// committed, and bytes that were released just before a crash.
-func (v *vault) cleanOrphans(ctx context.Context) error {
-	return v.read(ctx, func(ctx context.Context, t *tx) error {
-		return v.bodies.each(".", func(shard string, e fs.DirEntry) error {
-			if !e.IsDir() || len(e.Name()) != 2 {
-				return nil
+// RemoveOrphans removes files to which no row refers: bytes whose fact was never
+// committed before a crash, and bytes that were released just before one.
+//
+// It is not for a database that may be an older copy of itself: the rows that it
+// lacks are the only word that such a file is no orphan, and the newer copy that
+// has them would come back to a folder without their bytes. So call it when the
+// node has compared its log with what its peers hold (R-OLD-1), once after opening.
+func (g *Gateway) RemoveOrphans(ctx context.Context) error { return g.v.removeOrphans(ctx) }
+
+// RemoveOrphans does for the office's store what Gateway.RemoveOrphans does.
+func (o *Office) RemoveOrphans(ctx context.Context) error { return o.v.removeOrphans(ctx) }
+
+func (v *vault) removeOrphans(ctx context.Context) error {
+	err := v.bodies.each(".", func(_ string, e fs.DirEntry) error {
+		if !e.IsDir() || len(e.Name()) != 2 {
+			return nil
+		}
+		suspects, err := v.unkept(ctx, e.Name())
+		for some := range slices.Chunk(suspects, maxSweep) {
+			if err == nil {
+				err = v.removeFree(ctx, some)
 			}
-			return v.bodies.each(e.Name(), func(name string, e fs.DirEntry) error {
-				d, err := protocol.ParseDigest(e.Name())
-				if err != nil {
-					return nil // not ours
-				}
+		}
+		return err
+	})
+	return wrap("removing sealed bytes to which no row refers", err)
+}
+
+// unkept returns the digests of the files in a folder to which no row refers now.
+func (v *vault) unkept(ctx context.Context, shard string) (all []protocol.Digest, err error) {
+	err = v.read(ctx, func(ctx context.Context, t *tx) error {
+		return v.bodies.each(shard, func(_ string, e fs.DirEntry) error {
+			d, err := protocol.ParseDigest(e.Name())
+			if err != nil {
+				return nil //nolint:nilerr // not ours
+			}
+			var kept int64
+			if _, err = t.find(ctx, []any{&kept}, fileKept, d[:]); err == nil && kept == 0 {
+				all = append(all, d)
+			}
+			return err
+		})
+	})
+	return all, err
+}
+
+// removeFree removes the files of those digests that no spool holds and to which no
+// row refers.
+func (v *vault) removeFree(ctx context.Context, all []protocol.Digest) error {
+	return v.bodies.whileFree(all, func(free []protocol.Digest) error {
+		if len(free) == 0 {
+			return nil
+		}
+		// A writing transaction asks: it begins only when a commit of unknown
+		// outcome, which may still hang in the server, is over.
+		return v.write(ctx, func(ctx context.Context, t *tx) error {
+			for _, d := range free {
 				var kept int64
-				if _, err := t.find(ctx, []any{&kept}, fileKept, d[:]); err != nil || kept != 0 {
+				_, err := t.find(ctx, []any{&kept}, fileKept, d[:])
+				if err == nil && kept == 0 {
+					err = v.bodies.remove(d)
+				}
+				if err != nil {
 					return err
 				}
-				return v.bodies.root.Remove(name)
-			})
+			}
+			return nil
 		})
 	})
 }
@@ -143,35 +187,15 @@ func (v *vault) sealed(ctx context.Context, d protocol.Digest) (*Sealed, error) 
 const maxSweep = 256
 
 // sweep releases bodies for which the condition holds, then removes their
-// files. If the power goes between the two, a file is an orphan, cleaned at
-// open. It returns how many bodies it released.
+// files. If the power goes between the two, a file is an orphan. It returns how
+// many bodies it released.
 func (v *vault) sweep(ctx context.Context, unneeded string, limit int) (removed int, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("releasing sealed bytes that are no longer needed: %w", err)
 		}
 	}()
-	err = v.bodies.whileFree(v.bodies.takeOrphans(), func(free []protocol.Digest) error {
-		if len(free) == 0 {
-			return nil
-		}
-		// A writing transaction asks: it begins only when a commit of unknown
-		// outcome, which may still hang in the server, is over.
-		return v.write(ctx, func(ctx context.Context, t *tx) error {
-			for _, d := range free {
-				var kept int64
-				_, err := t.find(ctx, []any{&kept}, fileKept, d[:])
-				if err == nil && kept == 0 {
-					err = v.bodies.remove(d)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
-	if err != nil {
+	if err = v.removeFree(ctx, v.bodies.givenUp()); err != nil {
 		return 0, err
 	}
 	if limit <= 0 || limit > maxSweep {

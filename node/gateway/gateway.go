@@ -341,8 +341,16 @@ func cause(ctx context.Context) error {
 	return nil
 }
 
-// sweep deletes sealed bytes that no transmission needs any longer.
+// sweep deletes sealed bytes that no transmission needs any longer. It waits until
+// this node knows that it is no older copy of itself: what has no row there may be
+// all that the newer one has.
 func (g *Gateway) sweep(ctx context.Context) {
+	if g.Ready(ctx) != nil {
+		return
+	}
+	if err := g.Store.RemoveOrphans(ctx); err != nil && ctx.Err() == nil {
+		g.Logger.Error("cannot remove what an earlier run left of sealed bytes", "error", err)
+	}
 	for ctx.Err() == nil {
 		for n := 1; n > 0 && ctx.Err() == nil; {
 			var err error

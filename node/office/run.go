@@ -37,11 +37,24 @@ func (o *Office) Run(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(func() { o.tidy(ctx) })
 	wg.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return nil
+}
+
+// tidy removes what an earlier run left of sealed bytes, once the node may sign and
+// so is no older copy of itself: what has no row there may be all that the newer one
+// has. Otherwise it stays until the next start.
+func (o *Office) tidy(ctx context.Context) {
+	if o.gateway.MayDate(ctx) != nil {
+		return
+	}
+	if err := o.store.RemoveOrphans(ctx); err != nil && ctx.Err() == nil {
+		o.log.Error("cannot remove what an earlier run left of sealed bytes", "error", err)
+	}
 }
 
 // broken reports whether an error says that the store must not be used any more.
