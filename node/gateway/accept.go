@@ -36,13 +36,15 @@ func (g *Gateway) acceptSpool(ctx context.Context, o *offer, spool *store.Spool)
 	outcomes, err := g.fileOwn(ctx, o.peer, store.AcceptRelay{
 		Inbound: o.inbound(), Submission: o.submission, Evidence: ev, Spool: spool,
 	}, o.seen)
+	// Also after an error: the parcel may be here for all that, and the peer, which
+	// comes back, is then answered from the rows.
+	g.arrived.of(o.env.To).ring()
 	if err != nil {
 		return nil, err
 	}
 	g.link(o.peer).sighted.ring()
 	if outcomes[0].Err == nil && outcomes[0].State == exchange.Relayed {
 		g.in.put(o.env.Key(), newTransmission(o.peer, o.env, o.signed.Ref()))
-		g.arrived.of(o.env.To).ring()
 	}
 	return outcomes[0].Packets, outcomes[0].Err
 }

@@ -61,6 +61,40 @@ func TestCommitFailures(t *testing.T) {
 	}
 }
 
+// I1: the database goes away inside a commit that was written, and is asked again in
+// vain. The peer comes back and is answered with the evidence; the office, whom
+// nobody told of the parcel, must not sleep on until another one comes.
+func TestAParcelBehindAFailedCommitIsToldOf(t *testing.T) {
+	h, b := besiege(t)
+	o := h.offering(100)
+	m := h.make(o)
+	h.put(m)
+	arrived := b.Arrivals(prosecution)
+	b.disk.Set(func() (bool, error) {
+		b.disk.OnWrite(func(sickdisk.Write) error { return errDisk })
+		return true, errDisk
+	})
+	if got := h.patch(m, o.body); got.status != 503 {
+		t.Fatalf("without a database: %d %s", got.status, got.body)
+	}
+	b.disk.Heal()
+	if _, err := b.db.Inbound(t.Context(), o.env.Key()); err != nil {
+		t.Fatalf("the commit was not written: %v", err)
+	}
+	if got := h.put(m); got.status != 200 || len(got.packets(t)) != 1 {
+		t.Fatalf("offered again: %d", got.status)
+	}
+	select {
+	case <-arrived:
+	default:
+		t.Error("the parcel was accepted, and its office does not hear of it")
+	}
+	waiting, err := b.Consign(t.Context(), prosecution, digest("office"), nil, 10)
+	if err != nil || len(waiting) != 1 {
+		t.Errorf("%d parcels wait, %v", len(waiting), err)
+	}
+}
+
 // A commit that stays unknown stops the node; nothing is signed after it.
 func TestACommitThatStaysUnknownStopsTheNode(t *testing.T) {
 	h, b := besiege(t)
