@@ -47,6 +47,19 @@ func (s *keySet) set(k protocol.Key, in bool) {
 	}
 }
 
+// drop takes out those of which gone says so, and returns them.
+func (s *keySet) drop(gone func(protocol.Key) bool) (dropped []protocol.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.keys {
+		if gone(k) {
+			dropped = append(dropped, k)
+			delete(s.keys, k)
+		}
+	}
+	return dropped
+}
+
 func (s *keySet) some() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

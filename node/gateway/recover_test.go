@@ -18,6 +18,7 @@ import (
 	"comity/protocol/record"
 	"comity/protocol/statement"
 	"comity/store"
+	"comity/store/sickdisk"
 )
 
 // newEra begins the node's next log, as its operator does after a restore, and runs
@@ -275,4 +276,31 @@ func TestSealedBytesComeInPieces(t *testing.T) {
 			}
 		})
 	}
+}
+
+// R-OLD-6: the database goes away inside the commit that stores sealed bytes which were
+// lost, and that commit was written. The office gets the parcel all the same.
+func TestSealedBytesBehindAFailedCommit(t *testing.T) {
+	var packets atomic.Pointer[[]statement.Packet]
+	var body atomic.Pointer[[]byte]
+	r := restore(t, true, tellsOf(&packets))
+	sealed := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		r.disk.Heal()
+		r.disk.Set(func() (bool, error) {
+			r.disk.OnWrite(func(sickdisk.Write) error { return errDisk })
+			return true, errDisk
+		})
+		_, _ = w.Write(*body.Load())
+	})
+	r.peer.sealed.Store(&sealed)
+	o, _, list := r.lost(1000, nil)
+	body.Store(&o.body)
+	packets.Store(&list)
+	r.await(o.env.Key(), evidence.RelayAcceptance)
+	until(t, "the bytes are here", func() bool { return len(must(r.db.Lost(t.Context(), r.peer.id))) == 0 })
+	r.disk.Heal()
+	until(t, "the office gets the parcel", func() bool {
+		waiting, err := r.Consign(t.Context(), prosecution, digest("office"), nil, 10)
+		return err == nil && len(waiting) == 1
+	})
 }

@@ -27,6 +27,7 @@ func (l *link) fetchLost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.letGo(lost)
 	var errs []error
 	for i := range lost {
 		row := &lost[i]
@@ -46,6 +47,18 @@ func (l *link) fetchLost(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("fetch the sealed bytes of %s: %w", row.Key, err))
 	}
 	return errors.Join(errs...)
+}
+
+// letGo gives the offices those parcels of the peer that waited for their bytes and are
+// not among the lost ones: the commit that stored the bytes seemed to fail.
+func (l *link) letGo(lost []store.Inbound) {
+	still := make(map[protocol.Key]bool, len(lost))
+	for i := range lost {
+		still[lost[i].Key] = true
+	}
+	for _, k := range l.g.wanted.drop(func(k protocol.Key) bool { return k.From.State() == l.peer.State() && !still[k] }) {
+		l.g.arrived.of(k.To).ring()
+	}
 }
 
 // half is what came of a body before it broke off. A link keeps one at most, so that
