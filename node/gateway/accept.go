@@ -72,19 +72,15 @@ func (g *Gateway) receive(o *offer, p piece, body *patientBody, to io.Writer) er
 	}
 	pipe := newPipeline(to, left+1)
 	for {
-		// R-ENV-8: a body that trickles in does not outlive its envelope.
-		if !g.Now().Before(o.env.Expires.Time) {
-			err = protocol.Refuse(protocol.Expired, "the parcel expired at %s, before its last byte arrived", o.env.Expires)
-			if doubt := g.certain(); doubt != nil {
-				err = doubt
-			}
-			break
-		}
 		buf, failed := pipe.buffer()
 		if err = failed; err != nil {
 			break
 		}
 		n, rerr := body.fill(buf)
+		// Looked at when the bytes are here: also the last one must be in time.
+		if err = g.inTime(o.env); err != nil {
+			break
+		}
 		if left -= int64(n); left < 0 {
 			err = protocol.Refuse(protocol.SizeMismatch, "more than the announced %d bytes", p.length)
 			break
@@ -103,6 +99,18 @@ func (g *Gateway) receive(o *offer, p piece, body *patientBody, to io.Writer) er
 		err = werr
 	}
 	return err
+}
+
+// inTime refuses a body that outlives its envelope (R-ENV-8). A clock in doubt ends
+// nothing.
+func (g *Gateway) inTime(env *envelope.Envelope) error {
+	if g.Now().Before(env.Expires.Time) {
+		return nil
+	}
+	if doubt := g.certain(); doubt != nil {
+		return doubt
+	}
+	return protocol.Refuse(protocol.Expired, "the parcel expired at %s, before its last byte arrived", env.Expires)
 }
 
 // readHeader reads until the header of the sealed bytes is whole and inspects

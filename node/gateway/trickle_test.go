@@ -52,3 +52,25 @@ func TestABodyThatTrickles(t *testing.T) {
 		t.Errorf("60 bytes a second: %v after %s; want all of it", err, after)
 	}
 }
+
+// R-ENV-8: a body whose last byte comes after its envelope has expired is refused, also
+// when all bytes before were in time and the peer was silent for a while.
+func TestALastByteThatIsLate(t *testing.T) {
+	const size = 1000
+	take := func(lives time.Duration) (err error) {
+		synctest.Test(t, func(*testing.T) {
+			g := &Gateway{Config: Config{Now: time.Now}, clock: newClock(time.Now)}
+			o := &offer{env: &envelope.Envelope{Expires: protocol.At(time.Now().Add(lives))}}
+			late := io.MultiReader(io.LimitReader(drops{0, size - 1}, size-1), io.LimitReader(drops{50 * time.Second, 1}, 1))
+			body := &patientBody{body: late, control: http.NewResponseController(allowing{httptest.NewRecorder()})}
+			err = g.receive(o, piece{offset: 1, length: size, last: true}, body, io.Discard)
+		})
+		return err
+	}
+	if err := take(30 * time.Second); protocol.CodeOf(err) != protocol.Expired {
+		t.Errorf("the last byte came 20s after the end: %v, want %s", err, protocol.Expired)
+	}
+	if err := take(time.Minute); err != nil {
+		t.Errorf("the last byte came 10s before the end: %v", err)
+	}
+}
