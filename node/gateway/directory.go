@@ -164,7 +164,7 @@ func (g *Gateway) compareDirectory(ctx context.Context, o *offer) {
 }
 
 func (g *Gateway) alarmOfDirectory(n store.NamedDirectory) {
-	g.link(n.Node).logger().Error("a peer knows another directory under the same version: stewards have signed two; compare them with its operator by telephone",
+	g.link(n.Node).aloud().Error("a peer knows another directory under the same version: stewards have signed two; compare them with its operator by telephone",
 		"version", n.Ref.Version, "sha256", n.Ref.Digest)
 }
 

@@ -2,12 +2,14 @@ package gateway_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
 	"testing"
 
 	"comity/protocol"
+	"comity/protocol/envelope"
 )
 
 // pages is a log that is read while it is written.
@@ -50,5 +52,23 @@ func TestAPeerCannotFillTheLog(t *testing.T) {
 	}
 	if log.lines("refused a peer's request") == 0 {
 		t.Error("nothing was said of the first refusals")
+	}
+}
+
+// I9, R-FED-7: nor is a peer that names another directory in each envelope.
+func TestAPeerOfManyDirectoriesCannotFillTheLog(t *testing.T) {
+	log := &pages{}
+	h, b := besiege(t, func(n *node) { n.said = slog.New(slog.NewTextHandler(log, nil)) })
+	b.knows(3, "what xb was shown")
+	const offers, most = 120, 60
+	for i := range offers {
+		o := h.offering(100)
+		o.env.Directory = &envelope.Directory{Version: 3, Digest: digest(fmt.Sprint("directory ", i))}
+		if got := h.put(h.make(o)); got.status != http.StatusCreated {
+			t.Fatalf("answered %d %s", got.status, got.body)
+		}
+	}
+	if n := log.lines("stewards have signed two"); n == 0 || n > most {
+		t.Errorf("%d lines about %d offers of one peer, want one at least and at most %d", n, offers, most)
 	}
 }
