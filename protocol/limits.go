@@ -275,6 +275,13 @@ const (
 	MaxRejections = 100
 	// RejectionEvery is how often one more may be after that.
 	RejectionEvery = 5 * time.Second
+	// MaxRenewals is how many newer records of a peer may be adopted at once: each is
+	// kept with its leaf for ever, and may take megabytes. Years of ordinary changes
+	// are fewer.
+	MaxRenewals = 20
+	// RenewalEvery is how often one more may be after that. The peer hands over its
+	// newest at each contact, so that nothing is missed by waiting.
+	RenewalEvery = time.Hour
 	// MaxWithdrawals is how many parcels of a peer may be taken back at once before
 	// their bytes came: each costs what a rejection does, but is nobody's fault.
 	MaxWithdrawals = 1000

@@ -221,7 +221,8 @@ func (l *link) flush(ctx context.Context) error {
 }
 
 // offered adopts a newer record of the peer when it follows from the one we
-// hold (R-REC-3, R-REC-9); otherwise a person must confirm it.
+// hold (R-REC-3, R-REC-9); otherwise a person must confirm it. Of records without end
+// it adopts one now and then: each stays here for ever.
 func (g *Gateway) offered(ctx context.Context, peer protocol.NodeID, signed statement.Signed) error {
 	held, ok := g.book.node(peer)
 	if !ok {
@@ -241,7 +242,16 @@ func (g *Gateway) offered(ctx context.Context, peer protocol.NodeID, signed stat
 	if err != nil {
 		return err
 	}
-	return g.adopt(ctx, next, false)
+	renewals := g.link(peer).renewals
+	if !renewals.take() {
+		return fmt.Errorf("record %d of state %s comes too soon after so many others: it is adopted in %s at the earliest",
+			parsed.Sequence, parsed.State, renewals.wait().Round(time.Second))
+	}
+	if err := g.adopt(ctx, next, false); err != nil {
+		renewals.give() // it is not here
+		return err
+	}
+	return nil
 }
 
 // noteCheckpoint remembers the newest state of the peer's log. fault is what is

@@ -62,6 +62,7 @@ type link struct {
 	memory     *account      // what it makes us hold
 	faults     *bucket       // requests of it that may be refused
 	rejections *bucket       // parcels of it that may be refused for good
+	renewals   *bucket       // newer records of it that may be adopted
 
 	withdrawals *bucket // parcels that it may take back before their bytes came
 
@@ -123,7 +124,7 @@ func newLink(g *Gateway, peer protocol.NodeID) *link {
 		g: g, peer: peer, due: newBell(), flying: newFlight(), turn: newBell(), renewed: newBell(), sighted: newBell(), taken: newRecent[packetID, taken](maxTaken),
 		stood:      newRecent[protocol.Key, int64](maxStood),
 		connecting: make(chan struct{}, 1), calls: make(chan struct{}, maxCalls), polls: make(chan struct{}, maxPolls),
-		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(), withdrawals: newWithdrawals(),
+		memory: g.memory.account(protocol.MaxHeldOfPeer), faults: newFaults(), rejections: newRejections(), withdrawals: newWithdrawals(), renewals: newRenewals(),
 		idle: newBucket(maxIdle, idlePerSecond), reads: newBucket(maxReads, readsPerSecond), words: newBucket(maxWords, wordsPerSecond),
 	}
 	l.http = retryablehttp.NewClient()

@@ -33,6 +33,10 @@ func newWithdrawals() *bucket {
 	return newBucket(protocol.MaxWithdrawals, 1/protocol.WithdrawalEvery.Seconds())
 }
 
+func newRenewals() *bucket {
+	return newBucket(protocol.MaxRenewals, 1/protocol.RenewalEvery.Seconds())
+}
+
 // errTooManyCalls is the answer to calls beyond maxCalls and maxPolls.
 var errTooManyCalls error = &comeBack{http.StatusTooManyRequests, 5 * time.Second, "too many calls at once"}
 

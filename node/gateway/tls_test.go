@@ -24,6 +24,22 @@ func (h *hostile) hello(change func(*exchange.Hello)) reply {
 	return h.do(http.MethodPost, "/v1/hello", nil, must(exchange.EncodeHello(hello)))
 }
 
+// R-REC-9, I9: a state that publishes one record after the other does not fill the disk
+// of a peer with them; the latest is adopted later.
+func TestRecordsWithoutEnd(t *testing.T) {
+	h, b := besiege(t)
+	for range 3 * protocol.MaxRenewals {
+		next := must(record.Verify(h.next(func(*record.Record) {}), h.state))
+		h.state, h.document = next, *next.Record()
+		if got := h.hello(func(*exchange.Hello) {}); got.status != http.StatusOK {
+			t.Fatalf("hello: %d %s", got.status, got.body)
+		}
+	}
+	if n := len(must(b.db.RecordVersions(t.Context(), "xa"))); n != 1+protocol.MaxRenewals {
+		t.Errorf("%d records are kept of %d, want the first and %d", n, 1+3*protocol.MaxRenewals, protocol.MaxRenewals)
+	}
+}
+
 // R-WIRE-9, R-REC-3, R-REC-9: a newer record that follows is adopted; one that
 // does not, and a node under another name, are not.
 func TestHello(t *testing.T) {

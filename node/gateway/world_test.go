@@ -137,7 +137,7 @@ func (p *party) sign(r record.Record) statement.Signed {
 func (p *party) next(change func(*record.Record)) statement.Signed {
 	r := p.document
 	previous := p.state.Ref().Digest
-	r.Sequence, r.Previous = 2, &previous
+	r.Sequence, r.Previous = p.document.Sequence+1, &previous
 	r.Node.TLS = append([]record.Pin(nil), r.Node.TLS...)
 	change(&r)
 	return p.sign(r)
