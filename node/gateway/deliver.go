@@ -23,6 +23,8 @@ const (
 	gatherDue = 5 * time.Millisecond
 	// maxSleep bounds the sleep of a delivery loop, in case the wall clock jumps.
 	maxSleep = time.Minute
+	// unreadPause is the pause after the queue could not be read.
+	unreadPause = 5 * time.Second
 )
 
 // deliver is the loop that empties the peer's queue: emergencies first, each
@@ -49,6 +51,9 @@ func (l *link) deliver(ctx context.Context) {
 			var err error
 			if rows, err = l.g.Store.Due(ctx, l.peer, l.g.Now(), busy, frontMost, choose); err != nil {
 				l.logger().Error("cannot read the queue", "error", err)
+				// When something is due is perhaps still to be read: it would always be now.
+				pause(ctx, unreadPause)
+				continue
 			}
 		}
 		for _, row := range rows {

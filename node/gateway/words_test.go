@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"comity/protocol"
 	"comity/protocol/envelope"
+	"comity/protocol/evidence"
 )
 
 // pages is a log that is read while it is written.
@@ -53,6 +56,31 @@ func TestAPeerCannotFillTheLog(t *testing.T) {
 	if log.lines("refused a peer's request") == 0 {
 		t.Error("nothing was said of the first refusals")
 	}
+}
+
+// A row of the queue that cannot be read, as where a sector of the disk is bad, is told of
+// now and then, not a thousand times a second; and what can be read again is sent.
+func TestAQueueThatCannotBeReadIsLookedAtNowAndThen(t *testing.T) {
+	log := &pages{}
+	a := newNode(t, "xa", []protocol.AuthorityID{central}, func(n *node) { n.said = slog.New(slog.NewTextHandler(log, nil)) })
+	b := newNode(t, "xb", []protocol.AuthorityID{prosecution, court})
+	a.pin(b.party)
+	b.pin(a.party)
+	a.disk.OnRead(func(query string) error {
+		if strings.Contains(query, "WHERE o.ordinal = $1") { // the row itself; its index is whole
+			return errDisk
+		}
+		return nil
+	})
+	k := a.submit(newLetter(central, 1000, b.party, prosecution))[0].Key
+	const told = "cannot read the queue"
+	until(t, "it is told of", func() bool { return log.lines(told) > 0 })
+	time.Sleep(500 * time.Millisecond)
+	if n := log.lines(told); n > 3 {
+		t.Errorf("it was told of %d times in half a second", n)
+	}
+	a.disk.Heal()
+	a.await(k, evidence.RelayAcceptance)
 }
 
 // I9, R-FED-7: nor is a peer that names another directory in each envelope.

@@ -28,10 +28,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 			return nil, errors.Join(fmt.Errorf("%s: %w", c.disk.Spoil, err), opened.Close())
 		}
 	}
-	if !c.writing {
-		return opened, nil
-	}
-	return &conn{realConn: real, disk: c.disk}, nil
+	return &conn{realConn: real, disk: c.disk, writing: c.writing}, nil
 }
 
 // realConn is all that the drivers' connections can do and database/sql uses.
@@ -46,11 +43,15 @@ type realConn interface {
 
 type conn struct {
 	realConn
-	disk *Disk
-	full bool // what the engine was told; database/sql uses a connection from one goroutine at a time
+	disk    *Disk
+	writing bool
+	full    bool // what the engine was told; database/sql uses a connection from one goroutine at a time
 }
 
 func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	if !c.writing {
+		return c.realConn.BeginTx(ctx, o)
+	}
 	if err := c.room(ctx); err != nil {
 		return nil, err
 	}
@@ -123,10 +124,10 @@ func (c *conn) ResetSession(ctx context.Context) error {
 
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s, err := c.realConn.PrepareContext(ctx, query)
-	if err != nil || !writes(query) {
+	if err != nil || c.writing && !writes(query) {
 		return s, err
 	}
-	return &stmt{s.(realStmt), c}, nil
+	return &stmt{s.(realStmt), c, query}, nil
 }
 
 // writes reports whether a statement changes rows. Savepoints do not.
@@ -143,7 +144,20 @@ type realStmt interface {
 
 type stmt struct {
 	realStmt
-	conn *conn
+	conn  *conn
+	query string
+}
+
+func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.conn.disk.mu.Lock()
+	read := s.conn.disk.read
+	s.conn.disk.mu.Unlock()
+	if read != nil && !s.conn.writing {
+		if err := read(s.query); err != nil {
+			return nil, err
+		}
+	}
+	return s.realStmt.QueryContext(ctx, args)
 }
 
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {

@@ -19,6 +19,7 @@ type Disk struct {
 	mu     sync.Mutex
 	commit func(Commit) error // guarded by mu
 	write  func(Write) error  // guarded by mu
+	read   func(string) error // guarded by mu
 	full   bool               // guarded by mu
 }
 
@@ -71,6 +72,14 @@ func (d *Disk) OnWrite(f func(Write) error) {
 	d.write = f
 }
 
+// OnRead has f say of every query of a reading connection which error it returns, as
+// where a sector of the disk cannot be read; nil: none. A nil f ends it.
+func (d *Disk) OnRead(f func(query string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.read = f
+}
+
 // Fill makes the disk full, or gives room again: from the next transaction on, no
 // SQLite database grows, and the engine itself says so. What fits in its free
 // pages still does. With PostgreSQL no row is written, in the server's words.
@@ -84,6 +93,7 @@ func (d *Disk) Fill(full bool) {
 func (d *Disk) Heal() {
 	d.OnCommit(nil)
 	d.OnWrite(nil)
+	d.OnRead(nil)
 	d.Fill(false)
 }
 
