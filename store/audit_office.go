@@ -46,16 +46,6 @@ func (a *audit) know(records []Record) {
 	}
 }
 
-// AllRecords returns every version of every record, of all states, by state and
-// number.
-func (g *Gateway) AllRecords(ctx context.Context) (list []Record, err error) {
-	err = g.v.read(ctx, func(ctx context.Context, t *tx) error {
-		list, err = collect(ctx, t, scanRecord, recordColumns+` ORDER BY r.state, r.sequence`)
-		return err
-	})
-	return list, wrap("reading all records", err)
-}
-
 // references looks for rows that refer to none.
 func (a *audit) references(ctx context.Context, v *vault) error {
 	err := v.read(ctx, func(ctx context.Context, t *tx) error { return v.engine.references(ctx, t.plain) })

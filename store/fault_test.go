@@ -151,10 +151,6 @@ func TestOtherWritesFailBothWays(t *testing.T) {
 				return at.Before(n.clock.now())
 			},
 		},
-		"SetFeedCursor": {
-			func(n *node) error { return n.SetFeedCursor(context.Background(), nodeB, 9) },
-			func(n *node) bool { c, _ := n.FeedCursor(context.Background(), nodeB); return c == 9 },
-		},
 		"SetPeerCheckpoint": {
 			func(n *node) error {
 				return n.SetPeerCheckpoint(context.Background(), nodeB, merkle.Checkpoint{Origin: "xb", Size: 5}, []byte("note"))

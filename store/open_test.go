@@ -193,7 +193,7 @@ func TestUseAfterClose(t *testing.T) {
 	if _, err := g.Size(t.Context()); err == nil {
 		t.Errorf("reading a closed store succeeded")
 	}
-	if err := g.SetFeedCursor(t.Context(), nodeA, 1); err == nil {
+	if err := g.RewindFeed(t.Context(), nodeA); err == nil {
 		t.Errorf("writing a closed store succeeded")
 	}
 }

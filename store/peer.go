@@ -193,16 +193,6 @@ func (g *Gateway) FeedCursor(ctx context.Context, peer protocol.NodeID) (cursor 
 	return cursor, wrap("reading the feed cursor of "+string(peer), err)
 }
 
-// SetFeedCursor moves it forward; a smaller one is ignored. Better is
-// AdvanceFeed in the commit that stores the page.
-func (g *Gateway) SetFeedCursor(ctx context.Context, peer protocol.NodeID, cursor int64) error {
-	err := g.v.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := AdvanceFeed{peer, cursor}.apply(ctx, &batch{tx: t})
-		return err
-	})
-	return wrap("storing the feed cursor of "+string(peer), err)
-}
-
 // RewindFeed makes this node read a peer's feed again from its beginning, which
 // is idempotent. It is for a peer whose feed ends before the cursor.
 func (g *Gateway) RewindFeed(ctx context.Context, peer protocol.NodeID) error {

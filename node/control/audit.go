@@ -98,7 +98,7 @@ func (s *Service) audit(ctx context.Context, in auditRequest, each func(AuditPro
 			return nil, err
 		}
 	}
-	records, err := g.Store.AllRecords(ctx)
+	records, err := g.Store.RecordHistory(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ type introduceRequest struct {
 func (s *Service) introduce(ctx context.Context, in introduceRequest) (*Introduction, error) {
 	own := s.node.Gateway.OwnState()
 	newest := own.Record().Sequence
-	all, err := s.node.Gateway.Store.AllRecords(ctx)
+	all, err := s.node.Gateway.Store.RecordHistory(ctx)
 	if err != nil {
 		return nil, err
 	}

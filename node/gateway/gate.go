@@ -44,7 +44,7 @@ type gate struct {
 	wg     sync.WaitGroup // run and the handshakes
 
 	mu      sync.Mutex
-	waiting []*visitor // guarded by mu; those whose handshake is not over, oldest first; nil for good once closed
+	waiting []*visitor // guarded by mu; those whose handshake is not over, oldest first
 }
 
 // openGate begins to take callers in; Close ends it.
