@@ -1,11 +1,15 @@
 package gateway_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
 
+	"comity/node/gateway"
 	"comity/protocol"
+	"comity/protocol/exchange"
+	"comity/protocol/record"
 )
 
 // R-TIME-2: clocks are compared at every exchange, not only when nodes meet: each
@@ -45,4 +49,31 @@ func TestClocksAreComparedAtEveryExchange(t *testing.T) {
 			t.Errorf("nonsense changed %s to %s", want, got)
 		}
 	}
+}
+
+// R-TIME-1: a clock that is set back while the node runs is waited for. What comes
+// meanwhile, and would be written with a date before the last one, is put off; it does not
+// stop the node.
+func TestAClockThatIsSetBackStopsNothing(t *testing.T) {
+	clock := &shifted{}
+	h, b := besiege(t, at(clock.now))
+	next := h.next(func(r *record.Record) { r.Node.Endpoints = []string{"127.0.0.1:2"} })
+	sequence := func() int64 {
+		s, _ := b.State("xa")
+		return s.Record().Sequence
+	}
+	clock.forward(-time.Hour)
+	h.hello(func(hello *exchange.Hello) { hello.Record = next })
+	if s := b.Standing(); !errors.Is(s.Refusal, gateway.ErrClock) || sequence() != 1 {
+		t.Errorf("while the clock is an hour behind: record %d, %v", sequence(), s.Refusal)
+	}
+	clock.forward(time.Hour)
+	h.hello(func(hello *exchange.Hello) { hello.Record = next })
+	if s := b.Standing(); s.Refusal != nil || sequence() != 2 {
+		t.Errorf("when it is right again: record %d, %v", sequence(), s.Refusal)
+	}
+	o := h.offering(100)
+	m := h.make(o)
+	h.put(m)
+	h.accepted(o, h.patch(m, o.body))
 }

@@ -205,7 +205,8 @@ func (s *sequencer) take() (batch []*order, facts []store.Fact, err error) {
 // commitBatch commits one batch. A commit of unknown outcome is repeated with
 // the same facts. When it stays unknown, or the store finds itself inconsistent,
 // the clock behind it, or another process or database in its place, nothing is
-// signed any more. A full disk is only trouble: the engine says so before the commit took
+// signed any more. A clock that was set back under the running node is waited for
+// (R-TIME-1). A full disk is only trouble: the engine says so before the commit took
 // effect, and whoever asked comes back and is answered from the rows.
 func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 	var err error
@@ -218,6 +219,11 @@ func (s *sequencer) commitBatch(facts []store.Fact) ([]store.Outcome, error) {
 		}
 		if !errors.Is(err, store.ErrUnknownOutcome) || store.IsFull(err) {
 			break
+		}
+	}
+	if errors.Is(err, store.ErrClock) {
+		if doubt := s.dated(); doubt != nil {
+			return nil, doubt
 		}
 	}
 	unknown := errors.Is(err, store.ErrUnknownOutcome) && !store.IsFull(err)
