@@ -40,10 +40,7 @@ type Draft struct {
 	To   []protocol.AuthorityID
 	Kind parcel.Kind
 	// Case is the case it belongs to; empty: it begins a new one.
-	Case protocol.CaseID
-	// Follows are the messages it follows; nil: the newest sent and the newest
-	// received of the case.
-	Follows  []protocol.Digest
+	Case     protocol.CaseID
 	Priority protocol.Priority // empty: routine
 	// Test marks a message without effect. A case is all test or not at all.
 	Test bool

@@ -27,15 +27,11 @@ type Message struct {
 	Expires   time.Time // sent: until when delivery is tried
 	Stored    time.Time // sent or taken in by this office
 	Size      int64     // of all files
-	Sealed    int64     // of the sealed bytes
 	Files     []parcel.File
-	Approvals int
 	Opened    time.Time // received: first opened; zero: not yet
 	Answered  time.Time // received: formally acknowledged or declined; zero: not yet
 	// Ordinal is the cursor for the next page of a list.
 	Ordinal int64
-	// Follows are the messages it follows; filled by Message only.
-	Follows []protocol.Digest
 }
 
 // Recipient is one transmission of a message.
@@ -77,11 +73,6 @@ func (o *Office) Message(ctx context.Context, n store.Name) (*Message, error) {
 		return nil, err
 	}
 	m := view(row)
-	manifest, err := parcel.ParseManifest(row.Manifest.Document)
-	if err != nil {
-		return nil, fmt.Errorf("read stored manifest of %s: %w", n, err)
-	}
-	m.Follows = manifest.Follows
 	for i := range m.To {
 		to := &m.To[i]
 		if to.Evidence, err = o.evidenceOf(ctx, keyTo(n, to.To)); err != nil {
@@ -156,8 +147,8 @@ func (o *Office) views(ctx context.Context, rows []store.Message) ([]Message, er
 func view(row *store.Message) Message {
 	m := Message{
 		Name: row.Name, Direction: row.Direction, Case: row.Case, Sequence: row.Sequence, Kind: row.Kind, Digest: row.Digest(),
-		Priority: row.Priority, Test: row.Test, Created: row.Created, Expires: row.Expires, Stored: row.Stored, Sealed: row.Sealed.Size,
-		Files: row.Files, Approvals: len(row.Approvals), Ordinal: row.Ordinal,
+		Priority: row.Priority, Test: row.Test, Created: row.Created, Expires: row.Expires, Stored: row.Stored,
+		Files: row.Files, Ordinal: row.Ordinal,
 	}
 	for _, f := range row.Files {
 		m.Size += f.Size

@@ -149,7 +149,7 @@ func (o *Office) manifest(d *Draft, to []addressee, files []parcel.File) (*parce
 		return nil, fmt.Errorf("name the parcel: %w", err)
 	}
 	m := &parcel.Manifest{
-		Type: parcel.Type, Parcel: id, Case: d.Case, Sequence: 1, Follows: d.Follows, Kind: d.Kind,
+		Type: parcel.Type, Parcel: id, Case: d.Case, Sequence: 1, Kind: d.Kind,
 		From: parcel.Party{Authority: o.authority, Certificate: o.act.Certificate().Primary()},
 		Test: d.Test, Files: files,
 	}
@@ -193,7 +193,7 @@ func (o *Office) compose(ctx context.Context, d *Draft, m *parcel.Manifest, to [
 	}
 	defer leave()
 	if d.Case != "" {
-		if err := o.place(ctx, d, m); err != nil {
+		if err := o.place(ctx, m); err != nil {
 			return nil, err
 		}
 	}
@@ -246,7 +246,7 @@ func (o *Office) addSent(ctx context.Context, m *store.Message, spool *store.Spo
 }
 
 // place numbers a message of a case that exists and links it to what it follows.
-func (o *Office) place(ctx context.Context, d *Draft, m *parcel.Manifest) error {
+func (o *Office) place(ctx context.Context, m *parcel.Manifest) error {
 	newest, err := o.newest(ctx, m.Case)
 	if err != nil {
 		return err
@@ -260,10 +260,8 @@ func (o *Office) place(ctx context.Context, d *Draft, m *parcel.Manifest) error 
 	if m.Sequence, err = o.store.NextSequence(ctx, m.Case); err != nil {
 		return err
 	}
-	if d.Follows == nil {
-		for _, before := range newest {
-			m.Follows = append(m.Follows, before.Digest())
-		}
+	for _, before := range newest {
+		m.Follows = append(m.Follows, before.Digest())
 	}
 	return nil
 }

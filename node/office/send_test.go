@@ -152,11 +152,8 @@ func TestSendInACase(t *testing.T) {
 	if err != nil || len(messages) != 3 {
 		t.Fatalf("%d messages in the case, %v", len(messages), err)
 	}
-	m, err := w.office(central).Message(t.Context(), third.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]protocol.Digest{messages[0].Digest(), messages[1].Digest()}, m.Follows); m.Sequence != 2 || diff != "" {
+	m := must(parcel.ParseManifest(messages[2].Manifest.Document))
+	if diff := cmp.Diff([]protocol.Digest{messages[0].Digest(), messages[1].Digest()}, m.Follows); m.Parcel != third.Name.Parcel || m.Sequence != 2 || diff != "" {
 		t.Errorf("sequence %d, want 2; it follows (-want +got):\n%s", m.Sequence, diff)
 	}
 }
@@ -192,7 +189,6 @@ func TestSendRefuses(t *testing.T) {
 		"a role":               {func(d *Draft) { d.Files[0].Role = "letter" }, "role"},
 		"one name twice":       {func(d *Draft) { d.Files = append(d.Files, d.Files[0]) }, "same name"},
 		"an unknown case":      {func(d *Draft) { d.Case = "6f2b7c1e-0d5a-4c8e-9b1f-2f8f3f0a7a11" }, "no case"},
-		"follows twice":        {func(d *Draft) { d.Follows = make([]protocol.Digest, 1) }, "follows"},
 		"too large":            {func(d *Draft) { grow(t, d.Files[0].Path, 8<<20+1) }, "send it in several messages"},
 		"too large sealed":     {func(d *Draft) { grow(t, d.Files[0].Path, 8<<20-1024) }, "send it in several messages"},
 	} {
