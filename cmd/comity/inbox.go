@@ -105,7 +105,7 @@ func (p *program) tableEnd(t *table, list *control.Parcels) error {
 		return err
 	}
 	if list.More {
-		p.say("There are older ones: --limit shows more.")
+		p.say("There are older ones: --limit shows up to %d, and \"comity show PARCEL\" any.", control.MaxList)
 	}
 	return nil
 }

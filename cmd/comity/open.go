@@ -65,13 +65,19 @@ func (p *program) listFiles(ctx context.Context, node *control.Client, ref strin
 
 func (p *program) openFile(ctx context.Context, node *control.Client, ref string, number int, out string) error {
 	screen := out == "" && isTerminal(p.stdout)
-	if screen {
-		// Before the opening is attested: look what it is.
+	info, err := os.Stat(out)
+	if folder := err == nil && info.IsDir(); screen || folder {
+		// Before the opening is attested: look what it is, and where it goes.
 		m, err := node.Parcel(ctx, p.as, ref)
 		if err != nil {
 			return err
 		}
-		if number <= len(m.Files) && !strings.HasPrefix(m.Files[number-1].MediaType, "text/") {
+		switch {
+		case number > len(m.Files): // which the node refuses
+		case folder:
+			// The office has checked that the name has no folders and no tricks in it.
+			out = filepath.Join(out, m.Files[number-1].Name)
+		case !strings.HasPrefix(m.Files[number-1].MediaType, "text/"):
 			return problem("give a file to write with -o", "file %d is not a text (%s): it is not written to a terminal", number, m.Files[number-1].MediaType)
 		}
 	}
@@ -108,10 +114,6 @@ func (p *program) free(out string) error {
 }
 
 func (p *program) saveFile(out string, content io.Reader, file *control.File) error {
-	if info, err := os.Stat(out); err == nil && info.IsDir() {
-		// The office has checked that the name has no folders and no tricks in it.
-		out = filepath.Join(out, file.Name)
-	}
 	f, err := createNew(out)
 	if err != nil {
 		return err

@@ -37,8 +37,8 @@ const (
 	// maxAnswer bounds one JSON answer or one line of a stream, as a client
 	// reads it: the view of a parcel with 9,999 files is the longest.
 	maxAnswer = 64 << 20
-	// maxList is how many parcels one list names unless fewer are asked for.
-	maxList = 1000
+	// MaxList is how many parcels one list names at most.
+	MaxList = 1000
 )
 
 // Service is the handler. It is safe for concurrent use.

@@ -39,7 +39,7 @@ func (s *Service) each(ctx context.Context, o *office.Office, f func(*office.Mes
 // listRequest chooses the messages of a list.
 type listRequest struct {
 	As    string `json:"as,omitempty"`
-	Limit int    `json:"limit,omitempty"` // 0: maxList
+	Limit int    `json:"limit,omitempty"` // 0: MaxList
 	// New leaves out what was opened already.
 	New bool `json:"new,omitempty"`
 }
@@ -117,8 +117,8 @@ func (s *Service) list(ctx context.Context, o *office.Office, in listRequest, ne
 }
 
 func (in *listRequest) limit() int {
-	if in.Limit <= 0 || in.Limit > maxList {
-		return maxList
+	if in.Limit <= 0 || in.Limit > MaxList {
+		return MaxList
 	}
 	return in.Limit
 }
