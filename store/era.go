@@ -24,7 +24,7 @@ type Era struct {
 // statement, every record, the own new one among them, every adopted version of a directory and every evidence that had
 // a leaf, in their order; the leaves, hashes and checkpoints of the log before go,
 // which the backup still holds. Every peer is marked: what it holds of this node
-// has to be fetched (R-OLD-4). sign signs with the new log's key.
+// has to be fetched (R-OLD-4). What is queued counts as offered. sign signs with the new log's key.
 func (g *Gateway) NewEra(ctx context.Context, e Era, sign Signer) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -54,6 +54,10 @@ shown_record = NULL, shown_record_signature = NULL`); err != nil {
 			return err
 		}
 		if _, err := b.exec(ctx, `DELETE FROM doubt`); err != nil { // all is fetched again
+			return err
+		}
+		// What is queued in a copy may have left since it was made (R-WDR-3).
+		if _, err := b.exec(ctx, `UPDATE outbound SET offered = 1 WHERE next_us IS NOT NULL`); err != nil {
 			return err
 		}
 		return b.sealPage(ctx, sign)

@@ -66,6 +66,23 @@ func TestWithdrawWhatWasNeverOffered(t *testing.T) {
 	}
 }
 
+// R-WDR-3: a copy from a backup says of a parcel that it was never offered, and the node
+// has begun a new era with it. It may have been offered, and accepted, since that copy:
+// so only the peer can say, and nothing is signed that could be false.
+func TestWithdrawWhatACopyHasNotOffered(t *testing.T) {
+	n := newNode(t)
+	n.commit(n.submit(1, prosecution))
+	sign := n.begins()
+	out, err := n.Commit(t.Context(), []Fact{n.withdraw(1)}, sign)
+	if err != nil || out[0].Err != nil {
+		t.Fatal(err, out)
+	}
+	wantState(t, "withdrawn", out[0].State, exchange.Queued)
+	if row := n.sentRow(1); len(out[0].Packets) != 0 || !row.Outgoing().Withdrawn || !row.Offered || row.Next.IsZero() {
+		t.Errorf("%+v, %+v; want a withdrawal that is pending", out[0], row)
+	}
+}
+
 // R-WDR-4: what may have left stays queued, is due at once, and no evidence is
 // filed; the peer's answer moves it as ever.
 func TestWithdrawWhatWasOffered(t *testing.T) {
