@@ -5,12 +5,14 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"comity/protocol/envelope"
 	"comity/protocol/evidence"
 	"comity/protocol/statement"
+	"comity/store/sickdisk"
 )
 
 // R-OLD-7, I1: a node that is restored under a clock that is behind takes back what
@@ -95,6 +97,47 @@ func TestAnIdInDoubtIsUsed(t *testing.T) {
 	m = r.h.make(other)
 	r.h.put(m)
 	r.h.accepted(other, r.h.patch(m, other.body))
+}
+
+// R-OLD-7, I2: a page with a parcel in doubt cannot be stored, because the disk is full, and
+// is read again. The doubt is stored then: also after a restart its id is used.
+func TestADoubtOfAPageThatIsReadTwice(t *testing.T) {
+	var packets atomic.Pointer[[]statement.Packet]
+	var asked atomic.Int64
+	var disk *sickdisk.Disk
+	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
+		list := packets.Load()
+		for list == nil { // until the test has made it
+			time.Sleep(10 * time.Millisecond)
+			list = packets.Load()
+		}
+		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
+			_, _ = w.Write(page(7, nil))
+			return
+		}
+		if disk.Heal(); asked.Add(1) == 1 {
+			disk.Set(func() (bool, error) { return false, syscall.ENOSPC })
+		}
+		_, _ = w.Write(page(7, *list))
+	}, func(n *node) { disk = n.disk })
+	o, m, list := r.lost(1000, func(ev *evidence.Evidence) {
+		ev.Log = "comity/log/xb/7"
+		ev.Record = envelope.RecordRef{State: "xb", Sequence: 7, Digest: digest("record 7 of xb, which was lost")}
+	})
+	packets.Store(&list)
+	until(t, "all was read", func() bool { return !r.recovering() })
+	if n := asked.Load(); n < 2 {
+		t.Fatalf("the page was read %d times", n)
+	}
+	if all := must(r.db.Doubts(t.Context(), r.peer.id)); len(all) != 1 || all[0].Key != o.env.Key() {
+		t.Errorf("in doubt: %+v", all)
+	}
+	r.restart()
+	r.h.connect()
+	if got := r.h.put(m); got.status != http.StatusServiceUnavailable {
+		t.Errorf("a replay was answered with %d %s", got.status, got.body)
+	}
+	r.h.untouched("a replay", o.env.Key())
 }
 
 // R-OLD-7, I1: about parcels before one in doubt something may be signed meanwhile,

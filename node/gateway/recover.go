@@ -80,16 +80,21 @@ func (l *link) loadLost(ctx context.Context) error {
 		return err
 	}
 	l.recovering.Store(still)
-	doubts, err := l.g.Store.Doubts(ctx, l.peer)
-	if err != nil {
+	if err := l.loadDoubts(ctx); err != nil {
 		return err
-	}
-	for _, d := range doubts {
-		l.unsure.set(d.Key, true)
 	}
 	lost, err := l.g.Store.Lost(ctx, l.peer)
 	for _, row := range lost {
 		l.g.wanted.set(row.Key, true)
+	}
+	return err
+}
+
+// loadDoubts reads which parcels of the peer are in doubt.
+func (l *link) loadDoubts(ctx context.Context) error {
+	doubts, err := l.g.Store.Doubts(ctx, l.peer)
+	for _, d := range doubts {
+		l.unsure.set(d.Key, true)
 	}
 	return err
 }
@@ -180,6 +185,10 @@ func (l *link) recoverCopies(ctx context.Context) error {
 	if err != nil || !still {
 		return err
 	}
+	// A page may be stored although that seemed to fail.
+	if err := l.loadDoubts(ctx); err != nil {
+		return err
+	}
 	at := store.Page{Peer: l.peer, Received: received, Sent: sent}
 	found := 0
 	for _, s := range []struct {
@@ -245,6 +254,9 @@ func (l *link) readSide(ctx context.Context, s side, at *store.Page, cursor *int
 		if err := l.g.Store.SetRecovered(ctx, *at); err != nil {
 			return found, err
 		}
+		for _, d := range doubts { // now that it is stored: a page that is not is read again
+			l.unsure.set(d.Key, true)
+		}
 		found += fresh
 		if barren -= int64(len(groups) - fresh - len(doubts)); barren < 0 {
 			l.raise(errEndless)
@@ -254,7 +266,7 @@ func (l *link) readSide(ctx context.Context, s side, at *store.Page, cursor *int
 }
 
 // takePage takes back the parcels of a page that begins behind place. One that
-// cannot be verified for a reason on this side is in doubt from then on (R-OLD-7);
+// cannot be verified for a reason on this side is in doubt once that is stored (R-OLD-7);
 // what is no word of this node is told, and passed over.
 func (l *link) takePage(ctx context.Context, s side, groups [][]statement.Packet, place int64) (fresh int, doubts []store.Doubt, err error) {
 	for _, group := range groups {
@@ -266,7 +278,6 @@ func (l *link) takePage(ctx context.Context, s side, groups [][]statement.Packet
 				continue
 			}
 			l.logger().Warn("what a peer holds in this node's name cannot be verified yet: its id is used, and it is asked for again", "parcel", k.Parcel, "error", err)
-			l.unsure.set(k, true)
 			doubts = append(doubts, store.Doubt{Key: k, Sent: s.sent, After: place})
 		case err != nil && protocol.CodeOf(err) == "":
 			return fresh, doubts, err // our own trouble
