@@ -213,15 +213,29 @@ func TestEncodeRefuses(t *testing.T) {
 	for range protocol.MaxDisclosed + 1 {
 		all = append(all, relay)
 	}
-	e, err := evidence.Parse(relay.Document)
-	if err != nil {
-		t.Fatal(err)
+	submission := packet(t, evidence.SubmissionAcceptance)
+	after := func(p statement.Packet, change func(*evidence.Evidence)) statement.Packet {
+		e, err := evidence.Parse(p.Document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(e)
+		if p.Document, err = statement.Encode(e); err != nil {
+			t.Fatal(err)
+		}
+		return p
 	}
-	e.Event, e.Reason = evidence.RelayRejection, evidence.NewReason(protocol.Policy, "after all")
-	rejection := relay
-	if rejection.Document, err = statement.Encode(e); err != nil {
-		t.Fatal(err)
-	}
+	rejection := after(relay, func(e *evidence.Evidence) {
+		e.Event, e.Reason = evidence.RelayRejection, evidence.NewReason(protocol.Policy, "after all")
+	})
+	early := after(submission, func(e *evidence.Evidence) {
+		e.Event, e.Reason, e.Envelope = evidence.SubmissionRejection, evidence.NewReason(protocol.Policy, "before any envelope"), nil
+	})
+	copied := after(relay, func(e *evidence.Evidence) {
+		e.To, e.Issuer.Name, e.Log, e.Record.State = "xc/court", "xc", "comity/log/xc/1", "xc"
+	})
+	again := after(relay, func(e *evidence.Evidence) { e.Envelope.Signature[0] ^= 1 })
+	sealed := protocol.Sum(read(t, exchanged+"parcel.age"))
 	other := protocol.Sum([]byte("another"))
 	for name, c := range map[string]struct {
 		query   disclosure.Query
@@ -232,6 +246,9 @@ func TestEncodeRefuses(t *testing.T) {
 		"without a proof": {asked(t), []statement.Packet{bare}, protocol.Malformed},
 		"twice":           {asked(t), []statement.Packet{relay, relay}, protocol.Malformed},
 		"yes and no":      {asked(t), []statement.Packet{relay, rejection}, protocol.Equivocation},
+		"no envelope":     {disclosure.Query{Sealed: &sealed}, []statement.Packet{early}, protocol.Malformed},
+		"two recipients":  {disclosure.Query{Sealed: &sealed}, []statement.Packet{submission, copied}, protocol.WrongParcel},
+		"two envelopes":   {disclosure.Query{Sealed: &sealed}, []statement.Packet{submission, again}, protocol.WrongParcel},
 		"too many":        {asked(t), all, protocol.TooLarge},
 		"another sealed":  {disclosure.Query{Sealed: &other}, []statement.Packet{relay}, protocol.WrongParcel},
 	} {

@@ -99,7 +99,6 @@ func TestParseRefuses(t *testing.T) {
 		{name: "an empty checkpoint", old: `"comity/log/xb/1\n17\nAAAA\n\n— comity/log/xb/1 AAAA\n"`, new: `""`},
 		{name: "a second recipient", old: `"priority"`, new: `"to": "xc/court", "priority"`},
 		{name: "a list of recipients", old: `"xb/prosecution-service"`, new: `["xb/prosecution-service"]`},
-		{name: "to itself", old: `"xb/prosecution-service"`, new: `"xa/central-authority"`},
 		{name: "R-NAME-1 a name in Cyrillic", old: `"xa/central-authority"`, new: `"xа/central-authority"`},
 		{name: "R-NAME-1 a path in a name", old: `"xa/central-authority"`, new: `"xa/../central"`},
 		{name: "R-NAME-2 an id in capitals", old: `019ab0f2`, new: `019AB0F2`},
@@ -135,6 +134,11 @@ func TestParseRefuses(t *testing.T) {
 		if _, err := envelope.Parse([]byte(text)); protocol.CodeOf(err) != tt.code || text == sample {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.code)
 		}
+	}
+	// All that speaks of the recipient is changed: nothing else may contradict.
+	itself := strings.NewReplacer(`"xb/prosecution-service"`, `"xa/central-authority"`, `"state": "xb"`, `"state": "xa"`).Replace(sample)
+	if _, err := envelope.Parse([]byte(itself)); protocol.CodeOf(err) != protocol.Malformed {
+		t.Errorf("to itself: got %v, want %s", err, protocol.Malformed)
 	}
 }
 

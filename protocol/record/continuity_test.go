@@ -50,7 +50,7 @@ func TestVerifyContinuity(t *testing.T) {
 		}, protocol.Malformed},
 		{"another node", func(d *draft) {
 			d.record.Node.ID, d.authority.Host = "xa-north", "xa-north"
-			d.record.Node.Log = logOf(must(newLog("xa-north", 1)))
+			d.record.Node.Log = logOf(must(newLog("xa-north", 2))) // a log of a later era could follow
 			d.record.Node.Witness = witnessOf("xa-north")
 			renew(d)
 		}, protocol.Policy},

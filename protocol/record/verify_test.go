@@ -88,7 +88,10 @@ func TestVerifyRefuses(t *testing.T) {
 		// R-REC-5
 		{"hosted by another node", func(d *draft) { d.authority.Host = "xa-north" }, protocol.Malformed},
 		{"hosted in another state", func(d *draft) { d.authority.Host = "xb" }, protocol.Malformed},
-		{"node of another state", func(d *draft) { d.record.Node.ID = "xb" }, protocol.Malformed},
+		{"node of another state", func(d *draft) {
+			d.withAuthority = false // nothing else may contradict
+			d.record.Node.ID, d.record.Node.Log, d.record.Node.Witness = "xb", logOf(must(newLog("xb", 1))), witnessOf("xb")
+		}, protocol.Malformed},
 		// R-REC-6
 		{"classic recipient", func(d *draft) {
 			d.authority.Recipients[0].Recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
@@ -144,6 +147,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"no version", func(d *draft) { d.record.Versions = nil }, protocol.UnsupportedVersion},
 		{"too many versions", func(d *draft) { d.record.Versions = repeat("v1", protocol.MaxVersions+1) }, protocol.Malformed},
 		{"sequence zero", func(d *draft) { d.record.Sequence = 0 }, protocol.Malformed},
+		{"sequence zero after one", func(d *draft) { d.record.Sequence, d.record.Previous = 0, &d.record.Node.TLS[0].SPKI }, protocol.Malformed},
 		{"first with previous", func(d *draft) { d.record.Previous = new(protocol.Digest) }, protocol.Malformed},
 		{"second without previous", func(d *draft) { d.record.Sequence = 2 }, protocol.Malformed},
 		{"second after nothing", func(d *draft) { d.record.Sequence, d.record.Previous = 2, new(protocol.Digest) }, protocol.Malformed},
@@ -175,6 +179,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"log without post-quantum key", func(d *draft) { d.record.Node.Log.Keys.MLDSA44 = "" }, protocol.Malformed},
 		{"witness keys swapped", func(d *draft) { swap(&d.record.Node.Witness) }, protocol.Malformed},
 		{"witness with the log's keys", func(d *draft) { d.record.Node.Witness = d.record.Node.Log.Keys }, protocol.Malformed},
+		{"witness of another node", func(d *draft) { d.record.Node.Witness = witnessOf("xb") }, protocol.Malformed},
 		{"witness keys of one id", func(d *draft) { d.record.Node.Witness = witnessOfOneID("xa") }, protocol.Malformed},
 		{"witness key altered", func(d *draft) { upper(&d.record.Node.Witness.MLDSA44) }, protocol.Malformed},
 		{"takes no bytes", func(d *draft) { d.record.Node.Limits.Sealed = 0 }, protocol.Malformed},
