@@ -108,7 +108,7 @@ func writable(path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return problem("choose another name with -o", "%s exists already: nothing was changed", path)
 	}
-	return nil // what else may stand in the way, the node says
+	return nil // what else may stand in the way, whoever writes says
 }
 
 func (p *program) bundled(b *control.Bundle, path string) {
