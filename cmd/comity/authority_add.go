@@ -130,8 +130,8 @@ func additionError(err error) error {
 	if errors.Is(err, operate.ErrHosted) {
 		return problem(`"comity authority list" shows those that it hosts; "comity directory publish" changes what one says of itself`, "%v", err)
 	}
-	if code := protocol.CodeOf(err); code != "" {
-		return problem("nothing was published; mend the name and type it again", "%s", strings.Replace(err.Error(), string(code)+": ", "", 1))
+	if protocol.CodeOf(err) != "" {
+		return problem("nothing was published; mend the name and type it again", "%s", sentenceOf(err))
 	}
 	return control.Explain(err)
 }

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,11 +73,7 @@ A parcel to several recipients has one bundle for each: name it with --to.`,
 }
 
 func languages() string {
-	var all []string
-	for _, l := range bundle.Languages() {
-		all = append(all, string(l))
-	}
-	return strings.Join(all, ", ")
+	return joined(bundle.Languages())
 }
 
 // bundleFlags reads the flags that have a form.

@@ -70,7 +70,7 @@ func (p *program) introducesRoot(r *control.Root) {
 	p.say("This file says that it is root %d of a federation, valid until %s UTC:", r.Version, moment(r.Until))
 	p.say("  %d stewards, of whom %d sign the next root, and %d of %d an edition", r.Stewards, r.Threshold, r.EditionThreshold, r.EditionStewards)
 	if len(r.Names) > 0 {
-		p.say("  it calls them %s", namesOf(r.Names))
+		p.say("  it calls them %s", joined(r.Names))
 	}
 	p.say("\nIf it is theirs, a steward reads these words of root %d to you:\n", r.Version)
 	p.words(r.Words, r.Digits)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strings"
 
 	"comity/node/control"
 	"comity/node/federation"
@@ -195,18 +194,9 @@ func (p *program) progress(d *federation.Draft) {
 func (p *program) signedBy(d *federation.Draft) {
 	by := "nobody yet"
 	if all := d.Signers(); len(all) > 0 {
-		by = namesOf(all)
+		by = joined(all)
 	}
 	p.say("Signed by %s.", by)
-}
-
-// namesOf puts names of stewards in a row.
-func namesOf(all []federation.StewardName) string {
-	var names []string
-	for _, n := range all {
-		names = append(names, string(n))
-	}
-	return strings.Join(names, ", ")
 }
 
 // handOut tells the registrar what is to be handed to whom.

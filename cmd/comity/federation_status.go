@@ -136,7 +136,7 @@ func (p *program) showStatus(st *federation.Status, acts []federation.Act) {
 				what = "; adds " + strings.Join(added(a), ", ")
 			}
 		}
-		p.say("published %s %d, signed by %s%s", a.Kind, a.Number, namesOf(a.Signed), what)
+		p.say("published %s %d, signed by %s%s", a.Kind, a.Number, joined(a.Signed), what)
 		if a.Kind == federation.RootKind {
 			p.say("          its words: %s", strings.Join(a.Words, " "))
 		}

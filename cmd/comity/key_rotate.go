@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,14 +58,10 @@ Keys that were stolen are announced with "comity key compromised".`,
 
 // kindOf reads a kind of keys.
 func kindOf(usage, word string) (operate.Kind, error) {
-	var all []string
-	for _, k := range operate.Kinds() {
-		if k == operate.Kind(word) {
-			return k, nil
-		}
-		all = append(all, string(k))
+	if kind := operate.Kind(word); slices.Contains(operate.Kinds(), kind) {
+		return kind, nil
 	}
-	return "", misuse(usage, "there are no keys of the kind %q; there are %s", word, strings.Join(all, ", "))
+	return "", misuse(usage, "there are no keys of the kind %q; there are %s", word, joined(operate.Kinds()))
 }
 
 // rotate gives keys their successors; since is when they were stolen, nil: they

@@ -2,12 +2,10 @@ package main
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"comity/node/control"
-	"comity/protocol"
 	"comity/protocol/disclosure"
 	"comity/protocol/evidence"
 )
@@ -50,7 +48,7 @@ With --as, it looks among the parcels of one authority only.
 			for _, text := range events {
 				e := evidence.Event(text)
 				if !slices.Contains(evidence.Events(), e) {
-					return misuse("choose from "+listed(evidence.Events()), "--event: there is no event %q", text)
+					return misuse("choose from "+joined(evidence.Events()), "--event: there is no event %q", text)
 				}
 				chosen = append(chosen, e)
 			}
@@ -86,7 +84,7 @@ func given[T any, P interface {
 	}
 	v := new(T)
 	if err := P(v).UnmarshalText([]byte(text)); err != nil {
-		return misuse("write it as \"comity sent --json\", \"comity show\" or an envelope has it", "%s: %s", flag, withoutCode(err))
+		return misuse("write it as \"comity sent --json\", \"comity show\" or an envelope has it", "%s: %s", flag, plain(err))
 	}
 	*into = v
 	return nil
@@ -126,23 +124,4 @@ func (p *program) writeOut(path string, data []byte) error {
 	}
 	_, err := p.stdout.Write(data)
 	return err
-}
-
-// listed names events, one after the other.
-func listed(events []evidence.Event) string {
-	names := make([]string, len(events))
-	for i, e := range events {
-		names[i] = string(e)
-	}
-	return strings.Join(names, ", ")
-}
-
-// withoutCode is the sentence of a refusal without its code.
-func withoutCode(err error) string {
-	code := string(protocol.CodeOf(err))
-	text := err.Error()
-	if len(text) > len(code)+2 && code != "" && text[:len(code)+2] == code+": " {
-		return text[len(code)+2:]
-	}
-	return text
 }

@@ -34,7 +34,7 @@ func (p *program) passphrases(ctx context.Context, holders []operate.Holder) (*o
 			return nil, err
 		}
 		if h != "" && holders != nil && !slices.Contains(holders, h) {
-			return nil, misuse("it has "+names(holders), "--passphrase-file: there are no keys of %s in this node", h)
+			return nil, misuse("it has "+joined(holders), "--passphrase-file: there are no keys of %s in this node", h)
 		}
 		if before, twice := from.Files[h]; twice {
 			return nil, misuse("", "--passphrase-file names both %s and %s for the same keys", before, path)
@@ -63,14 +63,6 @@ func holdersIn(dir string) []operate.Holder {
 		holders = append(holders, operate.OfflineHolder)
 	}
 	return holders
-}
-
-func names(holders []operate.Holder) string {
-	var all []string
-	for _, h := range holders {
-		all = append(all, string(h))
-	}
-	return strings.Join(all, ", ")
 }
 
 // holderOf splits WHOSE=FILE; a word without a holder is a path.

@@ -202,7 +202,7 @@ func (p *program) sendAndWait(ctx context.Context, node *control.Client, d *cont
 		return err
 	}
 	if !p.json {
-		p.say("Queued %s from %s to %s, %s sealed.", sent.Parcel, sent.From, join(sent.To), bytes(sent.Bytes))
+		p.say("Queued %s from %s to %s, %s sealed.", sent.Parcel, sent.From, joined(sent.To), bytes(sent.Bytes))
 		p.say("  case %s", sent.Case)
 		switch {
 		case sent.Delayed != "":
@@ -222,14 +222,6 @@ func (p *program) sendAndWait(ctx context.Context, node *control.Client, d *cont
 }
 
 var stageNames = map[string]string{"hash": "reading", "seal": "sealing"}
-
-func join(ids []protocol.AuthorityID) string {
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = string(id)
-	}
-	return strings.Join(texts, ", ")
-}
 
 // tell shows people evidence as it comes. When it goes to several recipients, each line
 // says about which of them it is.

@@ -63,7 +63,7 @@ func (s *Service) disclose(ctx context.Context, in discloseRequest) (*Disclosed,
 		answer.Found, answer.Way = true, &way
 		// Noted before the file leaves.
 		if err := s.node.Gateway.Store.NoteAct(ctx, store.Act{
-			Kind: store.ActDisclose, Subject: "parcel " + string(k.Parcel), Detail: fmt.Sprintf("from %s to %s: %s", k.From, k.To, named(answer.Events)),
+			Kind: store.ActDisclose, Subject: "parcel " + string(k.Parcel), Detail: fmt.Sprintf("from %s to %s: %s", k.From, k.To, joined(answer.Events)),
 		}); err != nil {
 			return nil, err
 		}
@@ -98,13 +98,13 @@ func (s *Service) sought(ctx context.Context, q disclosure.Query, party protocol
 		"the question fits %d transmissions, and an answer must not tell of another one than was asked for: to %s", len(list), strings.Join(to, ", "))
 }
 
-// named are the names of events, one after the other.
-func named(events []evidence.Event) string {
-	names := make([]string, len(events))
-	for i, e := range events {
-		names[i] = string(e)
+// joined puts names in a row.
+func joined[T ~string](names []T) string {
+	texts := make([]string, len(names))
+	for i, n := range names {
+		texts[i] = string(n)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(texts, ", ")
 }
 
 func soughtBy(q disclosure.Query) (s store.Sought) {
@@ -150,7 +150,7 @@ func (s *Service) answers(ctx context.Context, k protocol.Key, in discloseReques
 	}
 	for _, e := range in.Events {
 		if !slices.Contains(events, e) {
-			return nil, nil, fail(NotFound, "choose from what is here: "+named(here), "there is no %s of this parcel here", e)
+			return nil, nil, fail(NotFound, "choose from what is here: "+joined(here), "there is no %s of this parcel here", e)
 		}
 	}
 	if len(packets) == 0 {

@@ -118,7 +118,7 @@ func explain(err error) *Error {
 	case errors.Is(err, store.ErrUnreachable):
 		return fail(Failed, "see whether PostgreSQL runs, and whether the connection string is right: comity.toml names the file that holds it", "%v", err)
 	case errors.As(err, &short):
-		return fail(Failed, `make room on the disk of the data directory and send it again; "comity doctor" shows how much is free`, "%v", short)
+		return fail(Failed, `make room on the disk of the data directory, and type it again; "comity doctor" shows how much is free`, "%v", short)
 	case errors.As(err, &share):
 		return fail(Failed, `nothing was sent; what waits goes out as peers take it ("comity sent"), and "comity authority list" shows the shares; the other authorities of this node go on sending`, "%v", share)
 	case store.IsFull(err), errors.Is(err, syscall.ENOSPC):
@@ -134,7 +134,7 @@ func explain(err error) *Error {
 	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission) && filepath.Base(path.Path) == filepath.Base(operate.Layout{}.Config()):
 		return fail(Failed, "name the data directory of your own node, or the folder that its operator has given to the officers of your authority", "%s is not open to you", filepath.Dir(path.Path))
 	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission):
-		return fail(Failed, "the file is read by the process of the node: it needs the right to", "%s: permission denied", path.Path)
+		return fail(Failed, "see who may read it: a running node reads with its own rights, a command with yours", "%s: permission denied", path.Path)
 	case errors.Is(err, store.ErrGone):
 		return fail(NotFound, "", "the sealed bytes of this parcel are no longer kept here")
 	case errors.Is(err, store.ErrNotFound):

@@ -117,17 +117,9 @@ func (p Protect) paths(l operate.Layout, c operate.Config) ([]string, error) {
 		}
 		return paths, nil
 	case !slices.Contains(l.Holders(c), p.Holder):
-		return nil, fail(Usage, "name one of "+names(l.Holders(c)), "this node has no keys of %q", string(p.Holder))
+		return nil, fail(Usage, "name one of "+joined(l.Holders(c)), "this node has no keys of %q", string(p.Holder))
 	}
 	return l.Secrets(p.Holder)
-}
-
-func names(all []operate.Holder) string {
-	var out []string
-	for _, h := range all {
-		out = append(out, string(h))
-	}
-	return strings.Join(out, ", ")
 }
 
 // escapeGlob makes a path a pattern that matches only itself.
