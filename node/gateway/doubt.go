@@ -68,6 +68,14 @@ func (l *link) askDoubts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stored := make(map[protocol.Key]bool, len(doubts))
+	for _, d := range doubts {
+		stored[d.Key] = true
+	}
+	// A doubt may have ended although to store that seemed to fail.
+	if ended := l.unsure.drop(func(k protocol.Key) bool { return !stored[k] }); len(ended) > 0 {
+		l.g.letOn()
+	}
 	var still error
 	for _, s := range []side{l.receivedSide(), l.sentSide()} {
 		places := map[protocol.Key]int64{}

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -177,4 +178,57 @@ func TestADoubtIsPushedOffItsPage(t *testing.T) {
 	r.restart()
 	r.await(o.env.Key(), evidence.RelayAcceptance)
 	until(t, "nothing is in doubt", func() bool { return len(must(r.db.Doubts(t.Context(), r.peer.id))) == 0 })
+}
+
+// R-OLD-4, R-OLD-7: the commit that ends a recovery is written and seems to fail, and so is
+// the one that ends a doubt. The peer's parcels are taken all the same, and the office gets
+// the one that was in doubt.
+func TestARecoveryWhoseEndSeemsToFail(t *testing.T) {
+	var behind atomic.Int64
+	behind.Store(int64(30 * time.Minute))
+	var packets atomic.Pointer[[]statement.Packet]
+	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
+		stamped(w)
+		list := packets.Load()
+		for list == nil { // until the test has made it
+			time.Sleep(10 * time.Millisecond)
+			list = packets.Load()
+		}
+		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
+			_, _ = w.Write(page(7, nil))
+			return
+		}
+		_, _ = w.Write(page(7, *list))
+	}, at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
+	ends := func() [2]bool {
+		still, _, _, err := r.db.Recovering(context.Background(), r.peer.id)
+		return [2]bool{must(still, err), len(must(r.db.Doubts(context.Background(), r.peer.id))) > 0}
+	}
+	var seemed atomic.Int64
+	r.disk.OnCommit(func(c sickdisk.Commit) error {
+		before := ends()
+		err := c.Do()
+		if after := ends(); err == nil && (before[0] && !after[0] || before[1] && !after[1]) {
+			seemed.Add(1)
+			return errDisk
+		}
+		return err
+	})
+	o, _, list := r.lost(1000, nil)
+	packets.Store(&list)
+	until(t, "all was read", func() bool { return !r.recovering() })
+	behind.Store(0)
+	until(t, "nothing is in doubt", func() bool { return ends() == [2]bool{} })
+	r.disk.Heal()
+	until(t, "nothing is to be fetched any more", func() bool { return !r.Recovering("") && !r.InDoubt(o.env.Key()) })
+	if n := seemed.Load(); n != 2 {
+		t.Errorf("%d commits seemed to fail, want two", n)
+	}
+	r.h.connect()
+	other := r.h.offering(1000)
+	m := r.h.make(other)
+	if got := r.h.put(m); got.status != http.StatusCreated {
+		t.Fatalf("offered when all was read: %d %s", got.status, got.body)
+	}
+	r.h.accepted(other, r.h.patch(m, other.body))
 }

@@ -179,12 +179,26 @@ func FollowsLost(e store.BegunEra) (bool, error) {
 	return len(s.Shown) > 0, nil
 }
 
-// recoverCopies takes back all that the peer holds.
+// recoverCopies takes back all that the peer holds, and lets its parcels in.
 func (l *link) recoverCopies(ctx context.Context) error {
 	still, received, sent, err := l.g.Store.Recovering(ctx, l.peer)
-	if err != nil || !still {
+	if err == nil && still {
+		err = l.readCopies(ctx, received, sent)
+	}
+	// What is stored may have seemed to fail: so this is asked, not whether it was read just now.
+	if err != nil || !l.recovering.Load() {
 		return err
 	}
+	l.g.heardOut.Store(l.g.Now().UnixMicro())
+	l.recovering.Store(false)
+	l.logger().Info("all that a peer holds of this node's evidence is here, and parcels are taken from it")
+	l.g.letOn()
+	return l.flush(ctx)
+}
+
+// readCopies reads both lists of the peer from where they were read before, and stores
+// that there is nothing more.
+func (l *link) readCopies(ctx context.Context, received, sent int64) error {
 	// A page may be stored although that seemed to fail.
 	if err := l.loadDoubts(ctx); err != nil {
 		return err
@@ -203,14 +217,10 @@ func (l *link) recoverCopies(ctx context.Context) error {
 	if err := l.askAboutOthers(ctx); err != nil { // R-WIT-9
 		return err
 	}
-	if err := l.g.Store.EndRecovery(ctx, l.peer); err != nil {
-		return err
+	if found > 0 {
+		l.logger().Info("evidence that was lost with the node was fetched back", "parcels", found)
 	}
-	l.g.heardOut.Store(l.g.Now().UnixMicro())
-	l.recovering.Store(false)
-	l.logger().Info("all that a peer holds of this node's evidence is here, and parcels are taken from it", "parcels", found)
-	l.g.letOn()
-	return l.flush(ctx)
+	return l.g.Store.EndRecovery(ctx, l.peer)
 }
 
 // side is one of the two lists that a peer has of this node's parcels.
