@@ -17,6 +17,8 @@ const (
 	// gateway is near, and its trouble is ours: the waits are short.
 	pauseBase = time.Second
 	pauseCap  = 5 * time.Minute
+	// sweepEvery is how often sealed bytes that nobody needs are deleted, as at the node.
+	sweepEvery = time.Hour
 )
 
 // Run takes in what arrives and repeats what was interrupted, until ctx ends;
@@ -45,15 +47,36 @@ func (o *Office) Run(ctx context.Context) error {
 	return nil
 }
 
-// tidy removes what an earlier run left of sealed bytes, once the node may sign and
-// so is no older copy of itself: what has no row there may be all that the newer one
-// has. Otherwise it stays until the next start.
+// tidy is the loop that deletes sealed bytes that nobody needs: first what an earlier
+// run left, then what this one leaves. It begins once the node may sign and so is no
+// older copy of itself, where what has no row may be all that the newer one has.
+// Otherwise all stays until the next start.
 func (o *Office) tidy(ctx context.Context) {
 	if o.gateway.MayDate(ctx) != nil {
 		return
 	}
 	if err := o.store.RemoveOrphans(ctx); err != nil && ctx.Err() == nil {
 		o.log.Error("cannot remove what an earlier run left of sealed bytes", "error", err)
+	}
+	for ctx.Err() == nil {
+		o.sweep(ctx)
+		timer := time.NewTimer(sweepEvery)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// sweep deletes sealed bytes that no message needs, such as those of a parcel that was
+// refused after it had come.
+func (o *Office) sweep(ctx context.Context) {
+	for n := 1; n > 0 && ctx.Err() == nil; {
+		var err error
+		if n, err = o.store.Sweep(ctx, 0); err != nil && ctx.Err() == nil {
+			o.log.Error("cannot delete sealed bytes", "error", err)
+		}
 	}
 }
 

@@ -2,8 +2,10 @@ package office
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -302,6 +304,29 @@ func TestTwoUnderOneParcelID(t *testing.T) {
 	second.deliver()
 	if err := w.takeAll(prosecution); protocol.CodeOf(err) != protocol.WrongParcel {
 		t.Errorf("got %v, want the node to refuse the evidence about the first", err)
+	}
+	firstAlone(t, w)
+}
+
+// I9: what is refused takes no room for ever: parcels of which each takes the place of
+// another would fill the disk of an office, while it runs.
+func TestWhatIsRefusedTakesNoRoom(t *testing.T) {
+	w := newWorld(t)
+	forgers := []*forger{newForger(t, w), newForger(t, w), newForger(t, w)}
+	for _, f := range forgers {
+		f.manifest.Case = forgers[0].manifest.Case
+		f.contents[0] = make([]byte, 2*protocol.MaxInline) // so large that it is a file
+		_, _ = rand.Read(f.contents[0])
+		f.manifest.Files[0].Size, f.manifest.Files[0].Digest = int64(len(f.contents[0])), protocol.Sum(f.contents[0])
+		f.deliver()
+	}
+	if err := w.takeAll(prosecution); err != nil {
+		t.Fatal(err)
+	}
+	w.office(prosecution).sweep(t.Context())
+	files, err := filepath.Glob(filepath.Join(w.dirs[prosecution], "parcels", "??", "*"))
+	if err != nil || len(files) != 1 {
+		t.Errorf("%d bodies are kept of three parcels, of which one was taken in: %v", len(files), err)
 	}
 	firstAlone(t, w)
 }
