@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"comity/node/newfile"
@@ -119,6 +120,11 @@ func removeHandouts(office string) error {
 		err = errors.Join(err, os.RemoveAll(folder))
 	}
 	return err
+}
+
+// escapeGlob makes a path a pattern that matches only itself.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 func packFolder(w io.Writer, folder string) error {

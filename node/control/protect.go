@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"comity/crypto/seal"
 	"comity/node/operate"
@@ -105,11 +103,11 @@ func (p Protect) run(ctx context.Context, dir string) (*Protected, error) {
 func (p Protect) paths(l operate.Layout, c operate.Config) ([]string, error) {
 	switch {
 	case p.Folder != "" && p.Holder == operate.OfflineHolder:
-		paths, err := filepath.Glob(filepath.Join(escapeGlob(p.Folder), "*.key"))
-		if err == nil && len(paths) == 0 {
-			err = fail(NotFound, "name the folder that the offline keys were moved to", "there is no key file in %s", p.Folder)
+		paths, err := operate.SecretsOn(p.Folder)
+		if err != nil || len(paths) == 0 {
+			return nil, fail(NotFound, "name the folder that the offline keys were moved to", "there is no key file in %s", p.Folder)
 		}
-		return paths, err
+		return paths, nil
 	case p.Holder == operate.OfflineHolder:
 		paths, err := l.Secrets(p.Holder)
 		if err != nil || len(paths) == 0 {
@@ -120,9 +118,4 @@ func (p Protect) paths(l operate.Layout, c operate.Config) ([]string, error) {
 		return nil, fail(Usage, "name one of "+joined(l.Holders(c)), "this node has no keys of %q", string(p.Holder))
 	}
 	return l.Secrets(p.Holder)
-}
-
-// escapeGlob makes a path a pattern that matches only itself.
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }

@@ -73,7 +73,8 @@ func (l Layout) Holders(c Config) []Holder {
 	return all
 }
 
-// Secrets returns the paths of the key files that a holder's passphrase protects.
+// Secrets returns the paths of the key files that a holder's passphrase protects, those
+// too that wait for their place.
 func (l Layout) Secrets(h Holder) ([]string, error) {
 	folder := l.Node()
 	name, act, office := h.authority()
@@ -82,20 +83,23 @@ func (l Layout) Secrets(h Holder) ([]string, error) {
 	} else if h == OfflineHolder {
 		folder = l.Offline()
 	}
-	paths, err := secretsIn(folder, ".key", ".pem")
+	paths, err := secretsIn(folder, ".key", ".pem", ".key"+next, ".pem"+next)
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", h.Of(), err)
 	}
 	if !office {
 		return paths, nil
 	}
-	identities, err := secretsIn(filepath.Join(folder, ageFolder), identitySuffix)
+	identities, err := secretsIn(filepath.Join(folder, ageFolder), identitySuffix, identitySuffix+next)
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", h.Of(), err)
 	}
-	isAct := func(path string) bool { return filepath.Base(path) == actKeyFile }
+	isAct := func(path string) bool { return strings.TrimSuffix(filepath.Base(path), next) == actKeyFile }
 	return slices.DeleteFunc(append(paths, identities...), func(path string) bool { return isAct(path) != act }), nil
 }
+
+// SecretsOn returns those of a medium that the offline keys were moved to.
+func SecretsOn(medium string) ([]string, error) { return secretsIn(medium, ".key", ".key"+next) }
 
 // secretsIn lists the files of a folder that end as key files do, by name.
 func secretsIn(folder string, endings ...string) ([]string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"comity/crypto/keys"
@@ -80,6 +81,40 @@ func TestAChangeIsResumed(t *testing.T) {
 		if got, err := keys.Read(path, 10); err != nil || !bytes.Equal(got, secrets[i]) {
 			t.Errorf("%s: got %q, %v", path, got, err)
 		}
+	}
+}
+
+// New keys whose place waits for them, because the power went just after their record was
+// stored, would lie open for ever if only those that they replace were protected.
+func TestKeysThatWaitForTheirPlaceAreProtected(t *testing.T) {
+	l := Layout{Dir: filepath.Join(t.TempDir(), "node")}
+	p := plan(l.Dir)
+	if _, err := Create(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	a := p.Authorities[0].ID
+	medium := t.TempDir()
+	for holder, path := range map[Holder]string{
+		NodeHolder: l.NodeFile(nodeKeyFile), OfficeHolder(a): l.OfficeFile(a, attestKeyFile), ActHolder(a): l.OfficeFile(a, actKeyFile), OfflineHolder: filepath.Join(medium, stateKeyFile),
+	} {
+		if err := keys.WriteNew(path+next, []byte("a new key")); err != nil {
+			t.Fatal(err)
+		}
+		paths, err := l.Secrets(holder)
+		if holder == OfflineHolder {
+			paths, err = SecretsOn(medium)
+		}
+		if err != nil || !slices.Contains(paths, path+next) {
+			t.Errorf("the files of %s are %q, %v; want %s among them", holder, paths, err, path+next)
+		}
+	}
+	paths, err := l.Secrets(ActHolder(a))
+	if err != nil || len(paths) != 2 {
+		t.Fatalf("the act key and the one that waits: %q, %v", paths, err)
+	}
+	change := Change{Holder: ActHolder(a), Paths: paths, New: passphrase(t, "the passphrase after"), Old: func() (*seal.Passphrase, error) { return nil, ErrNoPassphrase }}
+	if n, err := change.Run(); n != 2 || err != nil {
+		t.Errorf("%d changed, %v; want both", n, err)
 	}
 }
 
