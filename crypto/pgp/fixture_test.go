@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,6 +70,30 @@ func forge(t testing.TB, s *Secret, doc []byte, change func(*packet.Signature)) 
 		t.Fatalf("forge: %v", err)
 	}
 	return raw.Bytes()
+}
+
+// handMade signs the request with an Ed25519 key as RFC 9580 §5.2.4 says, over any
+// hashed area.
+func handMade(t testing.TB, s *Secret, hashed []byte) []byte {
+	t.Helper()
+	f, _, err := nextFrame(s.held().packet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, rest, err := splitKey(f.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scalar, _, err := readMPI(rest[1:], ed25519.SeedSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := append(make([]byte, ed25519.SeedSize-len(scalar)), scalar...)
+	body := append(binary.BigEndian.AppendUint16([]byte{4, 0, 22, 8}, uint16(len(hashed))), hashed...)
+	sum := sha256.Sum256(slices.Concat(request, body, binary.BigEndian.AppendUint32([]byte{4, 0xFF}, uint32(len(body)))))
+	signature := ed25519.Sign(ed25519.NewKeyFromSeed(seed), sum[:])
+	body = append(body, 0, 0, sum[0], sum[1])
+	return makeFrame(tagSignature, appendMPI(appendMPI(body, signature[:32]), signature[32:]))
 }
 
 func mustEnarmor(t testing.TB, raw []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"math/big"
 	"slices"
@@ -154,6 +155,45 @@ func TestSignaturePacketsRefused(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// R-SIG-1: what the library would not write: subpackets twice, and packets that end
+// where a length or a subpacket should stand.
+func TestHandMadeSignaturesRefused(t *testing.T) {
+	g := newAuthority(t, Ed25519)
+	s := g.Subkeys[0]
+	created, err := stamp(noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	date := binary.BigEndian.AppendUint32([]byte{5, subCreation}, created)
+	later := binary.BigEndian.AppendUint32([]byte{5, subCreation}, created-3600)
+	issuer := append([]byte{22, subIssuerFingerprint, 4}, s.key.public.Fingerprint...)
+	keyID := append([]byte{9, subIssuer}, s.key.public.Fingerprint[12:]...)
+	for _, tt := range []struct {
+		name string
+		raw  []byte
+		want string // "" for accepted
+	}{
+		{"as it should be", handMade(t, s, slices.Concat(date, issuer)), ""},
+		{"two dates", handMade(t, s, slices.Concat(later, date, issuer)), "stands twice"},
+		{"two issuers", handMade(t, s, slices.Concat(date, issuer, issuer)), "stands twice"},
+		{"two key IDs", handMade(t, s, slices.Concat(date, issuer, keyID, keyID)), "stands twice"},
+		{"no date", handMade(t, s, issuer), "is missing"},
+		{"no issuer", handMade(t, s, slices.Concat(date, keyID)), "is missing"},
+		{"an empty subpacket", handMade(t, s, slices.Concat(date, issuer, []byte{0})), "empty or cut short"},
+		{"a subpacket cut short", handMade(t, s, slices.Concat(date, issuer[:20])), "empty or cut short"},
+		{"a subpacket length cut short", handMade(t, s, slices.Concat(date, issuer, []byte{192})), "in another form"},
+		{"a subpacket length of five octets", handMade(t, s, slices.Concat(date, issuer, []byte{255, 0, 0, 0, 1, subNotation})), "in another form"},
+		{"no octets", makeFrame(tagSignature, nil), "cut short"},
+		{"five octets", makeFrame(tagSignature, []byte{4, 0, 22, 8, 0}), "cut short"},
+		{"no numbers", makeFrame(tagSignature, []byte{4, 0, 22, 8, 0, 0, 0, 0}), "cut short"},
+	} {
+		_, err := g.Certificate.Verify(request, mustEnarmor(t, tt.raw), s.Digest(), noon)
+		if tt.want == "" && err != nil || tt.want != "" && (!errors.Is(err, ErrSignature) || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
 	}
 }
 
