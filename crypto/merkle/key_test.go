@@ -2,6 +2,9 @@ package merkle_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -111,6 +114,27 @@ func TestParseSignerRefusals(t *testing.T) {
 	}
 }
 
+// oneID makes two public keys of one id, as anybody can within a second: of a line that
+// names it, nobody could tell by which of them it is.
+func oneID(name string, kind byte) (ed25519, mldsa44 string) {
+	key := func(kind byte, size, n int) (text string, id [4]byte) {
+		raw := binary.BigEndian.AppendUint64([]byte{kind}, uint64(n))
+		raw = append(raw, make([]byte, 1+size-len(raw))...)
+		sum := sha256.Sum256(append([]byte(name+"\n"), raw...))
+		return fmt.Sprintf("%s+%x+%s", name, sum[:4], base64.StdEncoding.EncodeToString(raw)), [4]byte(sum[:4])
+	}
+	known := map[[4]byte]string{}
+	for n := range 1 << 17 {
+		text, id := key(kind, 32, n)
+		known[id] = text
+	}
+	for n := 0; ; n++ {
+		if text, id := key(0x06, 1312, n); known[id] != "" {
+			return known[id], text
+		}
+	}
+}
+
 func TestNewVerifierRefusals(t *testing.T) {
 	s, other := newLog(t, "log-a"), newLog(t, "log-b")
 	ed, ml := s.VerifierKeys()
@@ -121,6 +145,7 @@ func TestNewVerifierRefusals(t *testing.T) {
 		id = strings.Split(ml, "+")[1]
 	}
 	otherEd, otherML := other.VerifierKeys()
+	oneEd, oneML := oneID("log-a", 0x01)
 	for _, test := range []struct{ name, origin, ed, ml string }{
 		{"nothing", "", "", ""},
 		{"no keys", "log-a", "", ""},
@@ -130,6 +155,7 @@ func TestNewVerifierRefusals(t *testing.T) {
 		{"Ed25519 key of another log", "log-a", otherEd, ml},
 		{"ML-DSA-44 key of another log", "log-a", ed, otherML},
 		{"wrong key id", "log-a", ed, strings.Replace(ml, id, "00000000", 1)},
+		{"keys of one id", "log-a", oneEd, oneML},
 		{"key id in capitals", "log-a", ed, strings.Replace(ml, id, strings.ToUpper(id), 1)},
 		{"spare bits", "log-a", ed, loosen(ml)},
 		{"newline after", "log-a", ed + "\n", ml},

@@ -114,6 +114,7 @@ func TestNewWitnessRefusals(t *testing.T) {
 	ed, ml := c.VerifierKeys()
 	otherEd, otherML := other.VerifierKeys()
 	logEd, logML := newLog(t, "w-a").VerifierKeys()
+	oneEd, oneML := oneID("w-a", 0x04)
 	for _, test := range []struct{ name, ed, ml string }{
 		{"nothing", "", ""},
 		{"one key twice", ed, ed},
@@ -122,6 +123,7 @@ func TestNewWitnessRefusals(t *testing.T) {
 		{"two names, the other way", otherEd, ml},
 		{"the keys of a log", logEd, logML},
 		{"the Ed25519 key of a log", logEd, ml},
+		{"keys of one id", oneEd, oneML},
 		{"spare bits", ed, loosen(ml)},
 		{"newline after", ed + "\n", ml},
 	} {
@@ -146,6 +148,7 @@ func TestWithCosignaturesRefusals(t *testing.T) {
 		{"no final newline", signed, strings.TrimSuffix(foreign(1), "\n")},
 		{"a line twice", signed, foreign(1) + foreign(1)},
 		{"spare bits", signed, loosen(line("w", 1, make([]byte, 73)))},
+		{"a line too long", signed, line("w", 1, make([]byte, merkle.MaxCheckpoint))},
 		{"one too many", p.note(many...), foreign(99)},
 	} {
 		_, err := merkle.WithCosignatures([]byte(test.note), []byte(test.lines))
