@@ -84,7 +84,7 @@ func handMade(t testing.TB, s *Secret, hashed []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scalar, _, err := readMPI(rest[1:], ed25519.SeedSize)
+	scalar, _, err := readMPI(rest[1:])
 	if err != nil {
 		t.Fatal(err)
 	}

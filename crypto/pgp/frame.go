@@ -77,17 +77,20 @@ func makeFrame(tag int, body []byte) []byte {
 	return append(dst, body...)
 }
 
-// readMPI cuts a multiprecision integer of at most limit octets off b and
+// maxNumber is how many octets every number of the two algorithms has at most.
+const maxNumber = 32
+
+// readMPI cuts a multiprecision integer of at most maxNumber octets off b and
 // returns its octets without leading zeros. The bit count must be exact (RFC
 // 9580 §3.2), which the library does not check.
-func readMPI(b []byte, limit int) (value, rest []byte, err error) {
+func readMPI(b []byte) (value, rest []byte, err error) {
 	if len(b) < 2 {
 		return nil, nil, errors.New("number is cut short")
 	}
 	bitCount := int(binary.BigEndian.Uint16(b))
 	size := (bitCount + 7) / 8
 	switch {
-	case size > limit:
+	case size > maxNumber:
 		return nil, nil, fmt.Errorf("number of %d bits", bitCount)
 	case len(b) < 2+size:
 		return nil, nil, errors.New("number is cut short")

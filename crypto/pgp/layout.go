@@ -116,11 +116,11 @@ func checkLayout(body []byte, want *form, by *key) (layout, error) {
 	}
 	// The two octets after the unhashed area repeat the start of the hash;
 	// whoever verifies the signature compares them.
-	_, rest, err := readMPI(rest[4:], 32)
+	_, rest, err := readMPI(rest[4:])
 	if err != nil {
 		return fail("%w", err)
 	}
-	if l.s, rest, err = readMPI(rest, 32); err != nil {
+	if l.s, rest, err = readMPI(rest); err != nil {
 		return fail("%w", err)
 	}
 	if len(rest) > 0 {

@@ -101,7 +101,7 @@ func unpack(f frame) (*held, error) {
 	if len(rest) == 0 || rest[0] != 0 {
 		return nil, errors.New("protected by a passphrase, or cut short")
 	}
-	scalar, sum, err := readMPI(rest[1:], 32)
+	scalar, sum, err := readMPI(rest[1:])
 	if err != nil {
 		return nil, err
 	}
