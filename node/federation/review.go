@@ -69,9 +69,6 @@ func (d *Draft) InForce() *Root {
 	return r
 }
 
-// After is the edition as it would be; nil: this is a root.
-func (d *Draft) After() *Edition { return d.after }
-
 // Content is the digest of what the stewards sign, the same whoever has signed.
 func (d *Draft) Content() (protocol.Digest, error) {
 	if d.root != nil {
