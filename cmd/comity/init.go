@@ -48,7 +48,7 @@ The rows stand in SQLite files inside the directory or, with --postgres-url-file
 in a PostgreSQL database (15 or newer). FILE, mode 0600, holds its connection
 string, such as postgres://comity:PASSWORD@db.example.org/comity?sslmode=verify-full
 and stays where it is: comity.toml names it. The account needs the right to
-create schemas there: comity_STATE_gateway, and comity_STATE_office_NAME for each
+create schemas there: comity_NODE_gateway, and comity_NODE_office_NAME for each
 authority. credential:NAME instead of FILE is a systemd credential.
 
 The keys in the folder "offline" speak for the state and for its authorities.

@@ -27,8 +27,8 @@ old keys signed since TIME are refused: send them again. Evidence in the log of 
 log keys is contested unless a third state had seen it before TIME; the next era of the
 log begins. Nothing that stolen keys of the witness cosigned counts, whatever its date.
 
-age and tls keys sign nothing, so there TIME only stands in what is told. The old
-ones are left out at once. What peers sealed and did not deliver yet is refused, and sent
+age and tls keys sign nothing, so TIME decides nothing about them, and is told to nobody.
+The old ones are left out at once. What peers sealed and did not deliver yet is refused, and sent
 anew; what was sealed before, whoever has the identity can read. A peer that this
 node cannot call needs your new introduction by hand after tls.
 
