@@ -23,10 +23,18 @@ func (p *program) amendment(ctx context.Context, offline, verb, why string) (a o
 		return a, problem("name the medium with the offline keys: --offline FOLDER", "%s", why)
 	}
 	if control.Running(ctx, dir) {
+		if _, err := control.ReadConfig(dir); control.CodeOf(err) == control.NoNode {
+			return a, anOffice(dir)
+		}
 		return a, problem("stop it, "+verb+", and start it again: what waits is sent then", "a node runs on %s", dir)
 	}
 	from, err := p.passphrases(ctx, nil)
 	return operate.Amendment{Dir: dir, Offline: offline, Passphrases: from, Now: time.Now}, err
+}
+
+// anOffice refuses what is the node's in the folder of the officers of one authority.
+func anOffice(dir string) error {
+	return problem("the operator of the node does that, in its data directory", "%s has the socket of an office, and not the node", dir)
 }
 
 // publishedView is the next record of the node's state, for programs.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -39,7 +41,7 @@ Then type: comity directory publish FILE --offline FOLDER`,
 			if len(args) == 0 {
 				return misuse(`"comity directory entry --example" shows one that has told everything`, "name an authority of this node")
 			}
-			return p.ownEntry(args[0], out)
+			return p.ownEntry(c.Context(), args[0], out)
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "`FILE` to write; it must not exist")
@@ -48,13 +50,16 @@ Then type: comity directory publish FILE --offline FOLDER`,
 }
 
 // ownEntry takes the name of an authority as --as does: in full, or the part after the slash.
-func (p *program) ownEntry(name, out string) error {
+func (p *program) ownEntry(ctx context.Context, name, out string) error {
 	dir, err := p.directory()
 	if err != nil {
 		return err
 	}
 	own, err := operate.ReadRecord(operate.Layout{Dir: dir})
-	if err != nil {
+	switch {
+	case errors.Is(err, operate.ErrNoNode) && control.Running(ctx, dir): // the folder of an office's officers
+		return anOffice(dir)
+	case err != nil:
 		return control.Explain(err)
 	}
 	var names []string

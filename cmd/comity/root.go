@@ -123,6 +123,12 @@ func (p *program) root() *cobra.Command {
 
 	root.Flags().BoolVar(&asked, "version", false, "say which version this is")
 	root.SetHelpCommand(help())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if says, _, number := strings.Cut(err.Error(), ": strconv."); number {
+			return errors.New(says + ": want a whole number")
+		}
+		return err
+	})
 
 	// Commands stand in the order in which they are needed, not by the alphabet.
 	cobra.EnableCommandSorting = false
