@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -264,6 +265,38 @@ func TestADamagedPartIsAskedForAgain(t *testing.T) {
 		o.body = right
 		h.accepted(o, h.append(m, 0, o.body, true))
 	})
+}
+
+// I9: a peer that has used up its refusals does not have this node read a large body again
+// for each append of nothing. (That it would be read shows by a fault of the disk.)
+func TestABodyThatCannotBeRefusedNowIsNotReadAgain(t *testing.T) {
+	h, b := besiege(t)
+	o := h.offering(large)
+	m := h.make(o)
+	h.put(m)
+	o.body[1<<20] ^= 1
+	h.wantStanding("all of it", h.append(m, 0, o.body, false), 204, len(o.body))
+	f, err := os.OpenFile(b.parts()[0], os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte{^o.body[2<<20-1]}, 2<<20-1)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * protocol.MaxRejections {
+		other := h.offering(100)
+		other.env.To = "xb/nobody"
+		if got := h.put(h.make(other)); got.status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if got := h.append(m, len(o.body), nil, true); got.status != http.StatusTooManyRequests {
+		t.Errorf("the end of a body that cannot be refused now: %d %s", got.status, got.body)
+	}
+	if at := h.standing(m); at != len(o.body) {
+		t.Errorf("it stands at %d of %d", at, len(o.body))
+	}
 }
 
 // Another peer does not see an upload, and cannot touch it.

@@ -68,6 +68,10 @@ func diskFull(err error) error {
 // the digest that was computed while it came: otherwise this side is at fault,
 // and its faults must never end in signed evidence against the other.
 func (g *Gateway) blame(ctx context.Context, o *offer, up *store.Upload) error {
+	// To read a body again may take minutes, and the peer only another call.
+	if wait := g.link(o.peer).rejections.wait(); wait > 0 {
+		return tooMany(wait, "parcels")
+	}
 	again, err := up.Reread(ctx)
 	if err != nil {
 		return err
