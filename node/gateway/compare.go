@@ -336,6 +336,12 @@ func (g *Gateway) serveHeld(w http.ResponseWriter, r *http.Request, l *link) {
 		return
 	}
 	h := &exchange.Held{Record: state.Signed()}
+	held := l.memory.hold() // the record is as large as the peer made it, and it may read slowly
+	defer held.free()
+	if err := held.grow(r.Context(), int64(len(h.Record.Document))); err != nil {
+		g.answerError(w, r, l.peer, http.StatusTooManyRequests, err)
+		return
+	}
 	_, note, err := g.Store.PeerCheckpoint(r.Context(), l.peer)
 	if err == nil && note != nil {
 		text := string(note)
