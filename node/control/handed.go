@@ -22,22 +22,27 @@ const (
 	// maxHanded is how many files one message of an officer has at most: the kernel
 	// passes 253 at once.
 	maxHanded = 250
-	// maxCallers is how many commands are served at once on the socket of an office.
-	// With maxHanded it bounds the open files that officers can make the node hold.
-	maxCallers = 32
+	// maxCallers is how many commands are served at once on the socket of an office: most
+	// of them wait for evidence, perhaps for days. Together their requests may take
+	// maxOfficersRequest each of memory, for the moment in which they are read.
+	maxCallers = 128
+	// maxHeld is how many files officers of one office can make the node hold open.
+	maxHeld = 32 * maxHanded
 )
 
 // handed is a connection on which open files come along with the bytes.
 type handed struct {
 	*net.UnixConn
 	leave func()
+	held  chan struct{} // has one for each open file of the office
 
 	mu    sync.Mutex
 	files []*os.File // guarded by mu
 	gone  bool       // guarded by mu; closed
 }
 
-// Read takes in the files that come with the bytes. More than maxHanded are closed.
+// Read takes in the files that come with the bytes. More than maxHanded are closed, and
+// so are those for which the office has no room.
 func (h *handed) Read(p []byte) (int, error) {
 	oob := make([]byte, syscall.CmsgSpace(maxHanded*4))
 	n, oobn, _, _, err := h.ReadMsgUnix(p, oob)
@@ -61,7 +66,7 @@ func (h *handed) take(oob []byte) error {
 		}
 		for _, fd := range fds {
 			f := os.NewFile(uintptr(fd), "a file that was handed over")
-			if h.gone || len(h.files) >= maxHanded {
+			if h.gone || len(h.files) >= maxHanded || !h.hold() {
 				_ = f.Close() // only read from
 				continue
 			}
@@ -71,7 +76,25 @@ func (h *handed) take(oob []byte) error {
 	return nil
 }
 
-// claim returns the files that came so far; whoever claims them closes them.
+// hold takes room for one more file of the office, if there is any.
+func (h *handed) hold() bool {
+	select {
+	case h.held <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// release closes files that came over this connection, and gives their room back.
+func (h *handed) release(files []*os.File) {
+	closeAll(files)
+	for range files {
+		<-h.held
+	}
+}
+
+// claim returns the files that came so far; whoever claims them releases them.
 func (h *handed) claim() []*os.File {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,7 +105,7 @@ func (h *handed) claim() []*os.File {
 
 // Close closes what nobody claimed, too.
 func (h *handed) Close() error {
-	closeAll(h.claim())
+	h.release(h.claim())
 	h.mu.Lock()
 	first := !h.gone
 	h.gone = true
@@ -102,11 +125,11 @@ func closeAll(files []*os.File) {
 // handedListener accepts connections with files, maxCallers at a time.
 type handedListener struct {
 	*net.UnixListener
-	places chan struct{}
+	places, held chan struct{}
 }
 
 func newHandedListener(l *net.UnixListener) *handedListener {
-	return &handedListener{l, make(chan struct{}, maxCallers)}
+	return &handedListener{l, make(chan struct{}, maxCallers), make(chan struct{}, maxHeld)}
 }
 
 // Accept waits for a place; who waits for one is not served, and holds no files of ours.
@@ -118,7 +141,7 @@ func (l *handedListener) Accept() (net.Conn, error) {
 		leave()
 		return nil, err
 	}
-	return &handed{UnixConn: c, leave: leave}, nil
+	return &handed{UnixConn: c, leave: leave, held: l.held}, nil
 }
 
 // callerKey is the key of a request's connection in its context.
@@ -137,14 +160,14 @@ func claimed(ctx context.Context, sources []office.Source) (release func(), err 
 	}
 	files := h.claim()
 	if len(files) != len(sources) {
-		closeAll(files)
-		return nil, fail(Usage, "the running node may be another version of comity than this command: restart it",
+		h.release(files)
+		return nil, fail(Usage, "should your office be sending much just now, type it again later; else the running node may be another version of comity than this command: restart it",
 			"%d files are named and %d came", len(sources), len(files))
 	}
 	for i := range sources {
 		sources[i].File = files[i]
 	}
-	return func() { closeAll(files) }, nil
+	return func() { h.release(files) }, nil
 }
 
 // hander is a client's connection that hands files over with its first bytes.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,10 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"comity/node/operate"
 	"comity/protocol/bundle"
+	"comity/protocol/exchange"
 )
 
 // twoOffices runs the sockets of a node of xa with two authorities that has pinned xb,
@@ -160,6 +164,32 @@ func TestOfficersCannotHaveTheNodeReadAFile(t *testing.T) {
 	}
 }
 
+// However many commands hand files over, the office holds so many open and no more, and
+// what was closed makes room again.
+func TestOpenFilesOfAnOfficeAreBounded(t *testing.T) {
+	held := make(chan struct{}, 3)
+	one, two := &handed{held: held}, &handed{held: held}
+	for i, h := range []*handed{one, one, two, two} {
+		if got, want := h.hold(), i < 3; got != want {
+			t.Errorf("file %d is held: %v", i+1, got)
+		}
+	}
+	var files []*os.File
+	for range 2 {
+		f, err := os.Open(write(t, "one.txt", "One."))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	one.release(files)
+	for i := range 3 {
+		if got, want := two.hold(), i < 2; got != want {
+			t.Errorf("file %d after two were closed is held: %v", i+1, got)
+		}
+	}
+}
+
 // As many files as may come, come, and in their order.
 func TestManyFilesAreHandedOver(t *testing.T) {
 	_, court, _ := twoOffices(t)
@@ -177,6 +207,32 @@ func TestManyFilesAreHandedOver(t *testing.T) {
 			t.Fatalf("file %d is %q with %d bytes", i+1, f.Name, f.Size)
 		}
 	}
+}
+
+// Commands that wait, such as "send --wait acknowledged", may wait for days. However many
+// officers have some, the others are answered.
+func TestOfficersWhoWaitKeepNobodyOut(t *testing.T) {
+	_, court, _ := twoOffices(t)
+	sent := send(t, court, draft(write(t, "request.txt", "We request.")))
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for range maxCallers - 2 {
+		told := make(chan struct{})
+		waiting.Go(func() {
+			_, err := court.Follow(ctx, "", string(sent.Parcel), exchange.StatusDelivered, func(Evidence) error { close(told); return nil })
+			wantCode(t, "one that waits", err, Interrupted)
+		})
+		select {
+		case <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatal("one more is not answered any more")
+		}
+	}
+	if _, err := court.Sent(t.Context(), "", 0); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	waiting.Wait()
 }
 
 // What officers take out may have many files and long names.
