@@ -166,6 +166,7 @@ func TestAlteredHeaderText(t *testing.T) {
 		"unused bits in share": next(header, shareEnd-1),
 		"unused bits in MAC":   next(header, len(header)-2),
 		"newline in share":     header[:100] + "\n" + header[101:],
+		"newlines in share":    header[:100] + "\n\n" + header[102:], // the digits that are left are whole bytes
 		"return in share":      header[:100] + "\r" + header[101:],
 		"zero in share":        header[:100] + "\x00" + header[101:],
 		"url alphabet":         header[:100] + "_" + header[101:],
@@ -176,6 +177,18 @@ func TestAlteredHeaderText(t *testing.T) {
 		}
 		if _, err := OpenStream(strings.NewReader(text+string(body[len(header):])), id); !errors.Is(err, ErrHeader) {
 			t.Errorf("%s: OpenStream says %v, want ErrHeader", name, err)
+		}
+	}
+}
+
+// Sealed bytes that end inside their header have a wrong header.
+func TestHeaderCutShort(t *testing.T) {
+	t.Parallel()
+	id := generate(t)
+	body, _ := sealed(t, []byte("Ersuchen"), id.Recipient())
+	for _, n := range []int{0, 1, introSize, introSize + 100, headerSize(1) - 1} {
+		if _, err := openAll(t, body[:n], id); !errors.Is(err, ErrHeader) || errors.Is(err, ErrDamaged) {
+			t.Errorf("cut after %d bytes: opening says %v, want ErrHeader", n, err)
 		}
 	}
 }
