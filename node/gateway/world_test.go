@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -196,14 +197,20 @@ func newNode(t testing.TB, id protocol.NodeID, authorities []protocol.AuthorityI
 	return n
 }
 
-// listen opens both sockets of the node and returns the one for UDP.
+// listen opens both sockets of the node and returns the one for UDP. While a node was
+// halted, somebody else on this machine may have got its port, for a moment.
 func (n *node) listen(address string) net.PacketConn {
 	n.t.Helper()
-	var err error
-	if n.conn, n.tcp, err = gateway.Listen(address); err != nil {
-		n.t.Fatal(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		conn, tcp, err := gateway.Listen(address)
+		if err == nil {
+			n.conn, n.tcp = conn, tcp
+			return conn
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			n.t.Fatal(err)
+		}
 	}
-	return n.conn
 }
 
 func (n *node) config() store.Config {
