@@ -240,3 +240,28 @@ func TestHostileApprovals(t *testing.T) {
 		wantCode(t, row.name, err, row.want)
 	}
 }
+
+// claim is a large container of which only the first header is written.
+type claim struct {
+	header []byte
+	most   int // bytes asked for at once
+}
+
+func (c *claim) ReadAt(b []byte, at int64) (int, error) {
+	c.most = max(c.most, len(b))
+	clear(b)
+	if at < int64(len(c.header)) {
+		copy(b, c.header[at:])
+	}
+	return len(b), nil
+}
+
+// A header can claim any size: no more than the limit is ever held in memory.
+func TestReadHoldsNoMoreThanTheLimit(t *testing.T) {
+	for _, size := range []int64{0, protocol.MaxManifest + 1, octalEnd - 1} {
+		c := &claim{header: AppendHeader(nil, manifestName, size)}
+		if _, err := Read(c, protocol.MaxSealed); protocol.CodeOf(err) != protocol.BadContainer || c.most > blockSize {
+			t.Errorf("a manifest of %d bytes: %v, and %d bytes read at once", size, err, c.most)
+		}
+	}
+}
