@@ -68,7 +68,10 @@ func newReceiverOf(t *testing.T, id protocol.NodeID, authority protocol.Authorit
 		_, _ = w.Write(must(exchange.EncodeHello(&exchange.Hello{Node: r.id, Time: protocol.At(time.Now()), Record: r.state.Signed(), Checkpoint: r.head.Load()})))
 	})
 	mux.HandleFunc("PUT /v1/parcels/{envelope}", func(w http.ResponseWriter, req *http.Request) {
-		body, _ := io.ReadAll(req.Body)
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return // the caller gave up, as it does when the parcel is withdrawn
+		}
 		packets, err := statement.DecodePackets(body, 1<<20, 2)
 		if err != nil {
 			t.Errorf("offer: %v", err)
