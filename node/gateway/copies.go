@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -72,14 +73,21 @@ func (g *Gateway) serveCopies(w http.ResponseWriter, r *http.Request, l *link) {
 	}
 }
 
+// keyIn reads which transmission a query is about. No database sees a name that is none:
+// one with a zero byte is a fault of the query for PostgreSQL.
+func keyIn(q url.Values) (k protocol.Key, err error) {
+	err = errors.Join(k.From.UnmarshalText([]byte(q.Get("from"))), k.Parcel.UnmarshalText([]byte(q.Get("parcel"))), k.To.UnmarshalText([]byte(q.Get("to"))))
+	return k, err
+}
+
 // serveSealed gives the recipient's node sealed bytes again that it had accepted
 // and has lost: a piece of at most MaxUnsettled bytes from an offset (R-OLD-6).
 // What this node released its office may still have.
 func (g *Gateway) serveSealed(w http.ResponseWriter, r *http.Request, l *link) {
 	q := r.URL.Query()
-	k := protocol.Key{From: protocol.AuthorityID(q.Get("from")), Parcel: protocol.ParcelID(q.Get("parcel")), To: protocol.AuthorityID(q.Get("to"))}
+	k, wrong := keyIn(q)
 	offset, err := strconv.ParseInt(q.Get("offset"), 10, 64)
-	if err != nil || offset < 0 {
+	if err != nil || wrong != nil || offset < 0 {
 		answerProblem(w, http.StatusBadRequest, protocol.Malformed, "want from, parcel, to, and offset, from 0")
 		return
 	}

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -33,6 +34,14 @@ func TestCopiesOfWhatWasNeverAccepted(t *testing.T) {
 		q := url.Values{"from": {string(k.From)}, "parcel": {string(k.Parcel)}, "to": {string(k.To)}, "offset": {"0"}}
 		if r := h.do(http.MethodGet, "/v1/sealed?"+q.Encode(), nil, nil); r.status != http.StatusNotFound {
 			t.Errorf("sealed bytes of a parcel that is %s: status %d and %d bytes, want 404", name, r.status, len(r.body))
+		}
+	}
+	k := url.Values{"from": {string(queued.From)}, "parcel": {string(queued.Parcel)}, "to": {string(queued.To)}, "offset": {"0"}}
+	for part, wrong := range map[string]string{"from": "\x00", "parcel": "\x00", "to": "xb/\xff", "offset": "-1"} {
+		q := maps.Clone(k)
+		q[part] = []string{wrong}
+		if r := h.do(http.MethodGet, "/v1/sealed?"+q.Encode(), nil, nil); r.status != http.StatusBadRequest {
+			t.Errorf("%s is %q: status %d, want 400", part, wrong, r.status)
 		}
 	}
 }
