@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -195,5 +196,29 @@ func TestUseAfterClose(t *testing.T) {
 	}
 	if err := g.RewindFeed(t.Context(), nodeA); err == nil {
 		t.Errorf("writing a closed store succeeded")
+	}
+}
+
+// Whoever reads may give up in the middle of it, as everybody does when a node stops. The
+// connection is thrown away with all that was prepared on it, and reading goes on.
+func TestAReaderWhoGivesUp(t *testing.T) {
+	n := newNode(t)
+	for range 2 * cap(n.v.readers) {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := n.v.read(ctx, func(ctx context.Context, r *tx) error {
+			var count int64
+			if _, err := r.find(ctx, []any{&count}, `SELECT count(*) FROM peer`); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			time.Sleep(20 * time.Millisecond) // until the transaction has ended by itself
+			return ctx.Err()
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("a reader who gives up: %v", err)
+		}
+	}
+	if _, err := n.Size(t.Context()); err != nil {
+		t.Errorf("the next reader: %v", err)
 	}
 }

@@ -122,6 +122,13 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return nil
 }
 
+// IsValid does the same. Of a driver that has neither, database/sql closes the connection
+// when the context of a transaction ends, under the statements that were prepared on it.
+func (c *conn) IsValid() bool {
+	v, ok := c.realConn.(driver.Validator)
+	return !ok || v.IsValid()
+}
+
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s, err := c.realConn.PrepareContext(ctx, query)
 	if err != nil || c.writing && !writes(query) {
