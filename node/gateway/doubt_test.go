@@ -16,25 +16,32 @@ import (
 	"comity/store/sickdisk"
 )
 
+// once is a peer that waits until packets is set, and then has all of them on one page of
+// what it had sent, and nothing after that. It calls shows before it shows that page, and
+// each answer has its time.
+func once(packets *atomic.Pointer[[]statement.Packet], shows func()) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		stamped(w)
+		list := packets.Load()
+		for ; list == nil; list = packets.Load() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
+			_, _ = w.Write(page(7, nil))
+			return
+		}
+		shows()
+		_, _ = w.Write(page(7, *list))
+	}
+}
+
 // R-OLD-7, I1: a node that is restored under a clock that is behind takes back what
 // it signed in its future when the clock is right.
 func TestWhatWasSignedInTheFutureIsAskedForAgain(t *testing.T) {
 	var behind atomic.Int64
 	behind.Store(int64(30 * time.Minute))
 	var packets atomic.Pointer[[]statement.Packet]
-	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
-		stamped(w)
-		list := packets.Load()
-		for list == nil { // until the test has made it
-			time.Sleep(10 * time.Millisecond)
-			list = packets.Load()
-		}
-		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
-			_, _ = w.Write(page(7, nil))
-			return
-		}
-		_, _ = w.Write(page(7, *list))
-	}, at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
+	r := restore(t, true, once(&packets, func() {}), at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
 	o, _, list := r.lost(1000, nil)
 	packets.Store(&list)
 	until(t, "all was read", func() bool { return !r.recovering() })
@@ -106,21 +113,11 @@ func TestADoubtOfAPageThatIsReadTwice(t *testing.T) {
 	var packets atomic.Pointer[[]statement.Packet]
 	var asked atomic.Int64
 	var disk *sickdisk.Disk
-	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
-		list := packets.Load()
-		for list == nil { // until the test has made it
-			time.Sleep(10 * time.Millisecond)
-			list = packets.Load()
-		}
-		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
-			_, _ = w.Write(page(7, nil))
-			return
-		}
+	r := restore(t, true, once(&packets, func() {
 		if disk.Heal(); asked.Add(1) == 1 {
 			disk.Set(func() (bool, error) { return false, syscall.ENOSPC })
 		}
-		_, _ = w.Write(page(7, *list))
-	}, func(n *node) { disk = n.disk })
+	}), func(n *node) { disk = n.disk })
 	o, m, list := r.lost(1000, func(ev *evidence.Evidence) {
 		ev.Log = "comity/log/xb/7"
 		ev.Record = envelope.RecordRef{State: "xb", Sequence: 7, Digest: digest("record 7 of xb, which was lost")}
@@ -187,19 +184,7 @@ func TestARecoveryWhoseEndSeemsToFail(t *testing.T) {
 	var behind atomic.Int64
 	behind.Store(int64(30 * time.Minute))
 	var packets atomic.Pointer[[]statement.Packet]
-	r := restore(t, true, func(w http.ResponseWriter, req *http.Request) {
-		stamped(w)
-		list := packets.Load()
-		for list == nil { // until the test has made it
-			time.Sleep(10 * time.Millisecond)
-			list = packets.Load()
-		}
-		if req.URL.Query().Get("of") != "received" || req.URL.Query().Get("after") != "0" {
-			_, _ = w.Write(page(7, nil))
-			return
-		}
-		_, _ = w.Write(page(7, *list))
-	}, at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
+	r := restore(t, true, once(&packets, func() {}), at(func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }))
 	ends := func() [2]bool {
 		still, _, _, err := r.db.Recovering(context.Background(), r.peer.id)
 		return [2]bool{must(still, err), len(must(r.db.Doubts(context.Background(), r.peer.id))) > 0}
