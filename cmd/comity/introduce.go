@@ -113,5 +113,5 @@ func unwritten(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return problem("create the folder first", "%s: there is no such folder", path)
 	}
-	return problem("", "%v", err)
+	return problem("name a place where you may write and where there is room", "%v", err)
 }

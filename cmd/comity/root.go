@@ -74,7 +74,7 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	command, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil && out.err != nil:
-		err = problem("", "it was done, but not all that it says could be written: %v", out.err)
+		err = problem("make room where its output goes; the command itself need not be typed again", "it was done, but not all that it says could be written: %v", out.err)
 	case err == nil:
 		return exitDone
 	case !p.started:
